@@ -1,0 +1,5 @@
+//! What can go wrong.
+
+mod storage;
+
+pub use storage::{StorageError, StorageErrorKind};

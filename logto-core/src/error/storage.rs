@@ -1,0 +1,91 @@
+//! What can go wrong in a storage.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+/// What kind of storage failure it is: what a program decides on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StorageErrorKind {
+    /// Somebody else holds the lock or the database; try again.
+    Busy,
+    /// What is stored cannot be read: not of this program, damaged, or truncated.
+    Corrupt,
+    /// What is stored was written by a newer version of this crate.
+    NewerFormat,
+    /// The file, the directory or the database may not be read or written by this process.
+    PermissionDenied,
+    /// Anything else the backend reports: disk full, connection lost, …
+    Backend,
+}
+
+/// A storage failed. Tells the [kind](StorageErrorKind) and keeps the backend's own error as
+/// [`source`](Error::source).
+///
+/// Never holds a stored value or a session id.
+///
+/// ```
+/// use logto_core::{StorageError, StorageErrorKind};
+///
+/// let full = std::io::Error::other("no space left on device");
+/// let error = StorageError::new(StorageErrorKind::Backend, "the session could not be written").with_source(full);
+/// assert_eq!(error.kind(), StorageErrorKind::Backend);
+/// assert!(!error.is_retryable());
+/// ```
+pub struct StorageError(Box<Inner>);
+
+struct Inner {
+    kind: StorageErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StorageError {
+    /// An error of this kind, with a message that says what was attempted, without secrets.
+    pub fn new(kind: StorageErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+        }))
+    }
+
+    /// Keeps the backend's own error as the source.
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> StorageErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed a moment later.
+    pub fn is_retryable(&self) -> bool {
+        self.kind() == StorageErrorKind::Busy
+    }
+}
+
+impl fmt::Debug for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageError")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl Error for StorageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,167 @@
+//! Sole use of one session.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{StorageError, StorageErrorKind};
+
+/// Sole use of one session, until it is dropped. Made by [`Storage::lock`](crate::Storage::lock).
+#[must_use = "the lock is released when this is dropped"]
+pub struct StorageLock<'a> {
+    guard: Option<Box<dyn Guard + 'a>>,
+}
+
+trait Guard {}
+impl<T> Guard for T {}
+
+impl<'a> StorageLock<'a> {
+    /// A lock that excludes nobody, for a storage that has none.
+    pub fn none() -> Self {
+        Self { guard: None }
+    }
+
+    /// A lock that dropping `guard` releases.
+    pub fn new(guard: impl Sized + 'a) -> Self {
+        Self {
+            guard: Some(Box::new(guard)),
+        }
+    }
+
+    /// Whether this excludes anybody; `false` of [`none`](Self::none).
+    pub fn is_exclusive(&self) -> bool {
+        self.guard.is_some()
+    }
+}
+
+impl fmt::Debug for StorageLock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageLock")
+            .field("exclusive", &self.is_exclusive())
+            .finish()
+    }
+}
+
+/// Locks by session among the threads of one process: what a single-process backend locks with,
+/// and the first half of the lock of any other.
+///
+/// `Clone` is cheap and shares the locks.
+///
+/// ```
+/// use logto_core::{LocalLocks, SessionId};
+/// use std::time::Duration;
+///
+/// let locks = LocalLocks::default();
+/// let (alice, bob) = (SessionId::random(), SessionId::random());
+///
+/// let held = locks.lock(alice.digest(), Duration::ZERO)?;
+/// assert!(locks.lock(alice.digest(), Duration::ZERO).is_err());
+/// assert!(locks.lock(bob.digest(), Duration::ZERO).is_ok());
+/// drop(held);
+/// assert!(locks.lock(alice.digest(), Duration::ZERO).is_ok());
+/// # Ok::<(), logto_core::StorageError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct LocalLocks {
+    slots: Arc<Mutex<HashMap<[u8; 32], Arc<Slot>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    held: Mutex<bool>,
+    released: Condvar,
+}
+
+impl LocalLocks {
+    /// Waits until nobody else holds the lock of this session, and holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageErrorKind::Busy`] if it is still held after `timeout`.
+    pub fn lock(&self, session: [u8; 32], timeout: Duration) -> Result<LocalLock, StorageError> {
+        let slot = Arc::clone(unpoisoned(&self.slots).entry(session).or_default());
+        let started = Instant::now();
+        let mut held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
+        while *held {
+            let Some(left) = timeout.checked_sub(started.elapsed()) else {
+                drop(held);
+                self.forget(session, slot);
+                return Err(StorageError::new(
+                    StorageErrorKind::Busy,
+                    "the session is in use by another thread",
+                ));
+            };
+            held = slot
+                .released
+                .wait_timeout(held, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        *held = true;
+        drop(held);
+        Ok(LocalLock {
+            locks: self.clone(),
+            session,
+            slot: Some(slot),
+        })
+    }
+
+    fn forget(&self, session: [u8; 32], slot: Arc<Slot>) {
+        let mut slots = unpoisoned(&self.slots);
+        drop(slot);
+        if slots.get(&session).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+            slots.remove(&session);
+        }
+    }
+}
+
+/// A held lock of [`LocalLocks`]; dropping it releases it.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct LocalLock {
+    locks: LocalLocks,
+    session: [u8; 32],
+    slot: Option<Arc<Slot>>,
+}
+
+impl Drop for LocalLock {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            *unpoisoned(&slot.held) = false;
+            slot.released.notify_one();
+            self.locks.forget(self.session, slot);
+        }
+    }
+}
+
+/// A panic elsewhere leaves these simple values whole.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_lock_leaves_nothing_behind() {
+        let locks = LocalLocks::default();
+        let held = locks.lock([1; 32], Duration::ZERO).unwrap();
+        assert!(locks.lock([1; 32], Duration::from_millis(1)).is_err());
+        drop(held);
+        assert!(unpoisoned(&locks.slots).is_empty());
+    }
+
+    #[test]
+    fn a_waiting_thread_gets_the_lock() {
+        let locks = LocalLocks::default();
+        let held = locks.lock([1; 32], Duration::ZERO).unwrap();
+        let waiting = {
+            let locks = locks.clone();
+            std::thread::spawn(move || locks.lock([1; 32], Duration::from_secs(60)).is_ok())
+        };
+        drop(held);
+        assert!(waiting.join().unwrap());
+    }
+}

@@ -1,0 +1,251 @@
+//! Where sessions live: the traits that a backend implements, and memory.
+
+mod lock;
+mod memory;
+mod persist_key;
+mod session_id;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use lock::{LocalLock, LocalLocks, StorageLock};
+pub use memory::{MemoryStorage, MemoryStore, MemoryStoreBuilder};
+pub use persist_key::PersistKey;
+pub use session_id::{InvalidSessionId, SessionId};
+
+use crate::error::StorageError;
+
+/// How long a session may lie unused before it is gone, unless a store is told otherwise: 14 days,
+/// the life of a Logto refresh token.
+pub const DEFAULT_IDLE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The values of **one** session.
+///
+/// Two methods make a working storage. A backend for real use also overrides
+/// [`update`](Self::update) and [`lock`](Self::lock); the defaults say what is lost without.
+///
+/// What a backend promises:
+///
+/// - A value that was set is there, byte for byte, for every later `get` through any handle of the
+///   same session, until it is set again or the session is removed or lies idle for too long.
+///   Values are UTF-8 of any content, up to 1 MiB at least.
+/// - When a call has returned, its change is durable as far as the backend is at all.
+/// - A failed call has changed nothing.
+/// - Absent is `Ok(None)`; *failed* is an error, never "absent".
+/// - Values are secrets: they are not logged and not part of an error or of `Debug`.
+///
+/// ```
+/// use logto_core::{PersistKey, Storage, StorageError};
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// #[derive(Default)]
+/// struct MyStorage(Mutex<HashMap<PersistKey, String>>);
+///
+/// impl std::fmt::Debug for MyStorage {
+///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+///         f.write_str("MyStorage") // never the values
+///     }
+/// }
+///
+/// impl Storage for MyStorage {
+///     fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+///         Ok(self.0.lock().unwrap().get(&key).cloned())
+///     }
+///
+///     fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+///         let mut values = self.0.lock().unwrap();
+///         match value {
+///             Some(value) => values.insert(key, value.to_owned()),
+///             None => values.remove(&key),
+///         };
+///         Ok(())
+///     }
+/// }
+///
+/// let storage = MyStorage::default();
+/// storage.set(PersistKey::IdToken, Some("…"))?;
+/// assert_eq!(storage.get(PersistKey::IdToken)?.as_deref(), Some("…"));
+/// # Ok::<(), StorageError>(())
+/// ```
+pub trait Storage: Debug + Send + Sync {
+    /// The value of this key; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the backend cannot tell.
+    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError>;
+
+    /// Sets the value of this key, or removes it with `None`. Removing what is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not write; then the value is what it was.
+    #[doc(alias = "delete")]
+    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError>;
+
+    /// Makes all of these changes or none, in one durable step. Where a key is named twice, the
+    /// last change counts.
+    ///
+    /// The default sets one value after the other, the refresh token first, because its loss signs
+    /// the user out. A crash or an error in between leaves the rest undone.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not write; a backend that overrides this has then changed nothing.
+    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        let (first, rest): (Vec<&Change<'_>>, Vec<&Change<'_>>) = changes
+            .iter()
+            .partition(|change| change.key == PersistKey::RefreshToken);
+        for change in first.into_iter().chain(rest) {
+            self.set(change.key, change.value)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for sole use of this session among all threads and processes that share the store.
+    /// It is released on drop, and by itself when the holder dies. Reads and writes do not need
+    /// it; other sessions never wait for it.
+    ///
+    /// The default excludes nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](crate::StorageErrorKind::Busy) if somebody else still has it after `timeout`.
+    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        let _ = timeout;
+        Ok(StorageLock::none())
+    }
+}
+
+/// One change of a session, for [`Storage::update`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// What changes.
+    pub key: PersistKey,
+    /// The new value; `None` removes it.
+    pub value: Option<&'a str>,
+}
+
+impl<'a> Change<'a> {
+    /// Sets the key to this value.
+    pub const fn set(key: PersistKey, value: &'a str) -> Self {
+        Self {
+            key,
+            value: Some(value),
+        }
+    }
+
+    /// Removes the key.
+    pub const fn remove(key: PersistKey) -> Self {
+        Self { key, value: None }
+    }
+}
+
+impl Debug for Change<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change")
+            .field("key", &self.key)
+            .field("value", &self.value.map(|_| "***"))
+            .finish()
+    }
+}
+
+/// The sessions of **many** users.
+///
+/// A store is not a [`Storage`]: a session is always named, so that a forgotten id does not
+/// compile, instead of putting all users into one session.
+///
+/// What a backend promises, beside what [`Storage`] promises for each session:
+///
+/// - Sessions do not see each other's values.
+/// - Idle lifetime holds *on read*: a session that lay unused for longer is absent, whether or not
+///   [`purge_expired`](Self::purge_expired) ran. Reading and writing a session is use; a backend may
+///   note a read late, by at most a twentieth of the lifetime.
+/// - It writes the [digest](SessionId::digest) of a session's id, never the id.
+pub trait SessionStore: Debug + Send + Sync {
+    /// The session of this id. Does no I/O; the session need not exist.
+    fn session(&self, id: &SessionId) -> Arc<dyn Storage>;
+
+    /// Gives a session a new id, in one step: what was stored under `from` is then under `to` and
+    /// nowhere else. What was under `to` is gone. If there is nothing under `from`, nothing changes.
+    ///
+    /// A web application renames the session after a sign-in, so that an id planted by somebody
+    /// else is worth nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not write; then nothing has changed.
+    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError>;
+
+    /// Removes a session with all of its values. Removing what is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not write; then nothing has changed.
+    fn remove(&self, id: &SessionId) -> Result<(), StorageError>;
+
+    /// Frees the space of sessions whose idle lifetime is over, and returns how many they were.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not write.
+    fn purge_expired(&self) -> Result<u64, StorageError>;
+
+    /// The one session of a program with one user, such as a desktop or command-line application.
+    /// No cookie can name it.
+    fn default_session(&self) -> Arc<dyn Storage> {
+        self.session(&SessionId::of_the_only_session())
+    }
+}
+
+macro_rules! forward_to_inner {
+    ($($generics:tt)*) => {
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: Storage + ?Sized> Storage for $($generics)* {
+            fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+                (**self).get(key)
+            }
+
+            fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+                (**self).set(key, value)
+            }
+
+            fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+                (**self).update(changes)
+            }
+
+            fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+                (**self).lock(timeout)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: SessionStore + ?Sized> SessionStore for $($generics)* {
+            fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
+                (**self).session(id)
+            }
+
+            fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
+                (**self).rename(from, to)
+            }
+
+            fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+                (**self).remove(id)
+            }
+
+            fn purge_expired(&self) -> Result<u64, StorageError> {
+                (**self).purge_expired()
+            }
+
+            fn default_session(&self) -> Arc<dyn Storage> {
+                (**self).default_session()
+            }
+        }
+    };
+}
+
+forward_to_inner!(&S);
+forward_to_inner!(Box<S>);
+forward_to_inner!(Arc<S>);

@@ -1,0 +1,44 @@
+//! The names under which a session's values are stored.
+
+use std::fmt;
+
+/// The keys of a session's values. The names are those of Logto's other SDKs, so that a session
+/// stored by the Python SDK can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum PersistKey {
+    /// `idToken`: the ID token, as it came from the server.
+    IdToken,
+    /// `refreshToken`: the refresh token.
+    RefreshToken,
+    /// `accessTokenMap`: the cached access tokens, a JSON object.
+    AccessTokenMap,
+    /// `signInSession`: the sign-ins under way, a JSON object.
+    SignInSession,
+}
+
+impl PersistKey {
+    /// Every key there is.
+    pub const ALL: [Self; 4] = [
+        Self::IdToken,
+        Self::RefreshToken,
+        Self::AccessTokenMap,
+        Self::SignInSession,
+    ];
+
+    /// The key's name in the storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IdToken => "idToken",
+            Self::RefreshToken => "refreshToken",
+            Self::AccessTokenMap => "accessTokenMap",
+            Self::SignInSession => "signInSession",
+        }
+    }
+}
+
+impl fmt::Display for PersistKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,1 @@
+//! Sessions of the Logto SDK in SQLite.

@@ -1,0 +1,2 @@
+//! The blocking Rust SDK for Logto.
+pub use logto_core::*;
