@@ -1,15 +1,48 @@
 //! The protocol and the client of the Logto SDK, and the storage traits that its backends implement.
+//!
+//! Applications use the crate `logto`, which hands on everything here and the storages. A storage
+//! backend depends on this crate: it implements [`Storage`] and [`SessionStore`].
 
+mod client;
 mod clock;
+mod config;
 mod crypto;
 mod error;
+mod http;
+mod logto;
+mod models;
+mod oidc;
+mod oidc_core;
+mod scopes;
 mod secret;
+mod session;
 mod storage;
+mod utilities;
 
+pub use client::LogtoClient;
 pub use clock::{Clock, SystemClock};
-pub use error::{StorageError, StorageErrorKind};
+pub use config::LogtoConfig;
+pub use error::{
+    CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError,
+    OAuthError, ResponseError, SignInError, StorageError, StorageErrorKind,
+};
+pub use http::{HttpClient, UreqClient};
+pub use logto::{Dangerous, Logto, LogtoBuilder};
+pub use models::{
+    AccessTokenClaims, Audience, DirectSignIn, FirstScreen, IdTokenClaims, Identifier,
+    InteractionMode, OidcProviderMetadata, Prompt, Revocation, SignInOptions, SignOut,
+    SignOutOptions, SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
+};
+pub use oidc::token::{CodeGrant, RefreshTokenGrant};
+pub use oidc_core::OidcCore;
+pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 pub use secret::Secret;
+pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{
     Change, DEFAULT_IDLE_LIFETIME, InvalidSessionId, LocalLock, LocalLocks, MemoryStorage,
     MemoryStore, MemoryStoreBuilder, PersistKey, SessionId, SessionStore, Storage, StorageLock,
+};
+pub use utilities::{
+    ORGANIZATION_URN_PREFIX, build_organization_urn, organization_id_from_urn, remove_falsy_keys,
+    urlsafe_encode,
 };

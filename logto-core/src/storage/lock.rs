@@ -110,7 +110,10 @@ impl LocalLocks {
     fn forget(&self, session: [u8; 32], slot: Arc<Slot>) {
         let mut slots = unpoisoned(&self.slots);
         drop(slot);
-        if slots.get(&session).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+        if slots
+            .get(&session)
+            .is_some_and(|slot| Arc::strong_count(slot) == 1)
+        {
             slots.remove(&session);
         }
     }

@@ -87,7 +87,9 @@ impl Storage for MemoryStorage {
         for change in changes {
             match change.value {
                 Some(value) => {
-                    session.values.insert(change.key, Zeroizing::new(value.to_owned()));
+                    session
+                        .values
+                        .insert(change.key, Zeroizing::new(value.to_owned()));
                 }
                 None => {
                     session.values.remove(&change.key);

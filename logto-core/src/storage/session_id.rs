@@ -74,7 +74,10 @@ impl SessionId {
 
     /// The [digest](Self::digest) in lower-case hexadecimal: 64 characters.
     pub fn digest_hex(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

@@ -1,0 +1,122 @@
+//! The end of a sign-in.
+
+use std::collections::BTreeMap;
+
+use super::LogtoClient;
+use super::stored::to_json;
+use crate::error::{CallbackError, LogtoError, ResponseError};
+use crate::models::{SignedIn, TokenResponse};
+use crate::oidc::callback::Callback;
+use crate::oidc::id_token::Occasion;
+use crate::oidc::token::CodeGrant;
+use crate::oidc_core::OidcCore;
+use crate::secret::Secret;
+use crate::session::{AccessTokenMap, Found, SignInSession};
+use crate::storage::{Change, PersistKey};
+
+impl LogtoClient {
+    /// Finishes the sign-in that the browser came back from, and returns who it is and where to go
+    /// next. To be called in the route of the redirect URI, with the URL that was requested, or with
+    /// its path and query.
+    ///
+    /// Everything of a user who was signed in before is replaced at once. Where it fails, the
+    /// session is what it was, and the sign-in cannot be finished by a second call: start a new one.
+    /// Send the browser to a URL without the query afterwards, so that the code is not kept in its
+    /// history.
+    ///
+    /// # Errors
+    ///
+    /// - [`CallbackError`] if the URL is not the answer to a sign-in of this session; nothing has
+    ///   been sent, and sign-ins under way are kept, unless it carried the state of this one.
+    /// - [`LogtoError::OAuth`] if the server or the user refused, such as `access_denied`.
+    /// - [`IdTokenError`](crate::IdTokenError) if the ID token is refused.
+    /// - Else, if the server cannot be asked, or the session cannot be read or written.
+    #[doc(alias = "handleSignInCallback")]
+    pub fn handle_sign_in_callback(&self, callback_uri: &str) -> Result<SignedIn, LogtoError> {
+        let callback = Callback::parse(callback_uri)?;
+        // Before the metadata is had: a bad callback costs no request, and a server that is down
+        // costs no sign-in.
+        self.find_sign_in(&callback)?;
+        let core = self.logto.oidc_core()?;
+        let sign_in = self.take_sign_in(&callback)?;
+        let metadata = core.metadata();
+        let is_issuer_promised = metadata.authorization_response_iss_parameter_supported;
+        let code = callback.code(&metadata.issuer, is_issuer_promised)?;
+        let tokens = self.exchange(&core, &sign_in, &code)?;
+        self.establish(&core, sign_in, tokens)
+    }
+
+    fn find_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
+        let state = callback.state()?;
+        let sign_ins = self.stored_sign_ins()?;
+        let sign_in = match sign_ins.find(state, self.logto.now()) {
+            Found::Pending(sign_in) => sign_in,
+            Found::Expired => return Err(CallbackError::Expired.into()),
+            Found::Finished => return Err(CallbackError::AlreadyUsed.into()),
+            Found::Unknown => return Err(CallbackError::StateMismatch.into()),
+        };
+        callback.check_redirect_uri(&sign_in.redirect_uri)?;
+        Ok(sign_in.clone())
+    }
+
+    /// Whoever takes the sign-in out of the storage is the only one to send its code.
+    fn take_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
+        let _lock = self.lock()?;
+        let sign_in = self.find_sign_in(callback)?;
+        let mut sign_ins = self.stored_sign_ins()?;
+        sign_ins.finish(&sign_in.state, self.logto.now());
+        let text = to_json(&sign_ins)?;
+        self.storage.set(PersistKey::SignInSession, Some(&text))?;
+        Ok(sign_in)
+    }
+
+    fn exchange(
+        &self,
+        core: &OidcCore,
+        sign_in: &SignInSession,
+        code: &Secret,
+    ) -> Result<TokenResponse, LogtoError> {
+        let config = self.config();
+        core.fetch_token_by_code(&CodeGrant {
+            client_id: &config.app_id,
+            client_secret: config.app_secret.as_ref().map(Secret::expose),
+            redirect_uri: &sign_in.redirect_uri,
+            code: code.expose(),
+            code_verifier: sign_in.code_verifier.expose(),
+        })
+    }
+
+    /// Verifies the tokens, and puts them in the place of all that was there.
+    fn establish(
+        &self,
+        core: &OidcCore,
+        sign_in: SignInSession,
+        tokens: TokenResponse,
+    ) -> Result<SignedIn, LogtoError> {
+        let id_token = tokens.id_token.ok_or(ResponseError::IdTokenMissing)?;
+        let occasion = Occasion::SignIn {
+            nonce: sign_in.nonce.as_ref(),
+            access_token: &tokens.access_token,
+        };
+        let claims = core.verify_on_occasion(id_token.expose(), &self.config().app_id, occasion)?;
+        let access_token = self.cached(&tokens.access_token, tokens.expires_in);
+        let access_tokens = to_json(&AccessTokenMap {
+            x: BTreeMap::from([(String::new(), access_token)]),
+        })?;
+        let changes = [
+            Change {
+                key: PersistKey::RefreshToken,
+                value: tokens.refresh_token.as_ref().map(Secret::expose),
+            },
+            Change::set(PersistKey::IdToken, id_token.expose()),
+            Change::set(PersistKey::AccessTokenMap, &access_tokens),
+        ];
+        // A refresh of the old session that is under way ends first, and is then replaced.
+        let _lock = self.lock()?;
+        self.storage.update(&changes)?;
+        Ok(SignedIn {
+            claims,
+            post_redirect_uri: sign_in.post_redirect_uri,
+        })
+    }
+}

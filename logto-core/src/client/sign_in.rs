@@ -1,0 +1,92 @@
+//! The start of a sign-in.
+
+use url::Url;
+
+use super::LogtoClient;
+use super::stored::to_json;
+use crate::error::{DiscoveryError, LogtoError};
+use crate::models::SignInOptions;
+use crate::oidc::callback::Callback;
+use crate::oidc::{authorize, pkce};
+use crate::session::{Found, SignInSession};
+use crate::storage::PersistKey;
+
+impl LogtoClient {
+    /// Starts a sign-in, and returns the URL to send the browser to.
+    ///
+    /// Signs nobody out: until the new sign-in is finished, the session is what it was. Up to 16
+    /// sign-ins can be under way in one session (two tabs, say), each for ten minutes.
+    ///
+    /// ```no_run
+    /// # use logto_core::{FirstScreen, LogtoClient, LogtoError, SignInOptions};
+    /// # fn redirect(_: &str) {}
+    /// # fn example(client: &LogtoClient) -> Result<(), LogtoError> {
+    /// redirect(&client.sign_in("https://example.com/callback")?);
+    ///
+    /// let register = SignInOptions::new("https://example.com/callback")
+    ///     .first_screen(FirstScreen::Register);
+    /// redirect(&client.sign_in(register)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError`](crate::SignInError) if an option could not work; else, if the server's metadata
+    /// cannot be had or the session cannot be written.
+    #[doc(alias = "signIn")]
+    pub fn sign_in(&self, options: impl Into<SignInOptions>) -> Result<String, LogtoError> {
+        let options = options.into();
+        authorize::check_options(&options)?;
+        let core = self.logto.oidc_core()?;
+        let endpoint = Url::parse(&core.metadata().authorization_endpoint).map_err(|_| {
+            DiscoveryError::InvalidEndpoint {
+                name: "authorization_endpoint",
+            }
+        })?;
+        let code_verifier = pkce::random_token();
+        let code_challenge = pkce::code_challenge(&code_verifier);
+        let now = self.logto.now();
+        let sign_in = SignInSession {
+            redirect_uri: options.redirect_uri.clone(),
+            code_verifier: code_verifier.into(),
+            state: pkce::random_token().into(),
+            nonce: Some(pkce::random_token().into()),
+            started_at: Some(now),
+            post_redirect_uri: options.post_redirect_uri.clone(),
+        };
+        let url = authorize::url(endpoint, self.config(), &options, &sign_in, &code_challenge);
+        self.remember(sign_in, now)?;
+        Ok(url)
+    }
+
+    fn remember(&self, sign_in: SignInSession, now: i64) -> Result<(), LogtoError> {
+        let _lock = self.lock()?;
+        let mut sign_ins = self.stored_sign_ins()?;
+        sign_ins.add(sign_in, now);
+        let text = to_json(&sign_ins)?;
+        Ok(self.storage.set(PersistKey::SignInSession, Some(&text))?)
+    }
+
+    /// Whether this URL, or its path and query, is where a sign-in under way in this session comes
+    /// back to: whether [`handle_sign_in_callback`](Self::handle_sign_in_callback) is to be called
+    /// with it.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be read.
+    #[doc(alias = "isSignInRedirected")]
+    pub fn is_sign_in_redirected(&self, url: &str) -> Result<bool, LogtoError> {
+        let Ok(callback) = Callback::parse(url) else {
+            return Ok(false);
+        };
+        let Ok(state) = callback.state() else {
+            return Ok(false);
+        };
+        let sign_ins = self.stored_sign_ins()?;
+        Ok(match sign_ins.find(state, self.logto.now()) {
+            Found::Pending(sign_in) => callback.check_redirect_uri(&sign_in.redirect_uri).is_ok(),
+            _ => false,
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! Who is signed in.
+
+use super::LogtoClient;
+use crate::error::LogtoError;
+use crate::models::{IdTokenClaims, UserInfoResponse};
+use crate::oidc_core::OidcCore;
+use crate::storage::PersistKey;
+
+impl LogtoClient {
+    /// Whether a user is signed in: whether the session has an ID token. Asks the storage only; the
+    /// server may have ended the session meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be read, which is not the same as nobody being signed in.
+    #[doc(alias = "isAuthenticated")]
+    pub fn is_authenticated(&self) -> Result<bool, LogtoError> {
+        Ok(self.id_token()?.is_some())
+    }
+
+    /// The ID token, as it came from the server; `None` if nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be read.
+    #[doc(alias = "getIdToken")]
+    pub fn id_token(&self) -> Result<Option<String>, LogtoError> {
+        Ok(self.stored_token(PersistKey::IdToken)?)
+    }
+
+    /// The claims of the ID token: who is signed in, as of the sign-in or the last refresh. They were
+    /// verified before they were stored.
+    ///
+    /// # Errors
+    ///
+    /// [`LogtoError::NotAuthenticated`] if nobody is signed in; else, if the session cannot be read.
+    #[doc(alias = "getIdTokenClaims")]
+    pub fn id_token_claims(&self) -> Result<IdTokenClaims, LogtoError> {
+        OidcCore::decode_id_token(&self.id_token()?.ok_or(LogtoError::NotAuthenticated)?)
+    }
+
+    /// The refresh token; `None` if there is none. Do not send it to the server yourself: the client
+    /// would not know of the rotated one.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be read.
+    #[doc(alias = "getRefreshToken")]
+    pub fn refresh_token(&self) -> Result<Option<String>, LogtoError> {
+        Ok(self.stored_token(PersistKey::RefreshToken)?)
+    }
+
+    /// Fetches what the server knows of the user now: also what is not in the ID token, such as
+    /// custom data. Refreshes the access token if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`LogtoError::NotAuthenticated`] if nobody is signed in;
+    /// [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else; else, if the
+    /// server cannot be asked or refuses, or the session cannot be read.
+    #[doc(alias = "fetchUserInfo")]
+    pub fn fetch_user_info(&self) -> Result<UserInfoResponse, LogtoError> {
+        let access_token = self
+            .access_token(None)?
+            .ok_or(LogtoError::NotAuthenticated)?;
+        let user_info = self.logto.oidc_core()?.fetch_user_info(&access_token)?;
+        match user_info.sub == self.id_token_claims()?.sub {
+            true => Ok(user_info),
+            false => Err(LogtoError::UserInfoSubjectMismatch),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What can be wrong with a configuration.
+
+/// The configuration is incomplete or wrong. The message names what to set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// An environment variable that is needed is not set, or is empty.
+    #[error("the environment variable {name} is not set: {hint}")]
+    MissingVariable {
+        /// The variable's name.
+        name: &'static str,
+        /// Where its value is found.
+        hint: &'static str,
+    },
+    /// An environment variable is not Unicode.
+    #[error("the environment variable {name} is not valid Unicode")]
+    InvalidVariable {
+        /// The variable's name.
+        name: &'static str,
+    },
+    /// The endpoint is no URL of a server.
+    #[error("the endpoint {endpoint:?} is not a URL like https://foo.logto.app: {reason}")]
+    InvalidEndpoint {
+        /// The endpoint as configured.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The endpoint is `http` on a host that is not loopback, so that anybody on the way could read
+    /// the tokens.
+    #[error(
+        "the endpoint {endpoint} is not https; plain http is for loopback hosts, or behind `Logto::builder(..).dangerous()`"
+    )]
+    InsecureEndpoint {
+        /// The endpoint as configured.
+        endpoint: String,
+    },
+    /// The application's id is empty.
+    #[error(
+        "the application id is empty: copy it from the application's page in the Logto Console"
+    )]
+    EmptyAppId,
+    /// A duration is out of its bounds.
+    #[error("{name} must be at most {limit} seconds")]
+    TooLong {
+        /// The setting's name.
+        name: &'static str,
+        /// The most that it can be, in seconds.
+        limit: u64,
+    },
+}

@@ -1,0 +1,64 @@
+//! What can go wrong on the way to the server.
+
+use std::error::Error;
+
+/// The server could not be asked. `url` is always without its query.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// No connection could be made, so the request was not sent.
+    #[error("{url}: no connection to the server")]
+    Connect {
+        /// Where the request was to go.
+        url: String,
+        /// What the HTTP client reports.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// It took too long. The request may have reached the server.
+    #[error("{url}: the server did not answer in time")]
+    Timeout {
+        /// Where the request was to go.
+        url: String,
+        /// What the HTTP client reports.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The exchange broke off. The request may have reached the server.
+    #[error("{url}: the connection broke")]
+    Interrupted {
+        /// Where the request was to go.
+        url: String,
+        /// What the HTTP client reports.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The answer is longer than any answer should be.
+    #[error("{url}: the answer is longer than {limit} bytes")]
+    BodyTooLarge {
+        /// Where the request went.
+        url: String,
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+    /// The certificate, the request or the settings do not allow it.
+    #[error("{url}: the request failed")]
+    Other {
+        /// Where the request was to go.
+        url: String,
+        /// What the HTTP client reports.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl HttpError {
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Interrupted { .. }
+        )
+    }
+
+    /// Whether the request may have reached the server.
+    pub fn may_have_been_sent(&self) -> bool {
+        !matches!(self, Self::Connect { .. })
+    }
+}

@@ -1,0 +1,115 @@
+//! What can be wrong with a token.
+
+/// A token cannot be decoded. Holds nothing of the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JwtError {
+    /// It has not the three parts of a signed JWT: it is an opaque token, or damaged.
+    #[error("the token is opaque, not a JWT")]
+    NotAJwt,
+    /// It has the five parts of an encrypted JWT.
+    #[error("the token is encrypted (JWE), which is not supported")]
+    Encrypted,
+    /// It is longer than 16 KiB.
+    #[error("the token is longer than {limit} bytes")]
+    TooLarge {
+        /// The most that is read, in bytes.
+        limit: usize,
+    },
+    /// A part of it is not base64url.
+    #[error("the token's {part} is not base64url")]
+    Base64 {
+        /// Which part.
+        part: &'static str,
+    },
+    /// A part of it is not the JSON that it should be.
+    #[error("the token's {part}: {reason}")]
+    Json {
+        /// Which part.
+        part: &'static str,
+        /// What is wrong, without any value of the token.
+        reason: String,
+    },
+}
+
+/// The ID token is refused. The checks are those of [OpenID Connect Core, section 3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation)
+/// and, when it came with a refresh, of [section 12.2](https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdTokenError {
+    /// It cannot be decoded.
+    #[error("the ID token cannot be decoded: {0}")]
+    Malformed(#[from] JwtError),
+    /// Its algorithm is not one that this client accepts; `none` and HMAC never are.
+    #[error("the ID token's algorithm {algorithm:?} is not allowed")]
+    AlgorithmNotAllowed {
+        /// The algorithm in the token's header.
+        algorithm: String,
+    },
+    /// Its algorithm needs another crypto library.
+    #[error("the ID token's algorithm {algorithm} is not supported by this build")]
+    AlgorithmUnsupported {
+        /// The algorithm in the token's header.
+        algorithm: &'static str,
+    },
+    /// Its header asks for an extension that this client does not know.
+    #[error("the ID token's header has the critical extension {name:?}")]
+    CriticalHeader {
+        /// The header's name.
+        name: &'static str,
+    },
+    /// It is a token of another kind, such as an access token.
+    #[error("the token's type is {typ:?}, not that of an ID token")]
+    WrongType {
+        /// The type in the token's header.
+        typ: String,
+    },
+    /// The server's key set has no key that fits.
+    #[error("the server's key set has no key that fits the ID token")]
+    NoMatchingKey,
+    /// It names no key, and several of the server's keys fit.
+    #[error("the ID token names no key, and several of the server's keys fit")]
+    AmbiguousKey,
+    /// Its signature is wrong.
+    #[error("the ID token's signature is wrong")]
+    InvalidSignature,
+    /// It is of another issuer.
+    #[error("the ID token is of another issuer")]
+    IssuerMismatch,
+    /// It is for another application.
+    #[error("the ID token is for another application")]
+    AudienceMismatch,
+    /// It is for further applications, which this one does not trust.
+    #[error("the ID token is for other applications too")]
+    UntrustedAudience,
+    /// It was issued to another application.
+    #[error("the ID token was issued to another application")]
+    AuthorizedPartyMismatch,
+    /// It has expired.
+    #[error("the ID token has expired; is the clock of this machine right?")]
+    Expired,
+    /// It is not valid yet, or was issued in the future.
+    #[error("the ID token is not valid yet; is the clock of this machine right?")]
+    NotYetValid,
+    /// It was issued too long ago for a sign-in that has just ended.
+    #[error("the ID token was issued too long ago; is the clock of this machine right?")]
+    TooOld,
+    /// Its subject is empty or longer than 255 characters.
+    #[error("the ID token's subject is empty or too long")]
+    InvalidSubject,
+    /// It has no nonce, although one was sent.
+    #[error("the ID token has no nonce")]
+    NonceMissing,
+    /// Its nonce is of another sign-in.
+    #[error("the ID token's nonce is of another sign-in")]
+    NonceMismatch,
+    /// Its `at_hash` is of another access token.
+    #[error("the ID token is of another access token")]
+    AccessTokenHashMismatch,
+    /// It came with a refresh and differs from the session's ID token in a claim that must stay.
+    #[error("the refreshed ID token's {claim} is not that of the session")]
+    SessionMismatch {
+        /// The claim that differs.
+        claim: &'static str,
+    },
+}

@@ -1,0 +1,30 @@
+//! What can be wrong with the options of a sign-in or sign-out.
+
+/// A sign-in or a sign-out could not be started with these options.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignInError {
+    /// The redirect URI is no absolute URI, or has a fragment.
+    #[error("the redirect URI {uri:?} is not an absolute URI without a fragment")]
+    InvalidRedirectUri {
+        /// The URI as given.
+        uri: String,
+    },
+    /// The place to go to after the sign-in is on another origin than the redirect URI.
+    #[error(
+        "the post-redirect URI {uri:?} is neither a path nor of the same origin as the redirect URI"
+    )]
+    ForeignPostRedirectUri {
+        /// The URI as given.
+        uri: String,
+    },
+    /// An extra parameter has the name of one that the client sets itself.
+    #[error("the extra parameter {name:?} is set by the client itself")]
+    ReservedParameter {
+        /// The parameter's name.
+        name: String,
+    },
+    /// The server has no endpoint to end its session at, by its metadata.
+    #[error("the server does not support sign-out: its metadata has no end_session_endpoint")]
+    SignOutUnsupported,
+}

@@ -1,0 +1,98 @@
+//! The way to the server.
+
+mod ureq;
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use ::http::{Request, Response};
+
+pub use self::ureq::UreqClient;
+use crate::error::HttpError;
+
+/// How long a connection may take, unless the HTTP client is told otherwise.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a request may take in all, unless the HTTP client is told otherwise.
+pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Sends requests to the server. The default is [`UreqClient`]; implement it to bring an HTTP stack of
+/// your own, or to watch the requests in a test.
+///
+/// What an implementation promises:
+///
+/// - Redirects are not followed: they could send a code or a secret elsewhere.
+/// - Every status is an answer; only a failure to get one is an error.
+/// - No more than `body_limit` bytes of a body are read, after decompression.
+/// - It gives up in the end, whatever the server does.
+/// - A pooled connection is not used when it was idle for five seconds: Logto closes it then, and a
+///   request that is lost so must not be repeated blindly.
+/// - Headers and bodies are secret: they are not logged.
+///
+/// ```
+/// use logto_core::{HttpClient, HttpError, Logto, LogtoConfig, UreqClient};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// #[derive(Debug, Default)]
+/// struct Counting {
+///     inner: UreqClient,
+///     requests: AtomicU64,
+/// }
+///
+/// impl HttpClient for Counting {
+///     fn send(
+///         &self,
+///         request: http::Request<Vec<u8>>,
+///         body_limit: u64,
+///     ) -> Result<http::Response<Vec<u8>>, HttpError> {
+///         self.requests.fetch_add(1, Ordering::Relaxed);
+///         self.inner.send(request, body_limit)
+///     }
+/// }
+///
+/// let logto = Logto::builder(LogtoConfig::new("https://foo.logto.app", "my-app"))
+///     .http_client(Counting::default())
+///     .build()?;
+/// # Ok::<(), logto_core::LogtoError>(())
+/// ```
+pub trait HttpClient: Debug + Send + Sync {
+    /// Sends the request and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError`], which tells whether the request may have reached the server.
+    fn send(
+        &self,
+        request: Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<Response<Vec<u8>>, HttpError>;
+}
+
+/// Sends a request and logs it: method, URL without query, status and time; never a header or a body.
+pub(crate) fn send_logged(
+    client: &dyn HttpClient,
+    request: Request<Vec<u8>>,
+    body_limit: u64,
+) -> Result<Response<Vec<u8>>, HttpError> {
+    let method = request.method().clone();
+    let place = place(&request);
+    let started = Instant::now();
+    let result = client.send(request, body_limit);
+    let took = started.elapsed().as_millis();
+    match &result {
+        Ok(response) => log::debug!("{method} {place}: {} in {took} ms", response.status()),
+        Err(error) => log::warn!("{method} {error} after {took} ms"),
+    }
+    result
+}
+
+/// Where a request goes, for a message or a log.
+fn place(request: &Request<Vec<u8>>) -> String {
+    let uri = request.uri();
+    format!(
+        "{}://{}{}",
+        uri.scheme_str().unwrap_or_default(),
+        uri.authority().map_or("", |authority| authority.as_str()),
+        uri.path()
+    )
+}

@@ -1,0 +1,155 @@
+//! [`HttpClient`] over ureq.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use ::ureq::Agent;
+use http::{Request, Response};
+
+use super::{CONNECT_TIMEOUT, HttpClient, TOTAL_TIMEOUT, place};
+use crate::error::HttpError;
+
+/// A second under the five after which Logto closes an idle connection.
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
+
+/// The HTTP client by default: [ureq](https://docs.rs/ureq), with one pool of connections.
+///
+/// `Clone` is cheap and shares the pool.
+#[derive(Clone)]
+pub struct UreqClient {
+    agent: Agent,
+}
+
+impl UreqClient {
+    /// With the defaults: 5 s to connect, 15 s in all, connections kept for 4 s, no redirects, the
+    /// proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+    pub fn new() -> Self {
+        let config = Agent::config_builder()
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(TOTAL_TIMEOUT))
+            .max_idle_age(LONGEST_IDLE)
+            .user_agent(concat!("logto-rust/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self::with_agent(config.into())
+    }
+
+    /// With an agent of your own, for a proxy, a private certificate authority, or other timeouts.
+    ///
+    /// Whatever the agent's settings, redirects are not followed and a status is no error. Keep
+    /// its `max_idle_age` under five seconds, and give it a `timeout_global`.
+    ///
+    /// ```
+    /// use logto_core::UreqClient;
+    /// use std::time::Duration;
+    ///
+    /// let agent = ureq::Agent::config_builder()
+    ///     .proxy(Some(ureq::Proxy::new("http://proxy.example.com:8080")?))
+    ///     .timeout_global(Some(Duration::from_secs(15)))
+    ///     .max_idle_age(Duration::from_secs(4))
+    ///     .build();
+    /// let http = UreqClient::with_agent(agent.into());
+    /// # Ok::<(), ureq::Error>(())
+    /// ```
+    pub fn with_agent(agent: Agent) -> Self {
+        Self { agent }
+    }
+}
+
+impl Default for UreqClient {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for UreqClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqClient").finish_non_exhaustive()
+    }
+}
+
+impl HttpClient for UreqClient {
+    fn send(
+        &self,
+        request: Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<Response<Vec<u8>>, HttpError> {
+        let url = place(&request);
+        let failed = |error| failure(url.clone(), body_limit, error);
+        let has_body = !request.body().is_empty();
+        let (parts, body) = request.into_parts();
+        let response = match has_body {
+            true => self.run(Request::from_parts(parts, body)),
+            false => self.run(Request::from_parts(parts, ())),
+        }
+        .map_err(failed)?;
+        let (parts, mut body) = response.into_parts();
+        let bytes = body
+            .with_config()
+            .limit(body_limit)
+            .read_to_vec()
+            .map_err(failed)?;
+        Ok(Response::from_parts(parts, bytes))
+    }
+}
+
+impl UreqClient {
+    fn run(
+        &self,
+        request: Request<impl ::ureq::AsSendBody>,
+    ) -> Result<Response<::ureq::Body>, ::ureq::Error> {
+        let request = self
+            .agent
+            .configure_request(request)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .build();
+        self.agent.run(request)
+    }
+}
+
+/// What of ureq's errors matters to a caller: was the request sent, and is another try worth it.
+fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
+    use ::ureq::{Error, Timeout};
+
+    match error {
+        Error::BodyExceedsLimit(_) => HttpError::BodyTooLarge {
+            url,
+            limit: body_limit,
+        },
+        Error::HostNotFound
+        | Error::ConnectionFailed
+        | Error::ConnectProxyFailed(_)
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => HttpError::Connect {
+            url,
+            source: error.into(),
+        },
+        Error::Timeout(_) => HttpError::Timeout {
+            url,
+            source: error.into(),
+        },
+        Error::Io(ref io) if is_before_sending(io.kind()) => HttpError::Connect {
+            url,
+            source: error.into(),
+        },
+        Error::Io(_) | Error::Protocol(_) | Error::BodyStalled => HttpError::Interrupted {
+            url,
+            source: error.into(),
+        },
+        error => HttpError::Other {
+            url,
+            source: error.into(),
+        },
+    }
+}
+
+fn is_before_sending(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::AddrNotAvailable
+    )
+}

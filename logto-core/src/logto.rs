@@ -1,0 +1,99 @@
+//! What an application has one of.
+
+mod builder;
+mod discovery;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::builder::{Dangerous, LogtoBuilder};
+use self::discovery::DiscoveryCache;
+use crate::config::LogtoConfig;
+use crate::error::LogtoError;
+use crate::oidc_core::{Link, OidcCore};
+
+/// An application of Logto: make one at start, and a [`LogtoClient`](crate::LogtoClient) of it for each user session.
+///
+/// It holds what sessions share: the configuration, the HTTP connections, the server's metadata and
+/// keys. `Clone` is cheap and shares them.
+///
+/// ```
+/// use logto_core::{Logto, LogtoConfig, MemoryStore, SessionId};
+///
+/// // Once, at start. Nothing is sent yet.
+/// let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
+/// let store = MemoryStore::new();
+///
+/// // Per request, with the id from the session cookie. Does no I/O.
+/// let session_id = SessionId::random();
+/// let client = logto.session(&store, &session_id);
+/// assert!(!client.is_authenticated()?);
+/// # Ok::<(), logto_core::LogtoError>(())
+/// ```
+#[derive(Clone)]
+pub struct Logto {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: LogtoConfig,
+    link: Link,
+    discovery: DiscoveryCache,
+    lock_timeout: Duration,
+    access_token_margin: i64,
+}
+
+impl Logto {
+    /// The application of this configuration, with the defaults. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`](crate::ConfigError) if the configuration could not work.
+    pub fn new(config: LogtoConfig) -> Result<Self, LogtoError> {
+        Self::builder(config).build()
+    }
+
+    /// Sets what differs from the defaults.
+    pub fn builder(config: LogtoConfig) -> LogtoBuilder {
+        LogtoBuilder::new(config)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &LogtoConfig {
+        &self.inner.config
+    }
+
+    /// The OpenID Connect functions for the server. Its metadata is fetched at the first call, and
+    /// again when it is older than an hour; while it cannot be renewed, the old metadata is used.
+    ///
+    /// # Errors
+    ///
+    /// If the metadata cannot be had, or is refused.
+    pub fn oidc_core(&self) -> Result<OidcCore, LogtoError> {
+        let inner = &self.inner;
+        inner.discovery.get(&inner.config, &inner.link)
+    }
+
+    /// In Unix seconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.inner.link.clock.unix_seconds()
+    }
+
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.inner.lock_timeout
+    }
+
+    /// In seconds.
+    pub(crate) fn access_token_margin(&self) -> i64 {
+        self.inner.access_token_margin
+    }
+}
+
+impl fmt::Debug for Logto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logto")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! What of an application can be set.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{DiscoveryCache, Inner, Logto};
+use crate::clock::Clock;
+use crate::config::LogtoConfig;
+use crate::error::{ConfigError, LogtoError};
+use crate::http::{HttpClient, TOTAL_TIMEOUT};
+use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
+
+/// The most that the clocks may differ.
+const LARGEST_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// The most that an access token's margin can be.
+const LARGEST_MARGIN: Duration = Duration::from_secs(3600);
+
+/// Long enough for the one before us to ask the server twice.
+const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * TOTAL_TIMEOUT.as_secs());
+
+/// Settings of [`Logto`].
+///
+/// ```
+/// use logto_core::{Logto, LogtoConfig};
+/// use std::time::Duration;
+///
+/// let logto = Logto::builder(LogtoConfig::new("https://foo.logto.app", "my-app-id"))
+///     .access_token_margin(Duration::from_secs(120))
+///     .build()?;
+/// # Ok::<(), logto_core::LogtoError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is made until `build`"]
+pub struct LogtoBuilder {
+    config: LogtoConfig,
+    http: Option<Arc<dyn HttpClient>>,
+    clock: Option<Arc<dyn Clock>>,
+    clock_tolerance: Duration,
+    lock_timeout: Duration,
+    access_token_margin: Duration,
+    allow_insecure_http: bool,
+}
+
+impl LogtoBuilder {
+    pub(super) fn new(config: LogtoConfig) -> Self {
+        Self {
+            config,
+            http: None,
+            clock: None,
+            clock_tolerance: DEFAULT_CLOCK_TOLERANCE,
+            lock_timeout: DEFAULT_LOCK_TIMEOUT,
+            access_token_margin: Duration::from_secs(60),
+            allow_insecure_http: false,
+        }
+    }
+
+    /// What requests are sent with. Default: [`UreqClient::new`](crate::UreqClient::new).
+    pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
+        self.http = Some(Arc::new(client));
+        self
+    }
+
+    /// The clock. Default: [`SystemClock`](crate::SystemClock).
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// How much the server's clock may differ from this one. Default: 60 s; at most 300 s.
+    pub fn clock_tolerance(mut self, tolerance: Duration) -> Self {
+        self.clock_tolerance = tolerance;
+        self
+    }
+
+    /// How long a call waits for another one that refreshes the same session. Default: 30 s.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// How long before it expires a cached access token is replaced. Default: 60 s; at most an hour.
+    pub fn access_token_margin(mut self, margin: Duration) -> Self {
+        self.access_token_margin = margin;
+        self
+    }
+
+    /// Settings that can give tokens away. Each says how.
+    pub fn dangerous(self) -> Dangerous {
+        Dangerous(self)
+    }
+
+    /// The application.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the configuration could not work, or a setting is out of its bounds.
+    pub fn build(self) -> Result<Logto, LogtoError> {
+        self.config.validate(self.allow_insecure_http)?;
+        let clock_tolerance = bounded(
+            "clock_tolerance",
+            self.clock_tolerance,
+            LARGEST_CLOCK_TOLERANCE,
+        )?;
+        let access_token_margin = bounded(
+            "access_token_margin",
+            self.access_token_margin,
+            LARGEST_MARGIN,
+        )?;
+        let defaults = Link::default();
+        let link = Link {
+            http: self.http.unwrap_or(defaults.http),
+            clock: self.clock.unwrap_or(defaults.clock),
+            clock_tolerance,
+            allow_insecure_http: self.allow_insecure_http,
+        };
+        Ok(Logto {
+            inner: Arc::new(Inner {
+                config: self.config,
+                link,
+                discovery: DiscoveryCache::default(),
+                lock_timeout: self.lock_timeout,
+                access_token_margin,
+            }),
+        })
+    }
+}
+
+/// In seconds, if it is not more than the limit.
+fn bounded(name: &'static str, value: Duration, limit: Duration) -> Result<i64, ConfigError> {
+    match value > limit {
+        true => Err(ConfigError::TooLong {
+            name,
+            limit: limit.as_secs(),
+        }),
+        false => Ok(value.as_secs() as i64),
+    }
+}
+
+/// Settings of a [`LogtoBuilder`] that can give tokens away.
+#[derive(Debug)]
+#[must_use = "nothing is made until `build`"]
+pub struct Dangerous(LogtoBuilder);
+
+impl Dangerous {
+    /// Allows plain `http` to hosts other than loopback: anybody on the way can read and replace
+    /// tokens. For a test network that nobody else is on. Default: refused.
+    pub fn allow_insecure_http(mut self) -> LogtoBuilder {
+        self.0.allow_insecure_http = true;
+        self.0
+    }
+}

@@ -1,0 +1,16 @@
+//! What goes over the wire, and what an application hands to the client.
+
+mod audience;
+mod extra;
+mod oidc;
+mod response;
+mod sign_in;
+mod sign_out;
+
+pub use audience::Audience;
+pub use oidc::{AccessTokenClaims, IdTokenClaims, OidcProviderMetadata};
+pub use response::{TokenResponse, UserIdentity, UserInfoResponse};
+pub use sign_in::{
+    DirectSignIn, FirstScreen, Identifier, InteractionMode, Prompt, SignInOptions, SignedIn,
+};
+pub use sign_out::{Revocation, SignOut, SignOutOptions};

@@ -1,0 +1,92 @@
+//! What can be said of a sign-out, and how it ended.
+
+use std::fmt;
+
+use crate::error::LogtoError;
+
+/// What can be said of a sign-out. A post-logout redirect URI alone makes one; so does `None`.
+///
+/// ```
+/// use logto_core::SignOutOptions;
+///
+/// let to_home = SignOutOptions::from("https://example.com/");
+/// let with_state = SignOutOptions::from("https://example.com/").state("from-settings");
+/// # let _ = (to_home, with_state);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignOutOptions {
+    /// Where the browser goes after the sign-out; registered in the Logto Console. `None` for
+    /// Logto's own page.
+    #[doc(alias = "postLogoutRedirectUri")]
+    pub post_logout_redirect_uri: Option<String>,
+    /// What the server hands back to that URI as `state`; `None` for nothing.
+    pub state: Option<String>,
+}
+
+impl SignOutOptions {
+    /// Sets what the server hands back to the post-logout redirect URI. Default: nothing.
+    pub fn state(mut self, state: impl Into<String>) -> Self {
+        self.state = Some(state.into());
+        self
+    }
+}
+
+impl From<&str> for SignOutOptions {
+    fn from(uri: &str) -> Self {
+        Some(uri).into()
+    }
+}
+
+impl From<String> for SignOutOptions {
+    fn from(uri: String) -> Self {
+        uri.as_str().into()
+    }
+}
+
+impl From<&String> for SignOutOptions {
+    fn from(uri: &String) -> Self {
+        uri.as_str().into()
+    }
+}
+
+impl From<Option<&str>> for SignOutOptions {
+    fn from(uri: Option<&str>) -> Self {
+        Self {
+            post_logout_redirect_uri: uri.map(str::to_owned),
+            state: None,
+        }
+    }
+}
+
+/// A sign-out: the session is empty; the browser is to be sent to [`url`](Self::url).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SignOut {
+    /// Where to send the browser, so that the server's own session ends too. It holds the ID token
+    /// as a hint: do not log it.
+    pub url: String,
+    /// What became of the refresh token at the server.
+    pub revocation: Revocation,
+}
+
+impl fmt::Display for SignOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+/// What became of the refresh token at the server, after a sign-out.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Revocation {
+    /// The server has revoked it, and with it the whole grant.
+    Revoked,
+    /// There was none.
+    NoRefreshToken,
+    /// The server has no endpoint for it, by its metadata.
+    Unsupported,
+    /// The server could not be asked, or refused. The token is gone from the session and stays valid
+    /// at the server until it expires.
+    Failed(LogtoError),
+}

@@ -1,0 +1,344 @@
+//! The authorization request
+//! ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
+
+use url::Url;
+
+use crate::config::LogtoConfig;
+use crate::error::SignInError;
+use crate::models::{Identifier, Prompt, SignInOptions};
+use crate::scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
+use crate::session::SignInSession;
+
+/// Parameters that the client sets itself, or that would change the flow under it.
+const RESERVED_PARAMETERS: [&str; 15] = [
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "resource",
+    "state",
+    "nonce",
+    "prompt",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "request",
+    "request_uri",
+];
+
+/// Refuses options that could not work, before anything is stored or sent.
+pub(crate) fn check_options(options: &SignInOptions) -> Result<(), SignInError> {
+    let redirect_uri = check_redirect_uri(&options.redirect_uri)?;
+    if let Some(uri) = &options.post_redirect_uri {
+        check_post_redirect_uri(uri, &redirect_uri)?;
+    }
+    for (name, _) in &options.extra_params {
+        if RESERVED_PARAMETERS.contains(&name.as_str()) {
+            return Err(SignInError::ReservedParameter { name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Holds a redirect URI to be absolute and without a fragment
+/// ([RFC 6749, section 3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
+pub(crate) fn check_redirect_uri(uri: &str) -> Result<Url, SignInError> {
+    match Url::parse(uri) {
+        Ok(url) if url.fragment().is_none() => Ok(url),
+        _ => Err(SignInError::InvalidRedirectUri {
+            uri: uri.to_owned(),
+        }),
+    }
+}
+
+/// A target on another origin would make the application an open redirector. Browsers read
+/// `//host` and `/\host` as another host, and drop tabs and line ends.
+fn check_post_redirect_uri(uri: &str, redirect_uri: &Url) -> Result<(), SignInError> {
+    let is_path = uri.starts_with('/')
+        && !uri.starts_with("//")
+        && !uri.contains('\\')
+        && !uri.chars().any(char::is_control);
+    let is_same_origin = || {
+        Url::parse(uri).is_ok_and(|url| {
+            url.origin().is_tuple()
+                && url.origin() == redirect_uri.origin()
+                && url.username().is_empty()
+                && url.password().is_none()
+        })
+    };
+    if is_path || is_same_origin() {
+        Ok(())
+    } else {
+        Err(SignInError::ForeignPostRedirectUri {
+            uri: uri.to_owned(),
+        })
+    }
+}
+
+/// The URL to send the browser to. The options have been checked.
+pub(crate) fn url(
+    mut endpoint: Url,
+    config: &LogtoConfig,
+    options: &SignInOptions,
+    sign_in: &SignInSession,
+    code_challenge: &str,
+) -> String {
+    let scopes = scopes(config, options);
+    {
+        let mut query = endpoint.query_pairs_mut();
+        query
+            .append_pair("client_id", &config.app_id)
+            .append_pair("redirect_uri", &options.redirect_uri)
+            .append_pair("response_type", "code")
+            .append_pair("scope", &scopes.join(" "))
+            .append_pair("code_challenge", code_challenge)
+            .append_pair("code_challenge_method", "S256")
+            .append_pair("state", sign_in.state.expose());
+        if let Some(nonce) = &sign_in.nonce {
+            query.append_pair("nonce", nonce.expose());
+        }
+        for resource in resources(config, &scopes) {
+            query.append_pair("resource", resource);
+        }
+        query.extend_pairs(optional_parameters(config, options));
+        query.extend_pairs(&options.extra_params);
+    }
+    endpoint.into()
+}
+
+/// The scopes to ask for, each once: the reserved ones, the configuration's, this sign-in's.
+fn scopes<'a>(config: &'a LogtoConfig, options: &'a SignInOptions) -> Vec<&'a str> {
+    let reserved: &[&str] = match options
+        .include_reserved_scopes
+        .unwrap_or(config.include_reserved_scopes)
+    {
+        true => &[
+            UserInfoScope::OpenId.as_str(),
+            OFFLINE_ACCESS,
+            UserInfoScope::Profile.as_str(),
+        ],
+        false => &[],
+    };
+    let asked = config
+        .scopes
+        .iter()
+        .chain(&options.scopes)
+        .map(Scope::as_str);
+    each_once(reserved.iter().copied().chain(asked))
+}
+
+/// The resources to ask for. Organization scopes need that of the organization template.
+fn resources<'a>(config: &'a LogtoConfig, scopes: &[&str]) -> Vec<&'a str> {
+    let organizations = scopes
+        .contains(&UserInfoScope::Organizations.as_str())
+        .then_some(ReservedResource::Organizations.as_str());
+    let configured = config.resources.iter().map(String::as_str);
+    each_once(configured.chain(organizations))
+}
+
+fn each_once<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unique = Vec::new();
+    for item in items {
+        if !item.is_empty() && !unique.contains(&item) {
+            unique.push(item);
+        }
+    }
+    unique
+}
+
+fn optional_parameters(
+    config: &LogtoConfig,
+    options: &SignInOptions,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let join = |words: Vec<&str>| (!words.is_empty()).then(|| words.join(" "));
+    let prompt = options.prompt.as_ref().unwrap_or(&config.prompt);
+    [
+        ("prompt", join(prompt.iter().map(Prompt::as_str).collect())),
+        (
+            "first_screen",
+            options
+                .first_screen
+                .as_ref()
+                .map(|screen| screen.as_str().to_owned()),
+        ),
+        (
+            "identifier",
+            join(options.identifiers.iter().map(Identifier::as_str).collect()),
+        ),
+        (
+            "direct_sign_in",
+            options.direct_sign_in.as_ref().map(ToString::to_string),
+        ),
+        ("login_hint", options.login_hint.clone()),
+        ("one_time_token", options.one_time_token.clone()),
+        (
+            "interaction_mode",
+            options
+                .interaction_mode
+                .map(|mode| mode.as_str().to_owned()),
+        ),
+        (
+            "ui_locales",
+            join(options.ui_locales.iter().map(String::as_str).collect()),
+        ),
+        ("organization_id", options.organization_id.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{DirectSignIn, FirstScreen, InteractionMode};
+
+    fn sign_in_url(config: &LogtoConfig, options: &SignInOptions) -> Vec<(String, String)> {
+        check_options(options).unwrap();
+        let sign_in: SignInSession = serde_json::from_value(serde_json::json!({
+            "redirectUri": options.redirect_uri, "codeVerifier": "v", "state": "the-state",
+            "nonce": "the-nonce",
+        }))
+        .unwrap();
+        let endpoint = Url::parse("https://foo.logto.app/oidc/auth?tenant=1").unwrap();
+        let url = url(endpoint, config, options, &sign_in, "the-challenge");
+        Url::parse(&url)
+            .unwrap()
+            .query_pairs()
+            .into_owned()
+            .collect()
+    }
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn a_plain_sign_in_asks_for_the_reserved_scopes() {
+        let config = LogtoConfig::new("https://foo.logto.app", "app");
+        let query = sign_in_url(&config, &"https://example.com/callback".into());
+        assert_eq!(
+            query,
+            [
+                pair("tenant", "1"),
+                pair("client_id", "app"),
+                pair("redirect_uri", "https://example.com/callback"),
+                pair("response_type", "code"),
+                pair("scope", "openid offline_access profile"),
+                pair("code_challenge", "the-challenge"),
+                pair("code_challenge_method", "S256"),
+                pair("state", "the-state"),
+                pair("nonce", "the-nonce"),
+                pair("prompt", "consent"),
+            ]
+        );
+    }
+
+    #[test]
+    fn every_option_is_sent() {
+        let config = LogtoConfig::new("https://foo.logto.app", "app")
+            .resources(["https://api.example.com"])
+            .scopes([
+                Scope::from(UserInfoScope::Organizations),
+                "read:items".into(),
+            ]);
+        let options = SignInOptions::new("https://example.com/callback")
+            .prompt([Prompt::Login, Prompt::Consent])
+            .first_screen(FirstScreen::IdentifierSignIn)
+            .identifiers([Identifier::Email, Identifier::Phone])
+            .direct_sign_in(DirectSignIn::Social("google".into()))
+            .login_hint("a@b.c")
+            .one_time_token("ott")
+            .interaction_mode(InteractionMode::SignUp)
+            .ui_locales(["fr-CA", "fr"])
+            .organization_id("org_1")
+            .extra_param("tenant_hint", "blue")
+            .scopes(["openid", "write:items"]);
+        let query = sign_in_url(&config, &options);
+        for expected in [
+            pair(
+                "scope",
+                "openid offline_access profile urn:logto:scope:organizations read:items write:items",
+            ),
+            pair("resource", "https://api.example.com"),
+            pair("resource", "urn:logto:resource:organizations"),
+            pair("prompt", "login consent"),
+            pair("first_screen", "identifier:sign_in"),
+            pair("identifier", "email phone"),
+            pair("direct_sign_in", "social:google"),
+            pair("login_hint", "a@b.c"),
+            pair("one_time_token", "ott"),
+            pair("interaction_mode", "signUp"),
+            pair("ui_locales", "fr-CA fr"),
+            pair("organization_id", "org_1"),
+            pair("tenant_hint", "blue"),
+        ] {
+            assert!(query.contains(&expected), "{expected:?} in {query:?}");
+        }
+    }
+
+    #[test]
+    fn the_reserved_scopes_can_be_left_out() {
+        let config = LogtoConfig::new("https://foo.logto.app", "app").scopes(["openid"]);
+        let options = SignInOptions::new("https://example.com/c").include_reserved_scopes(false);
+        assert!(sign_in_url(&config, &options).contains(&pair("scope", "openid")));
+    }
+
+    #[test]
+    fn a_redirect_uri_is_absolute() {
+        for good in [
+            "https://example.com/callback?x=1",
+            "http://127.0.0.1:8765/callback",
+            "io.logto.test://callback",
+        ] {
+            check_options(&good.into()).unwrap();
+        }
+        for bad in [
+            "",
+            "/callback",
+            "example.com/callback",
+            "https://example.com/#x",
+        ] {
+            check_options(&bad.into()).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_target_after_the_sign_in_is_of_the_same_origin() {
+        let options =
+            |uri: &str| SignInOptions::new("https://example.com/callback").post_redirect_uri(uri);
+        for good in [
+            "/",
+            "/a?b=c#d",
+            "https://example.com/a",
+            "https://example.com:443/",
+        ] {
+            check_options(&options(good)).unwrap();
+        }
+        for bad in [
+            "",
+            "a",
+            "//evil.com",
+            "/\\evil.com",
+            "/\t/evil.com",
+            "\\\\evil.com",
+            "https://evil.com/",
+            "http://example.com/",
+            "https://example.com:444/",
+            "https://example.com@evil.com/",
+            "https://user@example.com/",
+            "javascript:alert(1)",
+        ] {
+            check_options(&options(bad)).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_the_client_cannot_be_replaced() {
+        for name in RESERVED_PARAMETERS {
+            let options = SignInOptions::new("https://example.com/c").extra_param(name, "x");
+            check_options(&options).unwrap_err();
+        }
+    }
+}

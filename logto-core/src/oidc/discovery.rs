@@ -1,0 +1,139 @@
+//! The server's metadata
+//! ([OpenID Connect Discovery, section 4](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig)).
+
+use http::Response;
+use url::Url;
+
+use super::response;
+use crate::config::is_secure;
+use crate::error::{DiscoveryError, LogtoError};
+use crate::models::OidcProviderMetadata;
+
+const WHAT: &str = "provider metadata";
+
+/// Reads the metadata, not holding it to anything yet.
+pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<OidcProviderMetadata, LogtoError> {
+    response::json(WHAT, response)
+}
+
+/// Holds the metadata to the expected issuer, byte for byte (section 4.3).
+pub(crate) fn check_issuer(
+    metadata: &OidcProviderMetadata,
+    expected: &str,
+) -> Result<(), DiscoveryError> {
+    if metadata.issuer == expected {
+        Ok(())
+    } else {
+        Err(DiscoveryError::IssuerMismatch {
+            expected: expected.to_owned(),
+            actual: metadata.issuer.clone(),
+        })
+    }
+}
+
+/// Holds the endpoints that this client uses to be URLs over which nobody on the way can read.
+pub(crate) fn check_endpoints(
+    metadata: &OidcProviderMetadata,
+    allow_insecure_http: bool,
+) -> Result<(), DiscoveryError> {
+    let required = [
+        ("authorization_endpoint", &metadata.authorization_endpoint),
+        ("token_endpoint", &metadata.token_endpoint),
+        ("userinfo_endpoint", &metadata.userinfo_endpoint),
+        ("jwks_uri", &metadata.jwks_uri),
+    ];
+    let optional = [
+        ("revocation_endpoint", &metadata.revocation_endpoint),
+        ("end_session_endpoint", &metadata.end_session_endpoint),
+        ("introspection_endpoint", &metadata.introspection_endpoint),
+        (
+            "device_authorization_endpoint",
+            &metadata.device_authorization_endpoint,
+        ),
+    ];
+    let optional = optional
+        .into_iter()
+        .filter_map(|(name, url)| Some((name, url.as_ref()?)));
+    required
+        .into_iter()
+        .chain(optional)
+        .try_for_each(|(name, url)| check_endpoint(name, url, allow_insecure_http))
+}
+
+fn check_endpoint(
+    name: &'static str,
+    url: &str,
+    allow_insecure_http: bool,
+) -> Result<(), DiscoveryError> {
+    let parsed = Url::parse(url).map_err(|_| DiscoveryError::InvalidEndpoint { name })?;
+    match parsed.scheme() {
+        "https" | "http" if is_secure(&parsed) || allow_insecure_http => Ok(()),
+        "http" => Err(DiscoveryError::InsecureEndpoint {
+            name,
+            url: url.to_owned(),
+        }),
+        _ => Err(DiscoveryError::InvalidEndpoint { name }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(base: &str) -> OidcProviderMetadata {
+        let endpoint = |path: &str| format!("{base}/oidc/{path}");
+        serde_json::from_value(serde_json::json!({
+            "issuer": format!("{base}/oidc"),
+            "authorization_endpoint": endpoint("auth"),
+            "token_endpoint": endpoint("token"),
+            "userinfo_endpoint": endpoint("me"),
+            "jwks_uri": endpoint("jwks"),
+            "end_session_endpoint": endpoint("session/end"),
+            "require_pushed_authorization_requests": false,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn members_without_a_field_are_kept() {
+        let metadata = metadata("https://foo.logto.app");
+        assert_eq!(
+            metadata.extra["require_pushed_authorization_requests"],
+            false
+        );
+        assert!(metadata.request_uri_parameter_supported);
+    }
+
+    #[test]
+    fn the_issuer_is_compared_byte_for_byte() {
+        let metadata = metadata("https://foo.logto.app");
+        check_issuer(&metadata, "https://foo.logto.app/oidc").unwrap();
+        for other in [
+            "https://foo.logto.app/oidc/",
+            "https://FOO.logto.app/oidc",
+            "http://foo.logto.app/oidc",
+        ] {
+            check_issuer(&metadata, other).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn endpoints_are_https_or_loopback() {
+        check_endpoints(&metadata("https://foo.logto.app"), false).unwrap();
+        check_endpoints(&metadata("http://127.0.0.1:3001"), false).unwrap();
+        check_endpoints(&metadata("http://foo.logto.app"), true).unwrap();
+        assert!(matches!(
+            check_endpoints(&metadata("http://foo.logto.app"), false),
+            Err(DiscoveryError::InsecureEndpoint { .. })
+        ));
+        for base in ["javascript:alert(1)", "file://", "foo"] {
+            assert!(matches!(
+                check_endpoints(&metadata(base), true),
+                Err(DiscoveryError::InvalidEndpoint { .. })
+            ));
+        }
+        let mut metadata = metadata("https://foo.logto.app");
+        metadata.end_session_endpoint = Some("http://foo.logto.app/end".into());
+        check_endpoints(&metadata, false).unwrap_err();
+    }
+}

@@ -1,0 +1,184 @@
+//! The server's key set ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517)).
+
+use http::Response;
+use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::jws::{PublicKey, SigningAlgorithm};
+use super::jwt::Jwt;
+use super::response;
+use crate::error::{IdTokenError, LogtoError};
+
+/// The keys of a set that this build can use.
+#[derive(Debug, Default)]
+pub(crate) struct KeySet {
+    keys: Vec<Key>,
+}
+
+#[derive(Debug)]
+struct Key {
+    kid: Option<String>,
+    /// The one algorithm that the key is for; `None` where the set does not say, as Logto's RSA
+    /// keys do not.
+    algorithm: Option<SigningAlgorithm>,
+    public_key: PublicKey,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
+
+impl KeySet {
+    /// Reads a set. A key that cannot be used is left out, and harms no other.
+    pub fn from_response(response: &Response<Vec<u8>>) -> Result<Self, LogtoError> {
+        let document: Document = response::json("key set", response)?;
+        Ok(Self {
+            keys: document
+                .keys
+                .into_iter()
+                .filter_map(Key::from_json)
+                .collect(),
+        })
+    }
+
+    /// Holds the token's signature to be that of a key of this set which fits the token's header.
+    pub fn verify(&self, jwt: &Jwt<'_>, algorithm: SigningAlgorithm) -> Result<(), IdTokenError> {
+        let kid = jwt.header.kid.as_deref();
+        let mut fitting = self
+            .keys
+            .iter()
+            .filter(|key| key.fits(algorithm, kid))
+            .peekable();
+        if fitting.peek().is_none() {
+            return Err(IdTokenError::NoMatchingKey);
+        }
+        if kid.is_none() && fitting.clone().count() > 1 {
+            return Err(IdTokenError::AmbiguousKey);
+        }
+        let message = jwt.signing_input.as_bytes();
+        match fitting.any(|key| key.public_key.verify(algorithm, message, &jwt.signature)) {
+            true => Ok(()),
+            false => Err(IdTokenError::InvalidSignature),
+        }
+    }
+}
+
+impl Key {
+    fn from_json(value: Value) -> Option<Self> {
+        let algorithm = match value.get("alg") {
+            Some(name) => Some(SigningAlgorithm::from_name(name.as_str()?)?),
+            None => None,
+        };
+        let jwk: Jwk = serde_json::from_value(value).ok()?;
+        let public_key = PublicKey::from_jwk(&jwk)?;
+        let is_for_signatures = is_for_signatures(&jwk);
+        let fits = algorithm.is_none_or(|algorithm| public_key.fits(algorithm));
+        (is_for_signatures && fits).then_some(Self {
+            kid: jwk.common.key_id,
+            algorithm,
+            public_key,
+        })
+    }
+
+    fn fits(&self, algorithm: SigningAlgorithm, kid: Option<&str>) -> bool {
+        self.public_key.fits(algorithm)
+            && self.algorithm.is_none_or(|only| only == algorithm)
+            && kid.is_none_or(|kid| self.kid.as_deref() == Some(kid))
+    }
+}
+
+fn is_for_signatures(jwk: &Jwk) -> bool {
+    let by_use = match &jwk.common.public_key_use {
+        Some(public_key_use) => *public_key_use == PublicKeyUse::Signature,
+        None => true,
+    };
+    let by_operations = match &jwk.common.key_operations {
+        Some(operations) => operations.contains(&KeyOperations::Verify),
+        None => true,
+    };
+    by_use && by_operations
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(keys: Value) -> KeySet {
+        let response = Response::builder()
+            .header("content-type", "application/jwk-set+json; charset=utf-8")
+            .body(json!({ "keys": keys }).to_string().into_bytes())
+            .unwrap();
+        KeySet::from_response(&response).unwrap()
+    }
+
+    fn ec_key() -> Value {
+        json!({
+            "kty": "EC", "use": "sig", "kid": "ec", "alg": "ES384", "crv": "P-384",
+            "x": "IeY2ov6gZxx2H3Z-8ApAu1WfsUrnMBsLp1WhaHqX1-IEmpfEbZQeoZ6V-aQ9Rw2a",
+            "y": "Am99qT6MUiq10MBsBjaVv0Py5h2b8783ra401oR2p3zYjjPOTLQbhF1TY_ym877i",
+        })
+    }
+
+    fn with(mut key: Value, member: &str, value: Value) -> Value {
+        key[member] = value;
+        key
+    }
+
+    fn rsa_key(bytes: usize) -> Value {
+        use base64::Engine as _;
+        let n = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(vec![255; bytes]);
+        json!({ "kty": "RSA", "use": "sig", "kid": "rsa", "n": n, "e": "AQAB" })
+    }
+
+    #[test]
+    fn keys_that_can_be_used_are_kept() {
+        let keys = json!([
+            ec_key(),
+            with(ec_key(), "key_ops", json!(["verify"])),
+            rsa_key(256),
+            rsa_key(512),
+            { "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+        ]);
+        assert_eq!(set(keys).keys.len(), 5);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_harms_no_other() {
+        let keys = json!([
+            null,
+            "key",
+            {},
+            { "kty": "unknown" },
+            { "kty": "oct", "k": "c2VjcmV0" },
+            { "kty": "OKP", "crv": "Ed448", "x": "AA" },
+            with(ec_key(), "use", json!("enc")),
+            with(ec_key(), "key_ops", json!(["sign"])),
+            with(ec_key(), "alg", json!("ES256")),
+            with(ec_key(), "alg", json!("HS256")),
+            with(ec_key(), "alg", json!(1)),
+            with(ec_key(), "crv", json!("P-256")),
+            with(ec_key(), "x", json!("AA")),
+            with(ec_key(), "x", json!("!")),
+            rsa_key(128),
+            ec_key(),
+        ]);
+        assert_eq!(set(keys).keys.len(), 1);
+    }
+
+    #[test]
+    fn a_key_fits_by_kid_type_and_algorithm() {
+        use SigningAlgorithm::*;
+        let set = set(json!([ec_key(), rsa_key(256)]));
+        let [ec, rsa] = set.keys.as_slice() else {
+            panic!("{set:?}");
+        };
+        assert!(ec.fits(Es384, Some("ec")) && ec.fits(Es384, None));
+        assert!(!ec.fits(Es384, Some("rsa")) && !ec.fits(Es256, None) && !ec.fits(Rs256, None));
+        assert!(rsa.fits(Rs256, Some("rsa")) && rsa.fits(Ps512, None));
+        assert!(!rsa.fits(Es384, None));
+    }
+}

@@ -1,0 +1,130 @@
+//! The shape of a signed JWT
+//! ([RFC 7515, section 7.1](https://www.rfc-editor.org/rfc/rfc7515#section-7.1)), before any check.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::response::describe_json_error;
+use crate::error::JwtError;
+
+/// The longest token that is read, in bytes.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// A JWT taken apart. Nothing in it is to be believed yet.
+pub(crate) struct Jwt<'a> {
+    pub header: Header,
+    /// What the signature is over.
+    pub signing_input: &'a str,
+    pub signature: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+/// The members of a header that matter here. `jku`, `jwk`, `x5u` and `x5c` are ignored: keys come
+/// from the server's key set only.
+#[derive(Deserialize)]
+pub(crate) struct Header {
+    pub alg: String,
+    pub kid: Option<String>,
+    pub typ: Option<String>,
+    #[serde(default, deserialize_with = "is_present")]
+    pub crit: bool,
+    #[serde(default, deserialize_with = "is_present")]
+    pub b64: bool,
+}
+
+/// Whatever the value is, `null` included, the member is there.
+fn is_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+impl<'a> Jwt<'a> {
+    pub fn parse(token: &'a str) -> Result<Self, JwtError> {
+        if token.len() > LONGEST_TOKEN {
+            return Err(JwtError::TooLarge {
+                limit: LONGEST_TOKEN,
+            });
+        }
+        match token.bytes().filter(|byte| *byte == b'.').count() {
+            2 => {}
+            4 => return Err(JwtError::Encrypted),
+            _ => return Err(JwtError::NotAJwt),
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
+        Ok(Self {
+            header: json("header", &base64url("header", header)?)?,
+            signing_input,
+            signature: base64url("signature", signature)?,
+            payload: base64url("payload", payload)?,
+        })
+    }
+
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, JwtError> {
+        json("payload", &self.payload)
+    }
+}
+
+/// Canonical base64url without padding only: trailing bits that say nothing are refused.
+fn base64url(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| JwtError::Base64 { part })
+}
+
+fn json<T: DeserializeOwned>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
+    serde_json::from_slice(text).map_err(|error| JwtError::Json {
+        part,
+        reason: describe_json_error(&error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(token: &str) -> JwtError {
+        match Jwt::parse(token) {
+            Err(error) => error,
+            Ok(_) => panic!("{token} is read"),
+        }
+    }
+
+    #[test]
+    fn what_is_no_jwt_is_told() {
+        for token in ["", "opaque", "a.b", "a.b.c.d"] {
+            assert_eq!(error(token), JwtError::NotAJwt);
+        }
+        assert_eq!(error("a.b.c.d.e"), JwtError::Encrypted);
+        let long = format!("a.{}.c", "x".repeat(LONGEST_TOKEN));
+        assert!(matches!(error(&long), JwtError::TooLarge { .. }));
+        assert_eq!(error("{}.e30.AA"), JwtError::Base64 { part: "header" });
+        assert!(matches!(
+            error("e30.e30.AA"),
+            JwtError::Json { part: "header", .. }
+        ));
+    }
+
+    #[test]
+    fn base64url_is_canonical() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES384"}"#);
+        assert!(Jwt::parse(&format!("{header}.e30.AA")).is_ok());
+        for signature in ["AB", "AA==", "A+", "A A"] {
+            let token = format!("{header}.e30.{signature}");
+            assert_eq!(
+                error(&token),
+                JwtError::Base64 { part: "signature" },
+                "{signature}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_extension_is_seen_whatever_its_value() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES384","crit":null,"b64":false}"#);
+        let token = format!("{header}.e30.AA");
+        let jwt = Jwt::parse(&token).unwrap();
+        assert!(jwt.header.crit && jwt.header.b64);
+    }
+}

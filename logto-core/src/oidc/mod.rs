@@ -1,0 +1,17 @@
+//! The protocol, without I/O: requests are built and answers are read; the time is an argument.
+
+pub(crate) mod authorize;
+pub(crate) mod callback;
+pub(crate) mod client_auth;
+pub(crate) mod discovery;
+pub(crate) mod end_session;
+pub(crate) mod id_token;
+pub(crate) mod jwks;
+pub(crate) mod jws;
+pub(crate) mod jwt;
+pub(crate) mod pkce;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod revoke;
+pub(crate) mod token;
+pub(crate) mod userinfo;

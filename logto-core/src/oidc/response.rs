@@ -1,0 +1,202 @@
+//! What answers have in common.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{LogtoError, OAuthError, ResponseError};
+
+/// Reads a successful answer of JSON; anything else is its error. `what` names the answer in
+/// messages.
+pub(crate) fn json<T: DeserializeOwned>(
+    what: &'static str,
+    response: &Response<Vec<u8>>,
+) -> Result<T, LogtoError> {
+    success(what, response)?;
+    let actual = content_type(response.headers());
+    if !is_json(&actual) {
+        return Err(ResponseError::ContentType {
+            what,
+            actual: OAuthError::clean(&actual),
+        }
+        .into());
+    }
+    parse(what, response.body())
+}
+
+/// Holds an answer to be successful, whatever its body.
+pub(crate) fn success(what: &'static str, response: &Response<Vec<u8>>) -> Result<(), LogtoError> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        Ok(())
+    } else if status.is_redirection() {
+        Err(ResponseError::Redirect {
+            what,
+            status: status.as_u16(),
+        }
+        .into())
+    } else if let Some(error) = oauth_error(response) {
+        Err(error.into())
+    } else {
+        Err(ResponseError::Status {
+            what,
+            status: status.as_u16(),
+            retry_after: retry_after(response.headers()),
+        }
+        .into())
+    }
+}
+
+/// Reads JSON, whatever it came with.
+pub(crate) fn parse<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, LogtoError> {
+    serde_json::from_slice(body).map_err(|error| {
+        ResponseError::Json {
+            what,
+            reason: describe_json_error(&error),
+        }
+        .into()
+    })
+}
+
+/// What is wrong with some JSON, without any value of it: serde's own messages quote values.
+pub(crate) fn describe_json_error(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!("line {} column {}", error.line(), error.column());
+    match message
+        .split_once('`')
+        .map(|(start, rest)| (start, rest.split_once('`')))
+    {
+        Some(("missing field ", Some((field, _)))) => format!("no member {field:?} (at {place})"),
+        Some(("duplicate field ", Some((field, _)))) => {
+            format!("the member {field:?} stands twice (at {place})")
+        }
+        _ if error.is_data() => format!("a member of another type than expected (at {place})"),
+        _ => format!("not JSON (at {place})"),
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: String,
+    error_description: Option<String>,
+    error_uri: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+fn oauth_error(response: &Response<Vec<u8>>) -> Option<OAuthError> {
+    if !is_json(&content_type(response.headers())) {
+        return None;
+    }
+    let body: ErrorBody = serde_json::from_slice(response.body()).ok()?;
+    let clean = |text: Option<String>| text.map(|text| OAuthError::clean(&text));
+    Some(OAuthError {
+        error_description: clean(body.error_description),
+        error_uri: clean(body.error_uri),
+        code: clean(body.code),
+        message: clean(body.message),
+        status: Some(response.status().as_u16()),
+        retry_after: retry_after(response.headers()),
+        ..OAuthError::new(&body.error)
+    })
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}
+
+/// `application/json`, or any type that ends in `+json`, such as `application/jwk-set+json`.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// `Retry-After` in seconds; as a date it is not read, for want of a reason to trust the clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn response(status: u16, content_type: &str, body: &str) -> Response<Vec<u8>> {
+        Response::builder()
+            .status(status)
+            .header(CONTENT_TYPE, content_type)
+            .header(RETRY_AFTER, "7")
+            .body(body.as_bytes().to_vec())
+            .unwrap()
+    }
+
+    #[test]
+    fn json_of_any_json_type_is_read() {
+        for content_type in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "Application/JWK-Set+JSON; charset=utf-8",
+        ] {
+            json::<Value>("answer", &response(200, content_type, "{}")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_page_is_no_answer() {
+        let error = json::<Value>("answer", &response(200, "text/html", "{}")).unwrap_err();
+        assert!(error.to_string().contains("text/html"), "{error}");
+    }
+
+    #[test]
+    fn an_oauth_error_is_kept() {
+        let body = r#"{"code":"oidc.invalid_grant","message":"Grant request is invalid.","error":"invalid_grant","error_description":"grant\u0007 request is invalid"}"#;
+        let error = json::<Value>("answer", &response(400, "application/json", body)).unwrap_err();
+        let error = error.oauth_error().unwrap();
+        assert_eq!(error.error, "invalid_grant");
+        assert_eq!(error.code.as_deref(), Some("oidc.invalid_grant"));
+        assert_eq!(
+            error.error_description.as_deref(),
+            Some("grant request is invalid")
+        );
+        assert_eq!(error.status, Some(400));
+        assert!(error.requires_sign_in() && !error.is_retryable());
+    }
+
+    #[test]
+    fn a_broken_server_is_retryable() {
+        let error = json::<Value>("answer", &response(503, "text/plain", "no")).unwrap_err();
+        assert!(error.is_retryable());
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+        let error = json::<Value>("answer", &response(307, "text/plain", "")).unwrap_err();
+        assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn what_is_wrong_with_json_is_told_without_its_values() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)]
+        struct Shape {
+            token: u64,
+        }
+        for (body, expected) in [
+            (r#"{"token":"hunter2"}"#, "another type"),
+            (r#"{"hunter2":1}"#, "no member \"token\""),
+            (r#"{"token":1,"token":2}"#, "twice"),
+            (r#"hunter2"#, "not JSON"),
+            (r#"{"token":1"#, "not JSON"),
+        ] {
+            let error = serde_json::from_str::<Shape>(body).unwrap_err();
+            let description = describe_json_error(&error);
+            assert!(description.contains(expected), "{description}");
+            assert!(!description.contains("hunter2"), "{description}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The token endpoint
+//! ([OpenID Connect Core, section 3.1.3](https://openid.net/specs/openid-connect-core-1_0.html#TokenEndpoint)
+//! and [section 12](https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens)).
+
+use std::fmt;
+
+use http::{Request, Response};
+
+use super::client_auth::ClientCredentials;
+use super::{request, response};
+use crate::error::{HttpError, LogtoError, ResponseError};
+use crate::models::TokenResponse;
+use crate::secret::Secret;
+use crate::utilities::organization_id_from_urn;
+
+/// An authorization code and what belongs to it, to be exchanged for tokens.
+#[derive(Clone, Copy)]
+pub struct CodeGrant<'a> {
+    /// The application's id.
+    pub client_id: &'a str,
+    /// The application's secret; `None` of a public client.
+    pub client_secret: Option<&'a str>,
+    /// The redirect URI of the authorization request.
+    pub redirect_uri: &'a str,
+    /// The code.
+    pub code: &'a str,
+    /// The PKCE code verifier.
+    pub code_verifier: &'a str,
+}
+
+impl fmt::Debug for CodeGrant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodeGrant")
+            .field("client_id", &self.client_id)
+            .field("redirect_uri", &self.redirect_uri)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CodeGrant<'_> {
+    pub(crate) fn request(&self, endpoint: &str) -> Result<Request<Vec<u8>>, HttpError> {
+        let client = ClientCredentials {
+            id: self.client_id,
+            secret: self.client_secret,
+        };
+        let parameters = [
+            ("grant_type", "authorization_code"),
+            ("code", self.code),
+            ("redirect_uri", self.redirect_uri),
+            ("code_verifier", self.code_verifier),
+        ];
+        request::post_form(endpoint, client, &parameters)
+    }
+}
+
+/// A refresh token and what to ask for with it.
+///
+/// ```
+/// use logto_core::RefreshTokenGrant;
+///
+/// let grant = RefreshTokenGrant {
+///     client_id: "my-app",
+///     refresh_token: "…",
+///     resource: "https://api.example.com",
+///     ..RefreshTokenGrant::default()
+/// };
+/// # let _ = grant;
+/// ```
+#[derive(Clone, Copy, Default)]
+pub struct RefreshTokenGrant<'a> {
+    /// The application's id.
+    pub client_id: &'a str,
+    /// The application's secret; `None` of a public client.
+    pub client_secret: Option<&'a str>,
+    /// The refresh token.
+    pub refresh_token: &'a str,
+    /// The resource to have a token for; empty for none. An organization's URN asks for that
+    /// organization's token.
+    pub resource: &'a str,
+    /// The organization to have a token for; `None` for none. With a resource: the token for both.
+    pub organization_id: Option<&'a str>,
+}
+
+impl fmt::Debug for RefreshTokenGrant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokenGrant")
+            .field("client_id", &self.client_id)
+            .field("resource", &self.resource)
+            .field("organization_id", &self.organization_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RefreshTokenGrant<'_> {
+    pub(crate) fn request(&self, endpoint: &str) -> Result<Request<Vec<u8>>, HttpError> {
+        let client = ClientCredentials {
+            id: self.client_id,
+            secret: self.client_secret,
+        };
+        let mut parameters = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", self.refresh_token),
+        ];
+        let named = organization_id_from_urn(self.resource);
+        if named.is_none() && !self.resource.is_empty() {
+            parameters.push(("resource", self.resource));
+        }
+        if let Some(organization_id) = self.organization_id.or(named) {
+            parameters.push(("organization_id", organization_id));
+        }
+        request::post_form(endpoint, client, &parameters)
+    }
+}
+
+/// Reads the tokens. An empty token is none.
+pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, LogtoError> {
+    let what = "token response";
+    let mut tokens: TokenResponse = response::json(what, response)?;
+    if !tokens.token_type.eq_ignore_ascii_case("bearer") {
+        return Err(ResponseError::TokenType.into());
+    }
+    if tokens.access_token.expose().is_empty() {
+        return Err(ResponseError::Json {
+            what,
+            reason: "the access token is empty".to_owned(),
+        }
+        .into());
+    }
+    let not_empty = |token: &Secret| !token.expose().is_empty();
+    tokens.refresh_token = tokens.refresh_token.filter(not_empty);
+    tokens.id_token = tokens.id_token.filter(not_empty);
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDPOINT: &str = "https://foo.logto.app/oidc/token";
+
+    fn form(request: Request<Vec<u8>>) -> String {
+        String::from_utf8(request.into_body()).unwrap()
+    }
+
+    #[test]
+    fn a_confidential_client_sends_its_secret_in_the_header_only() {
+        let request = CodeGrant {
+            client_id: "app",
+            client_secret: Some("secret"),
+            redirect_uri: "https://example.com/callback",
+            code: "c",
+            code_verifier: "v",
+        }
+        .request(ENDPOINT)
+        .unwrap();
+        assert_eq!(request.headers()["authorization"], "Basic YXBwOnNlY3JldA==");
+        assert_eq!(
+            form(request),
+            "grant_type=authorization_code&code=c&redirect_uri=https%3A%2F%2Fexample.com%2Fcallback&code_verifier=v"
+        );
+    }
+
+    #[test]
+    fn a_refresh_names_the_resource_or_the_organization() {
+        let grant = RefreshTokenGrant {
+            client_id: "app",
+            refresh_token: "r",
+            ..Default::default()
+        };
+        let body = |grant: RefreshTokenGrant<'_>| form(grant.request(ENDPOINT).unwrap());
+        let start = "grant_type=refresh_token&refresh_token=r";
+        assert_eq!(body(grant), format!("{start}&client_id=app"));
+        assert_eq!(
+            body(RefreshTokenGrant {
+                resource: "https://a",
+                ..grant
+            }),
+            format!("{start}&resource=https%3A%2F%2Fa&client_id=app")
+        );
+        assert_eq!(
+            body(RefreshTokenGrant {
+                resource: "urn:logto:organization:o",
+                ..grant
+            }),
+            format!("{start}&organization_id=o&client_id=app")
+        );
+        assert_eq!(
+            body(RefreshTokenGrant {
+                resource: "https://a",
+                organization_id: Some("o"),
+                ..grant
+            }),
+            format!("{start}&resource=https%3A%2F%2Fa&organization_id=o&client_id=app")
+        );
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_accepted() {
+        let read = |body: &str| {
+            let answer = Response::builder()
+                .header("content-type", "application/json; charset=utf-8")
+                .body(body.as_bytes().to_vec())
+                .unwrap();
+            response(&answer)
+        };
+        let tokens =
+            read(r#"{"access_token":"a","token_type":"BEARER","refresh_token":"","scope":""}"#)
+                .unwrap();
+        assert_eq!(tokens.refresh_token, None);
+        assert_eq!(tokens.expires_in, None);
+        for body in [
+            r#"{"access_token":"a","token_type":"mac"}"#,
+            r#"{"access_token":"","token_type":"Bearer"}"#,
+            r#"{"access_token":"a"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
+            r#"[]"#,
+        ] {
+            read(body).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The protocol with its I/O: what the pure requests and answers are sent over.
+
+mod keys;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use url::Url;
+
+use self::keys::KeyCache;
+use crate::clock::{Clock, SystemClock};
+use crate::config::is_secure;
+use crate::error::{DiscoveryError, HttpError, IdTokenError, LogtoError};
+use crate::http::{HttpClient, UreqClient, send_logged};
+use crate::models::{
+    AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
+};
+use crate::oidc::client_auth::ClientCredentials;
+use crate::oidc::id_token::{Expected, Occasion};
+use crate::oidc::jwt::Jwt;
+use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
+use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
+
+/// The most that is read of metadata and key sets, in bytes.
+const METADATA_LIMIT: u64 = 1024 * 1024;
+
+/// The most that is read of tokens and user information, in bytes.
+const ANSWER_LIMIT: u64 = 256 * 1024;
+
+/// How much the clocks of server and client may differ, unless the client is told otherwise.
+pub(crate) const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// The OpenID Connect functions under the client: for a program that needs one of them by itself.
+///
+/// It knows one provider's metadata and keeps the provider's keys. `Clone` is cheap and shares them.
+///
+/// ```no_run
+/// use logto_core::OidcCore;
+///
+/// let metadata = OidcCore::fetch_provider_metadata(
+///     "https://foo.logto.app/oidc/.well-known/openid-configuration",
+/// )?;
+/// let core = OidcCore::new(metadata)?;
+/// let claims = core.verify_id_token("eyJ…", "my-app-id")?;
+/// println!("{} is signed in", claims.sub);
+/// # Ok::<(), logto_core::LogtoError>(())
+/// ```
+#[derive(Clone)]
+pub struct OidcCore {
+    metadata: Arc<OidcProviderMetadata>,
+    keys: Arc<KeyCache>,
+    link: Link,
+}
+
+/// How the server is reached, and how much is asked of it.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub http: Arc<dyn HttpClient>,
+    pub clock: Arc<dyn Clock>,
+    /// In seconds.
+    pub clock_tolerance: i64,
+    pub allow_insecure_http: bool,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            http: Arc::new(UreqClient::new()),
+            clock: Arc::new(SystemClock),
+            clock_tolerance: DEFAULT_CLOCK_TOLERANCE.as_secs() as i64,
+            allow_insecure_http: false,
+        }
+    }
+}
+
+impl Link {
+    fn send(
+        &self,
+        request: Result<Request<Vec<u8>>, HttpError>,
+        body_limit: u64,
+    ) -> Result<Response<Vec<u8>>, LogtoError> {
+        Ok(send_logged(self.http.as_ref(), request?, body_limit)?)
+    }
+
+    /// Fetches metadata, not holding it to an issuer.
+    pub fn fetch_metadata(&self, discovery_url: &str) -> Result<OidcProviderMetadata, LogtoError> {
+        let answer = self.send(request::get(discovery_url), METADATA_LIMIT)?;
+        let metadata = discovery::response(&answer)?;
+        discovery::check_endpoints(&metadata, self.allow_insecure_http)?;
+        Ok(metadata)
+    }
+}
+
+impl OidcCore {
+    /// The functions for this provider, with the default HTTP client and the system's clock. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`] if an endpoint is no URL, or not https and not loopback.
+    pub fn new(metadata: OidcProviderMetadata) -> Result<Self, LogtoError> {
+        discovery::check_endpoints(&metadata, false)?;
+        Ok(Self::with_link(metadata, Link::default()))
+    }
+
+    pub(crate) fn with_link(metadata: OidcProviderMetadata, link: Link) -> Self {
+        Self {
+            metadata: Arc::new(metadata),
+            keys: Arc::default(),
+            link,
+        }
+    }
+
+    /// The same keys under newer metadata, if that still says they are in the same place.
+    pub(crate) fn with_newer_metadata(&self, metadata: OidcProviderMetadata) -> Self {
+        let keys = match metadata.jwks_uri == self.metadata.jwks_uri {
+            true => Arc::clone(&self.keys),
+            false => Arc::default(),
+        };
+        Self {
+            metadata: Arc::new(metadata),
+            keys,
+            link: self.link.clone(),
+        }
+    }
+
+    /// What the provider says of itself.
+    pub fn metadata(&self) -> &OidcProviderMetadata {
+        &self.metadata
+    }
+
+    /// A random state: 256 bits as 43 characters of base64url.
+    #[doc(alias = "generateState")]
+    pub fn generate_state() -> String {
+        pkce::random_token()
+    }
+
+    /// A random nonce: 256 bits as 43 characters of base64url.
+    pub fn generate_nonce() -> String {
+        pkce::random_token()
+    }
+
+    /// A random PKCE code verifier: 256 bits as 43 characters of base64url
+    /// ([RFC 7636, section 4.1](https://www.rfc-editor.org/rfc/rfc7636#section-4.1)).
+    #[doc(alias = "generateCodeVerifier")]
+    pub fn generate_code_verifier() -> String {
+        pkce::random_token()
+    }
+
+    /// The S256 code challenge of a verifier
+    /// ([RFC 7636, section 4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
+    #[doc(alias = "generateCodeChallenge")]
+    pub fn generate_code_challenge(code_verifier: &str) -> String {
+        pkce::code_challenge(code_verifier)
+    }
+
+    /// The claims of an ID token, **without any check**: for a token that was verified before.
+    ///
+    /// # Errors
+    ///
+    /// [`JwtError`](crate::JwtError) if it is not a signed JWT with an ID token's claims.
+    #[doc(alias = "decodeIdToken")]
+    pub fn decode_id_token(id_token: &str) -> Result<IdTokenClaims, LogtoError> {
+        Ok(Jwt::parse(id_token)?.claims()?)
+    }
+
+    /// The claims of an access token, **without any check**: for a token that this program asked for.
+    /// An API server must verify what it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`JwtError`](crate::JwtError) if it is not a signed JWT with an access token's claims. The
+    /// token without a resource never is one: Logto gives it opaque.
+    #[doc(alias = "decodeAccessToken")]
+    pub fn decode_access_token(access_token: &str) -> Result<AccessTokenClaims, LogtoError> {
+        Ok(Jwt::parse(access_token)?.claims()?)
+    }
+
+    /// Fetches a provider's metadata with the default HTTP client, and holds its issuer to be where
+    /// it was asked for ([OpenID Connect Discovery, section 4.3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation)).
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, answers with something else, or is another issuer.
+    #[doc(alias = "getProviderMetadata")]
+    pub fn fetch_provider_metadata(
+        discovery_url: &str,
+    ) -> Result<OidcProviderMetadata, LogtoError> {
+        let is_secure = Url::parse(discovery_url).is_ok_and(|url| is_secure(&url));
+        if !is_secure {
+            return Err(DiscoveryError::InsecureEndpoint {
+                name: "discovery URL",
+                url: request::without_query(discovery_url).to_owned(),
+            }
+            .into());
+        }
+        let metadata = Link::default().fetch_metadata(discovery_url)?;
+        let suffix = "/.well-known/openid-configuration";
+        let expected = discovery_url.strip_suffix(suffix).unwrap_or(discovery_url);
+        discovery::check_issuer(&metadata, expected)?;
+        Ok(metadata)
+    }
+
+    /// Exchanges an authorization code for tokens. A code can be sent once only.
+    ///
+    /// The ID token in the answer is not verified yet.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, refuses, or answers with something else.
+    #[doc(alias = "fetchTokenByCode")]
+    pub fn fetch_token_by_code(&self, grant: &CodeGrant<'_>) -> Result<TokenResponse, LogtoError> {
+        let request = grant.request(&self.metadata.token_endpoint);
+        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+    }
+
+    /// Exchanges a refresh token for tokens. The old refresh token may be worthless afterwards: keep
+    /// the one in the answer, if there is one.
+    ///
+    /// The ID token in the answer is not verified yet.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, refuses, or answers with something else.
+    #[doc(alias = "fetchTokenByRefreshToken")]
+    pub fn fetch_token_by_refresh_token(
+        &self,
+        grant: &RefreshTokenGrant<'_>,
+    ) -> Result<TokenResponse, LogtoError> {
+        let request = grant.request(&self.metadata.token_endpoint);
+        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+    }
+
+    /// Holds an ID token to be the provider's, for this client, and valid now, and returns its
+    /// claims. The provider's keys are fetched when they are not known yet.
+    ///
+    /// What belongs to a sign-in (the nonce, the access token's hash) is checked by
+    /// [`handle_sign_in_callback`](crate::LogtoClient::handle_sign_in_callback).
+    ///
+    /// # Errors
+    ///
+    /// [`IdTokenError`] if it is refused; else, if the keys cannot be had.
+    #[doc(alias = "verifyIdToken")]
+    pub fn verify_id_token(
+        &self,
+        id_token: &str,
+        client_id: &str,
+    ) -> Result<IdTokenClaims, LogtoError> {
+        self.verify_on_occasion(id_token, client_id, Occasion::Unknown)
+    }
+
+    pub(crate) fn verify_on_occasion(
+        &self,
+        id_token: &str,
+        client_id: &str,
+        occasion: Occasion<'_>,
+    ) -> Result<IdTokenClaims, LogtoError> {
+        // A token that no key can save must not cost a request.
+        let jwt = Jwt::parse(id_token).map_err(IdTokenError::from)?;
+        id_token::algorithm(&jwt)?;
+        let expected = Expected {
+            issuer: &self.metadata.issuer,
+            client_id,
+            now: self.link.clock.unix_seconds(),
+            clock_tolerance: self.link.clock_tolerance,
+            occasion,
+        };
+        let keys = self.keys.get(self)?;
+        match id_token::verify(id_token, &keys, &expected) {
+            Err(IdTokenError::NoMatchingKey) => {}
+            verified => return Ok(verified?),
+        }
+        let (newer, is_fetched) = self.keys.get_newer_than(&keys, self)?;
+        let verified = id_token::verify(id_token, &newer, &expected);
+        if is_fetched && verified == Err(IdTokenError::NoMatchingKey) {
+            self.keys.note_fruitless_fetch(self.now());
+        }
+        Ok(verified?)
+    }
+
+    /// Fetches what the server knows of the user of this access token, which must be one without a
+    /// resource.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, refuses, or answers with something else.
+    pub fn fetch_user_info(&self, access_token: &str) -> Result<UserInfoResponse, LogtoError> {
+        let request = userinfo::request(&self.metadata.userinfo_endpoint, access_token);
+        userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)
+    }
+
+    /// Revokes a refresh token, and with it the whole grant
+    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)). Returns `false` if the provider has no
+    /// endpoint for it. Revoking a token that is not known is no error.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, or refuses.
+    pub fn revoke_refresh_token(
+        &self,
+        client_id: &str,
+        client_secret: Option<&str>,
+        refresh_token: &str,
+    ) -> Result<bool, LogtoError> {
+        let Some(endpoint) = &self.metadata.revocation_endpoint else {
+            return Ok(false);
+        };
+        let client = ClientCredentials {
+            id: client_id,
+            secret: client_secret,
+        };
+        let request = revoke::request(endpoint, client, refresh_token);
+        revoke::response(&self.link.send(request, ANSWER_LIMIT)?)?;
+        Ok(true)
+    }
+
+    fn fetch_keys(&self) -> Result<Response<Vec<u8>>, LogtoError> {
+        self.link
+            .send(request::get(&self.metadata.jwks_uri), METADATA_LIMIT)
+    }
+
+    fn now(&self) -> i64 {
+        self.link.clock.unix_seconds()
+    }
+}
+
+impl fmt::Debug for OidcCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OidcCore")
+            .field("issuer", &self.metadata.issuer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! What is stored of a session. The JSON is that of Logto's Python SDK; what is new is optional.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::sha256;
+use crate::secret::Secret;
+use crate::utilities::urlsafe_encode;
+
+/// A sign-in under way: what its callback is checked against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct SignInSession {
+    /// Where the browser comes back to.
+    #[doc(alias = "redirectUri")]
+    pub redirect_uri: String,
+    /// The PKCE code verifier.
+    #[doc(alias = "codeVerifier")]
+    pub code_verifier: Secret,
+    /// The state, by which the callback finds its sign-in.
+    pub state: Secret,
+    /// The nonce that the ID token must carry; `None` of a sign-in that another SDK started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Secret>,
+    /// When it was started, in Unix seconds; `None` of a sign-in that another SDK started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<i64>,
+    /// Where the application means to go afterwards; `None` if it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_redirect_uri: Option<String>,
+}
+
+/// An access token in the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessToken {
+    /// The access token.
+    pub token: Secret,
+    /// Until when the cache hands it out, in Unix seconds. This is a margin before it expires.
+    #[doc(alias = "expiresAt")]
+    pub expires_at: i64,
+}
+
+/// The cached access tokens, by resource indicator or organization URN. The key is empty for the
+/// token without a resource, which is for the user info endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessTokenMap {
+    /// The tokens.
+    pub x: BTreeMap<String, AccessToken>,
+}
+
+/// The sign-ins under way in one session, as they are stored under one key: the newest in the shape
+/// of the Python SDK, the older ones and the finished ones beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PendingSignIns {
+    #[serde(flatten)]
+    newest: Option<SignInSession>,
+    #[serde(
+        default,
+        rename = "olderSignIns",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    older: Vec<SignInSession>,
+    #[serde(
+        default,
+        rename = "finishedSignIns",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    finished: Vec<FinishedSignIn>,
+}
+
+/// A sign-in whose callback has come, so that a second one is told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FinishedSignIn {
+    state_digest: String,
+    finished_at: i64,
+}
+
+impl FinishedSignIn {
+    fn digest_of(state: &str) -> String {
+        urlsafe_encode(&sha256(state.as_bytes()))
+    }
+}
+
+/// How long a sign-in may take, in seconds.
+pub(crate) const SIGN_IN_LIFETIME: i64 = 10 * 60;
+
+/// How many sign-ins a session can have under way; a further one displaces the oldest.
+pub(crate) const MOST_SIGN_INS: usize = 16;
+
+/// What is known of a state.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    Pending(&'a SignInSession),
+    Expired,
+    Finished,
+    Unknown,
+}
+
+impl PendingSignIns {
+    /// Adds a sign-in, and forgets those that are too old or too many.
+    pub fn add(&mut self, sign_in: SignInSession, now: i64) {
+        self.older.splice(..0, self.newest.replace(sign_in));
+        self.forget_old(now);
+    }
+
+    /// What is known of this state. Each comparison takes the same time, whatever differs.
+    pub fn find(&self, state: &Secret, now: i64) -> Found<'_> {
+        let pending = self.all().find(|sign_in| sign_in.state == *state);
+        match pending {
+            Some(sign_in) if is_over(sign_in, now) => Found::Expired,
+            Some(sign_in) => Found::Pending(sign_in),
+            None if self.has_finished(state) => Found::Finished,
+            None => Found::Unknown,
+        }
+    }
+
+    /// Takes the sign-in of this state out, and remembers that it has finished.
+    pub fn finish(&mut self, state: &Secret, now: i64) {
+        let mut left: Vec<_> = self
+            .newest
+            .take()
+            .into_iter()
+            .chain(self.older.drain(..))
+            .filter(|sign_in| sign_in.state != *state)
+            .collect();
+        if !left.is_empty() {
+            self.newest = Some(left.remove(0));
+        }
+        self.older = left;
+        self.finished.insert(
+            0,
+            FinishedSignIn {
+                state_digest: FinishedSignIn::digest_of(state.expose()),
+                finished_at: now,
+            },
+        );
+        self.forget_old(now);
+    }
+
+    /// Every sign-in under way, the newest first.
+    pub fn all(&self) -> impl Iterator<Item = &SignInSession> {
+        self.newest.iter().chain(&self.older)
+    }
+
+    fn has_finished(&self, state: &Secret) -> bool {
+        let digest = FinishedSignIn::digest_of(state.expose());
+        self.finished
+            .iter()
+            .any(|finished| finished.state_digest == digest)
+    }
+
+    fn forget_old(&mut self, now: i64) {
+        self.older.retain(|sign_in| !is_over(sign_in, now));
+        self.older.truncate(MOST_SIGN_INS - 1);
+        self.finished
+            .retain(|finished| !has_passed(finished.finished_at, now));
+        self.finished.truncate(MOST_SIGN_INS);
+    }
+}
+
+fn is_over(sign_in: &SignInSession, now: i64) -> bool {
+    sign_in
+        .started_at
+        .is_some_and(|started_at| has_passed(started_at, now))
+}
+
+fn has_passed(since: i64, now: i64) -> bool {
+    now.saturating_sub(since) > SIGN_IN_LIFETIME
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign_in(state: &str, started_at: i64) -> SignInSession {
+        SignInSession {
+            redirect_uri: "https://example.com/callback".into(),
+            code_verifier: "verifier".into(),
+            state: state.into(),
+            nonce: Some("nonce".into()),
+            started_at: Some(started_at),
+            post_redirect_uri: None,
+        }
+    }
+
+    #[test]
+    fn what_the_python_sdk_stored_is_read() {
+        let stored = r#"{"redirectUri":"https://a/callback","codeVerifier":"v","state":"s"}"#;
+        let pending: PendingSignIns = serde_json::from_str(stored).unwrap();
+        assert!(matches!(
+            pending.find(&"s".into(), i64::MAX),
+            Found::Pending(sign_in) if sign_in.nonce.is_none()
+        ));
+
+        let stored =
+            r#"{"x":{"":{"token":"t","expiresAt":1},"https://api":{"token":"u","expiresAt":2}}}"#;
+        let map: AccessTokenMap = serde_json::from_str(stored).unwrap();
+        assert_eq!(map.x["https://api"].expires_at, 2);
+        assert_eq!(serde_json::to_string(&map).unwrap(), stored);
+    }
+
+    #[test]
+    fn what_is_stored_starts_with_the_python_sdks_members() {
+        let mut pending = PendingSignIns::default();
+        pending.add(sign_in("older", 0), 0);
+        pending.add(sign_in("newest", 0), 0);
+        let stored: serde_json::Value = serde_json::to_value(&pending).unwrap();
+        assert_eq!(stored["state"], "newest");
+        assert_eq!(stored["redirectUri"], "https://example.com/callback");
+        assert_eq!(stored["codeVerifier"], "verifier");
+        assert_eq!(
+            serde_json::from_value::<PendingSignIns>(stored).unwrap(),
+            pending
+        );
+    }
+
+    #[test]
+    fn sixteen_sign_ins_can_be_under_way() {
+        let mut pending = PendingSignIns::default();
+        for n in 0..=16 {
+            pending.add(sign_in(&n.to_string(), 0), 0);
+        }
+        assert_eq!(pending.all().count(), 16);
+        assert_eq!(pending.find(&"0".into(), 0), Found::Unknown);
+        assert!(matches!(pending.find(&"1".into(), 0), Found::Pending(_)));
+        assert!(matches!(pending.find(&"16".into(), 0), Found::Pending(_)));
+    }
+
+    #[test]
+    fn a_sign_in_lasts_ten_minutes() {
+        let mut pending = PendingSignIns::default();
+        pending.add(sign_in("s", 1000), 1000);
+        assert!(matches!(pending.find(&"s".into(), 1600), Found::Pending(_)));
+        assert_eq!(pending.find(&"s".into(), 1601), Found::Expired);
+        pending.add(sign_in("t", 1601), 1601);
+        assert_eq!(pending.find(&"s".into(), 1601), Found::Unknown);
+    }
+
+    #[test]
+    fn a_finished_sign_in_is_told_apart_and_others_stay() {
+        let mut pending = PendingSignIns::default();
+        for state in ["a", "b", "c"] {
+            pending.add(sign_in(state, 0), 0);
+        }
+        pending.finish(&"b".into(), 1);
+        assert_eq!(pending.find(&"b".into(), 2), Found::Finished);
+        assert!(matches!(pending.find(&"a".into(), 2), Found::Pending(_)));
+        assert!(matches!(pending.find(&"c".into(), 2), Found::Pending(_)));
+        pending.finish(&"c".into(), 2);
+        pending.finish(&"a".into(), 2);
+        assert_eq!(pending.all().count(), 0);
+        assert_eq!(pending.find(&"a".into(), 2), Found::Finished);
+        let stored = serde_json::to_string(&pending).unwrap();
+        assert_eq!(
+            serde_json::from_str::<PendingSignIns>(&stored).unwrap(),
+            pending
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! What the integration tests share: a real provider and a browser for it.
+
+// Each test file compiles these modules for itself and uses a part of them.
+#![allow(dead_code)]
+
+pub mod browser;
+pub mod provider;
