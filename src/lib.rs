@@ -1,2 +1,51 @@
-//! The blocking Rust SDK for Logto.
-pub use logto_core::*;
+//! The blocking Rust SDK for [Logto](https://logto.io): sign-in, sessions and access tokens for web,
+//! desktop and command-line programs, without an async runtime.
+//!
+//! A program makes one [`Logto`] at start, and a [`LogtoClient`] of it for each user session:
+//!
+//! ```
+//! use logto::storage::MemoryStore;
+//! use logto::{Logto, LogtoConfig, SessionId};
+//!
+//! let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
+//! let store = MemoryStore::new(); // or a store that survives a restart: see `storage`
+//!
+//! let session_id = SessionId::random(); // or parsed from the session cookie
+//! let client = logto.session(&store, &session_id);
+//! assert!(!client.is_authenticated()?);
+//! # Ok::<(), logto::LogtoError>(())
+//! ```
+//!
+//! From there: [`LogtoClient::sign_in`] gives the URL to send the browser to,
+//! [`LogtoClient::handle_sign_in_callback`] finishes the sign-in, [`LogtoClient::access_token`] gives a
+//! fresh token for an API for as long as the user stays signed in, and [`LogtoClient::sign_out`] ends
+//! it. [`storage`] says where sessions can be kept.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! | --- | --- | --- |
+//! | `rustls` | TLS by rustls with ring, trusting the compiled-in Mozilla roots | yes |
+//! | `platform-verifier` | TLS by rustls, trusting the operating system's certificates | |
+//! | `native-tls` | TLS by the operating system's own library | |
+//! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
+//! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
+
+pub use logto_core::{
+    AccessToken, AccessTokenClaims, AccessTokenMap, Audience, CallbackError, Clock, CodeGrant,
+    ConfigError, Dangerous, DirectSignIn, DiscoveryError, FirstScreen, HttpClient, HttpError,
+    IdTokenClaims, IdTokenError, Identifier, InteractionMode, InvalidSessionId, JwtError, Logto,
+    LogtoBuilder, LogtoClient, LogtoConfig, LogtoError, OAuthError, OFFLINE_ACCESS,
+    ORGANIZATION_URN_PREFIX, OidcCore, OidcProviderMetadata, PersistKey, Prompt, RefreshTokenGrant,
+    ReservedResource, ResponseError, Revocation, Scope, Secret, SessionId, SessionStore,
+    SignInError, SignInOptions, SignInSession, SignOut, SignOutOptions, SignedIn, Storage,
+    StorageError, StorageErrorKind, SystemClock, TokenResponse, UreqClient, UserIdentity,
+    UserInfoResponse, UserInfoScope, build_organization_urn, organization_id_from_urn,
+    remove_falsy_keys, urlsafe_encode,
+};
+
+pub mod storage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -285,6 +285,7 @@ impl OidcCore {
     /// # Errors
     ///
     /// If the server cannot be asked, refuses, or answers with something else.
+    #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self, access_token: &str) -> Result<UserInfoResponse, LogtoError> {
         let request = userinfo::request(&self.metadata.userinfo_endpoint, access_token);
         userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)

@@ -2,14 +2,14 @@
 
 use super::LogtoClient;
 use super::stored::to_json;
-use crate::error::LogtoError;
+use crate::error::{ConfigError, LogtoError};
 use crate::models::{AccessTokenClaims, TokenResponse};
 use crate::oidc::id_token::Occasion;
 use crate::oidc::token::RefreshTokenGrant;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 use crate::storage::{Change, PersistKey};
-use crate::utilities::build_organization_urn;
+use crate::utilities::{build_organization_urn, organization_id_from_urn};
 
 impl LogtoClient {
     /// An access token for an API resource, by its indicator, or with `None` (or `""`) the one without
@@ -32,9 +32,9 @@ impl LogtoClient {
     ///
     /// # Errors
     ///
-    /// If the server cannot be asked or refuses (`invalid_target` where the resource is not among
-    /// those that were asked for at the sign-in), or the session cannot be read, written or locked.
-    /// The session is then what it was.
+    /// [`ConfigError::UnknownResource`] if the resource is not among
+    /// [`LogtoConfig::resources`](crate::LogtoConfig::resources); else, if the server cannot be asked
+    /// or refuses, or the session cannot be read, written or locked. The session is then what it was.
     #[doc(alias = "getAccessToken")]
     pub fn access_token<'a>(
         &self,
@@ -89,6 +89,7 @@ impl LogtoClient {
         if self.refresh_token()?.is_none() {
             return Ok(None);
         }
+        self.check_resource(resource)?;
         let _lock = self.lock()?;
         // The one who had the lock before may have refreshed, or signed out.
         if let Some(token) = self.fresh_token(resource)? {
@@ -97,6 +98,19 @@ impl LogtoClient {
         match self.refresh_token()? {
             Some(refresh_token) => self.refresh(resource, &refresh_token).map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// A public client's refresh token is rotated before the server looks at the resource.
+    fn check_resource(&self, resource: &str) -> Result<(), ConfigError> {
+        let is_known = resource.is_empty()
+            || organization_id_from_urn(resource).is_some()
+            || self.config().resources.iter().any(|known| known == resource);
+        match is_known {
+            true => Ok(()),
+            false => Err(ConfigError::UnknownResource {
+                resource: resource.to_owned(),
+            }),
         }
     }
 

@@ -40,6 +40,13 @@ pub enum ConfigError {
         "the application id is empty: copy it from the application's page in the Logto Console"
     )]
     EmptyAppId,
+    /// The resource is not among those of the configuration, so no sign-in has asked for it. It is not
+    /// asked for: Logto would refuse, and might use up the refresh token over it.
+    #[error("the resource {resource:?} is not configured: add it with `LogtoConfig::resources`")]
+    UnknownResource {
+        /// The resource that was asked for.
+        resource: String,
+    },
     /// A duration is out of its bounds.
     #[error("{name} must be at most {limit} seconds")]
     TooLong {

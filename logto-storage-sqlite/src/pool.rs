@@ -1,0 +1,249 @@
+//! The connections of one store: readers each have their own.
+
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use logto_core::{StorageError, StorageErrorKind};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error;
+
+/// Connections are opened on demand, up to this many, and kept.
+const MOST_CONNECTIONS: usize = 16;
+
+/// `fullfsync` makes macOS write through the disk's cache; `temp_store` keeps tokens out of
+/// temporary files.
+const CONNECTION_SETTINGS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// The longest time that SQLite can wait, in milliseconds.
+const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+
+pub(crate) struct Pool {
+    path: PathBuf,
+    slots: Mutex<Slots>,
+    returned: Condvar,
+}
+
+struct Slots {
+    unused: Vec<Connection>,
+    open: usize,
+}
+
+impl Pool {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            slots: Mutex::new(Slots {
+                unused: Vec::new(),
+                open: 0,
+            }),
+            returned: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A connection for the caller alone. Waits this long for one, and the connection waits as long
+    /// for other writers.
+    pub(crate) fn take(&self, wait: Duration) -> Result<Pooled<'_>, StorageError> {
+        let mut pooled = Pooled {
+            connection: self.take_unused(wait)?,
+            pool: self,
+        };
+        let wait = wait.min(LONGEST_WAIT);
+        match &pooled.connection {
+            Some(connection) => connection
+                .busy_timeout(wait)
+                .map_err(|error| error::failed("opened", &self.path, error))?,
+            None => pooled.connection = Some(self.connect(wait)?),
+        }
+        Ok(pooled)
+    }
+
+    /// `None` where the caller is to open another one.
+    fn take_unused(&self, wait: Duration) -> Result<Option<Connection>, StorageError> {
+        let started = Instant::now();
+        let mut slots = self.slots();
+        loop {
+            if let Some(connection) = slots.unused.pop() {
+                return Ok(Some(connection));
+            }
+            if slots.open < MOST_CONNECTIONS {
+                slots.open += 1;
+                return Ok(None);
+            }
+            let left = wait.checked_sub(started.elapsed()).ok_or_else(all_in_use)?;
+            slots = self
+                .returned
+                .wait_timeout(slots, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Does not create the file: that is done with care for its mode, and once.
+    fn connect(&self, wait: Duration) -> Result<Connection, StorageError> {
+        let failed = |error| error::failed("opened", &self.path, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
+        // Before the first statement, which would leave a log behind that cannot be written either.
+        if connection.is_readonly("main").map_err(failed)? {
+            let why = "this process may read it, but not write it";
+            return Err(error::refused(
+                StorageErrorKind::PermissionDenied,
+                &self.path,
+                why,
+            ));
+        }
+        connection.busy_timeout(wait).map_err(failed)?;
+        connection
+            .execute_batch(CONNECTION_SETTINGS)
+            .map_err(failed)?;
+        Ok(connection)
+    }
+
+    fn give_back(&self, connection: Option<Connection>) {
+        // A transaction that could not be rolled back must not reach the next caller.
+        let reusable = connection.filter(Connection::is_autocommit);
+        let mut slots = self.slots();
+        match reusable {
+            Some(connection) => slots.unused.push(connection),
+            None => slots.open -= 1,
+        }
+        drop(slots);
+        self.returned.notify_one();
+    }
+
+    /// A panic elsewhere leaves the slots whole.
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn all_in_use() -> StorageError {
+    StorageError::new(
+        StorageErrorKind::Busy,
+        "all connections to the session database are in use",
+    )
+}
+
+/// A connection that goes back to its pool on drop.
+pub(crate) struct Pooled<'a> {
+    connection: Option<Connection>,
+    pool: &'a Pool,
+}
+
+impl Deref for Pooled<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("there until the drop")
+    }
+}
+
+impl DerefMut for Pooled<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("there until the drop")
+    }
+}
+
+impl Drop for Pooled<'_> {
+    fn drop(&mut self) {
+        self.pool.give_back(self.connection.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(directory: &tempfile::TempDir) -> Pool {
+        let path = directory.path().join("sessions.db");
+        std::fs::write(&path, "").unwrap();
+        Pool::new(path)
+    }
+
+    #[test]
+    fn connections_are_used_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = pool(&directory);
+        for _ in 0..100 {
+            let _first = pool.take(Duration::ZERO).unwrap();
+            let _second = pool.take(Duration::ZERO).unwrap();
+        }
+        assert_eq!(pool.slots().open, 2);
+    }
+
+    #[test]
+    fn when_all_are_taken_the_next_waits_for_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = pool(&directory);
+        let mut taken: Vec<_> = (0..MOST_CONNECTIONS)
+            .map(|_| pool.take(Duration::ZERO).unwrap())
+            .collect();
+
+        let refused = pool.take(Duration::from_millis(10)).err().unwrap();
+        assert_eq!(refused.kind(), StorageErrorKind::Busy);
+
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| pool.take(Duration::from_secs(60)).is_ok());
+            taken.pop();
+            assert!(waiting.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn a_failed_connection_leaves_its_place_to_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = Pool::new(directory.path().join("missing.db"));
+        for _ in 0..=MOST_CONNECTIONS {
+            let error = pool.take(Duration::ZERO).err().unwrap();
+            assert_eq!(error.kind(), StorageErrorKind::PermissionDenied);
+        }
+        assert_eq!(pool.slots().open, 0);
+    }
+
+    #[test]
+    fn a_connection_within_a_transaction_is_not_given_to_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = pool(&directory);
+        pool.take(Duration::ZERO)
+            .unwrap()
+            .execute_batch("BEGIN")
+            .unwrap();
+        assert!(pool.take(Duration::ZERO).unwrap().is_autocommit());
+    }
+
+    #[test]
+    fn every_connection_is_durable_and_overwrites_what_it_deletes() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = pool(&directory).take(Duration::ZERO).map(|mut pooled| {
+            let connection = pooled.connection.take();
+            connection.unwrap()
+        });
+        let connection = connection.unwrap();
+        for (pragma, expected) in [
+            ("synchronous", 2),
+            ("foreign_keys", 1),
+            ("secure_delete", 1),
+            ("trusted_schema", 0),
+            ("temp_store", 2),
+        ] {
+            let found: i64 = connection
+                .pragma_query_value(None, pragma, |row| row.get(0))
+                .unwrap();
+            assert_eq!(found, expected, "{pragma}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! One session.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logto_core::{Change, PersistKey, Storage, StorageError, StorageLock};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
+
+use crate::database::Database;
+use crate::idle::Idle;
+
+/// One session of a [`SqliteStore`](crate::SqliteStore), named by the digest of its id.
+pub(crate) struct SqliteStorage {
+    database: Arc<Database>,
+    session: [u8; 32],
+}
+
+impl SqliteStorage {
+    pub(crate) fn new(database: Arc<Database>, session: [u8; 32]) -> Self {
+        Self { database, session }
+    }
+
+    /// Best effort: a session that was read is there, whether or not that could be noted.
+    fn note_use(&self, seen: i64, now: i64) {
+        let noted = self.database.write_soon(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE sessions SET used_at = ?1 WHERE digest = ?2 AND used_at = ?3",
+                )?
+                .execute((now, self.session, seen))
+        });
+        if let Err(error) = noted {
+            log::debug!("the use of a session is noted at a later read: {error}");
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStorage")
+            .field("path", &self.database.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Storage for SqliteStorage {
+    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+        let idle = self.database.idle();
+        let found = self
+            .database
+            .read(|connection| select(connection, &self.session, key))?;
+        let Some((used_at, value)) = found else {
+            return Ok(None);
+        };
+        let now = idle.now();
+        if idle.is_over(used_at, now) {
+            return Ok(None);
+        }
+        if idle.should_note(used_at, now) {
+            self.note_use(used_at, now);
+        }
+        Ok(value)
+    }
+
+    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+        self.update(&[Change { key, value }])
+    }
+
+    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        let idle = self.database.idle();
+        self.database
+            .write(|transaction| apply(transaction, idle, &self.session, changes))
+    }
+
+    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.database.lock(self.session, timeout)
+    }
+}
+
+/// The row of a session that exists and has not expired. An expired one is removed.
+pub(crate) fn live_session(
+    transaction: &Transaction<'_>,
+    idle: &Idle,
+    session: &[u8; 32],
+    now: i64,
+) -> rusqlite::Result<Option<i64>> {
+    let found: Option<(i64, i64)> = transaction
+        .prepare_cached("SELECT id, used_at FROM sessions WHERE digest = ?1")?
+        .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match found {
+        Some((id, used_at)) if idle.is_over(used_at, now) => {
+            remove(transaction, id)?;
+            Ok(None)
+        }
+        found => Ok(found.map(|(id, _)| id)),
+    }
+}
+
+/// When the session was used last, and the value of this key.
+fn select(
+    connection: &Connection,
+    session: &[u8; 32],
+    key: PersistKey,
+) -> rusqlite::Result<Option<(i64, Option<String>)>> {
+    connection
+        .prepare_cached(
+            "SELECT used_at, value FROM sessions
+             LEFT JOIN session_values ON session = id AND key = ?2
+             WHERE digest = ?1",
+        )?
+        .query_row((session, key.as_str()), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+}
+
+fn apply(
+    transaction: &Transaction<'_>,
+    idle: &Idle,
+    session: &[u8; 32],
+    changes: &[Change<'_>],
+) -> rusqlite::Result<()> {
+    let now = idle.now();
+    let id = match live_session(transaction, idle, session, now)? {
+        Some(id) => touch(transaction, id, now)?,
+        None if changes.iter().all(|change| change.value.is_none()) => return Ok(()),
+        None => insert(transaction, session, now)?,
+    };
+    for change in changes {
+        apply_one(transaction, id, change)?;
+    }
+    remove_if_empty(transaction, id)
+}
+
+fn apply_one(transaction: &Transaction<'_>, id: i64, change: &Change<'_>) -> rusqlite::Result<()> {
+    let key = change.key.as_str();
+    match change.value {
+        Some(value) => transaction
+            .prepare_cached(
+                "INSERT INTO session_values (session, key, value) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (session, key) DO UPDATE SET value = excluded.value",
+            )?
+            .execute((id, key, value))?,
+        None => transaction
+            .prepare_cached("DELETE FROM session_values WHERE session = ?1 AND key = ?2")?
+            .execute((id, key))?,
+    };
+    Ok(())
+}
+
+fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached("INSERT INTO sessions (digest, used_at) VALUES (?1, ?2)")?
+        .insert((session, now))
+}
+
+fn touch(transaction: &Transaction<'_>, id: i64, now: i64) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached("UPDATE sessions SET used_at = ?1 WHERE id = ?2")?
+        .execute((now, id))?;
+    Ok(id)
+}
+
+fn remove(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM sessions WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+fn remove_if_empty(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM sessions
+             WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM session_values WHERE session = ?1)",
+        )?
+        .execute([id])?;
+    Ok(())
+}

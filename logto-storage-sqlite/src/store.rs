@@ -1,0 +1,163 @@
+//! The store: many sessions in one file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use logto_core::{
+    Clock, DEFAULT_IDLE_LIFETIME, SessionId, SessionStore, Storage, StorageError, SystemClock,
+};
+
+use crate::database::Database;
+use crate::idle::Idle;
+use crate::storage::{self, SqliteStorage};
+
+/// How long a call waits for another writer, unless the store is told otherwise.
+const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The sessions of many users in one SQLite file.
+///
+/// `Clone` is cheap and shares the connections to the file. Stores that were opened apart, in this
+/// process or in others, see the same sessions.
+///
+/// ```
+/// use logto_core::{PersistKey, SessionStore, Storage};
+/// use logto_storage_sqlite::SqliteStore;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("sessions.db");
+/// let store = SqliteStore::open(path)?;
+/// let session = store.default_session();
+/// session.set(PersistKey::IdToken, Some("…"))?;
+/// assert!(store.clone().default_session().get(PersistKey::IdToken)?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SqliteStore {
+    database: Arc<Database>,
+}
+
+impl SqliteStore {
+    /// Opens the database at this path with the defaults of the [builder](Self::builder), and
+    /// creates it if there is none. Its directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStoreBuilder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
+        Self::builder(path).open()
+    }
+
+    /// Sets what differs from the defaults.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteStoreBuilder {
+        SqliteStoreBuilder {
+            path: path.as_ref().to_owned(),
+            idle_lifetime: DEFAULT_IDLE_LIFETIME,
+            busy_timeout: DEFAULT_BUSY_TIMEOUT,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.database.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionStore for SqliteStore {
+    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
+        Arc::new(SqliteStorage::new(Arc::clone(&self.database), id.digest()))
+    }
+
+    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
+        let (from, to) = (from.digest(), to.digest());
+        let idle = self.database.idle();
+        self.database.write(|transaction| {
+            let now = idle.now();
+            let Some(session) = storage::live_session(transaction, idle, &from, now)? else {
+                return Ok(());
+            };
+            transaction
+                .prepare_cached("DELETE FROM sessions WHERE digest = ?1 AND id <> ?2")?
+                .execute((to, session))?;
+            transaction
+                .prepare_cached("UPDATE sessions SET digest = ?1, used_at = ?2 WHERE id = ?3")?
+                .execute((to, now, session))?;
+            Ok(())
+        })
+    }
+
+    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+        self.database.write(|transaction| {
+            transaction
+                .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
+                .execute([id.digest()])?;
+            Ok(())
+        })
+    }
+
+    fn purge_expired(&self) -> Result<u64, StorageError> {
+        let idle = self.database.idle();
+        self.database.write(|transaction| {
+            let purged = transaction
+                .prepare_cached("DELETE FROM sessions WHERE used_at < ?1")?
+                .execute([idle.oldest_live(idle.now())])?;
+            Ok(purged as u64)
+        })
+    }
+}
+
+/// Settings of a [`SqliteStore`].
+#[derive(Debug)]
+#[must_use = "nothing is opened until `open`"]
+pub struct SqliteStoreBuilder {
+    path: PathBuf,
+    idle_lifetime: Duration,
+    busy_timeout: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl SqliteStoreBuilder {
+    /// How long a session may lie unused before it is gone, in whole milliseconds. Default:
+    /// [`DEFAULT_IDLE_LIFETIME`].
+    pub fn idle_lifetime(mut self, lifetime: Duration) -> Self {
+        self.idle_lifetime = lifetime;
+        self
+    }
+
+    /// The clock that idle time is measured by. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How long a call waits while others write, before it fails with
+    /// [`Busy`](logto_core::StorageErrorKind::Busy). Default: 5 seconds.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Opens the database, and creates it if there is none. Its directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// - [`PermissionDenied`](logto_core::StorageErrorKind::PermissionDenied) if the file cannot be
+    ///   created, read and written; the message says why.
+    /// - [`Corrupt`](logto_core::StorageErrorKind::Corrupt) if it is no SQLite database, a damaged
+    ///   one, or another application's. It has not been changed.
+    /// - [`NewerFormat`](logto_core::StorageErrorKind::NewerFormat) if a newer version of this crate
+    ///   wrote it. It has not been changed.
+    /// - [`Busy`](logto_core::StorageErrorKind::Busy) if another process held it for too long.
+    pub fn open(self) -> Result<SqliteStore, StorageError> {
+        let idle = Idle::new(self.idle_lifetime, self.clock);
+        let database = Database::open(&self.path, self.busy_timeout, idle)?;
+        Ok(SqliteStore {
+            database: Arc::new(database),
+        })
+    }
+}

@@ -1,0 +1,367 @@
+//! What kinds of file a store opens, creates and refuses.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use logto_core::{PersistKey, SessionId, SessionStore, Storage, StorageError, StorageErrorKind};
+use logto_storage_sqlite::SqliteStore;
+use rusqlite::Connection;
+
+#[track_caller]
+fn refused(path: &Path, kind: StorageErrorKind, says: &str) -> StorageError {
+    let error = SqliteStore::open(path).unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(says), "{error}");
+    assert!(
+        error.to_string().contains(&path.display().to_string()),
+        "{error}"
+    );
+    error
+}
+
+/// The file is refused, and is afterwards what it was before, alone in its directory.
+#[track_caller]
+fn refused_and_untouched(path: &Path, kind: StorageErrorKind, says: &str) {
+    let before = fs::read(path).unwrap();
+    refused(path, kind, says);
+    assert!(fs::read(path).unwrap() == before);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+}
+
+fn number(path: &Path, sql: &str) -> i64 {
+    let connection = Connection::open(path).unwrap();
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_new_file_says_whose_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    drop(SqliteStore::open(&path).unwrap());
+    assert_eq!(number(&path, "PRAGMA application_id"), 0x4c67_746f);
+    assert_eq!(number(&path, "PRAGMA user_version"), 1);
+}
+
+#[test]
+fn an_empty_file_becomes_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    fs::write(&path, "").unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    store
+        .default_session()
+        .set(PersistKey::IdToken, Some("a"))
+        .unwrap();
+}
+
+#[test]
+fn a_version_1_file_can_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    let id = SessionId::random();
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch(
+            "PRAGMA application_id = 0x4c67746f;
+             PRAGMA user_version = 1;
+             CREATE TABLE sessions (
+                 id INTEGER PRIMARY KEY,
+                 digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+                 used_at INTEGER NOT NULL
+             ) STRICT;
+             CREATE TABLE session_values (
+                 session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+                 key TEXT NOT NULL,
+                 value TEXT NOT NULL,
+                 PRIMARY KEY (session, key)
+             ) STRICT;",
+        )
+        .unwrap();
+    by_hand
+        .execute(
+            "INSERT INTO sessions VALUES (7, ?1, 4102444800000)",
+            [id.digest()],
+        )
+        .unwrap();
+    by_hand
+        .execute(
+            "INSERT INTO session_values VALUES (7, 'refreshToken', 'kept')",
+            [],
+        )
+        .unwrap();
+    drop(by_hand);
+
+    let session = SqliteStore::open(&path).unwrap().session(&id);
+    assert_eq!(
+        session.get(PersistKey::RefreshToken).unwrap().as_deref(),
+        Some("kept")
+    );
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_untouched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    drop(SqliteStore::open(&path).unwrap());
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 1000")
+        .unwrap();
+    refused_and_untouched(&path, StorageErrorKind::NewerFormat, "newer version");
+}
+
+#[test]
+fn a_database_of_another_application_is_refused_and_untouched() {
+    for (made_by, sql) in [
+        ("tables", "CREATE TABLE recipes (name TEXT)"),
+        ("application id", "PRAGMA application_id = 252006674"),
+        ("version", "PRAGMA user_version = 3"),
+        (
+            "log",
+            "PRAGMA journal_mode = WAL; CREATE TABLE recipes (name TEXT)",
+        ),
+        (
+            "our id without a version",
+            "PRAGMA application_id = 0x4c67746f",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(made_by);
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        refused_and_untouched(&path, StorageErrorKind::Corrupt, "another application");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_untouched() {
+    for content in ["xy", "just some notes\n", &"notes ".repeat(10_000)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notes.txt");
+        fs::write(&path, content).unwrap();
+        refused_and_untouched(&path, StorageErrorKind::Corrupt, "not a SQLite database");
+    }
+}
+
+#[test]
+fn a_damaged_database_is_corrupt() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    let id = SessionId::random();
+    let store = SqliteStore::open(&path).unwrap();
+    let session = store.session(&id);
+    session
+        .set(PersistKey::IdToken, Some(&"x".repeat(100_000)))
+        .unwrap();
+    drop((session, store));
+
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let session = SqliteStore::open(&path).unwrap().session(&id);
+    let error = session.get(PersistKey::IdToken).unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Corrupt);
+}
+
+#[test]
+fn a_directory_is_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    refused(
+        directory.path(),
+        StorageErrorKind::PermissionDenied,
+        "it is a directory",
+    );
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing").join("sessions.db");
+    refused(
+        &path,
+        StorageErrorKind::PermissionDenied,
+        "its directory does not exist",
+    );
+    assert!(!path.parent().unwrap().exists());
+}
+
+#[test]
+fn an_empty_path_is_refused() {
+    assert!(SqliteStore::open("").is_err());
+}
+
+#[test]
+fn a_path_is_a_file_whatever_sqlite_makes_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in [":memory:", "file:sessions.db?mode=memory", "a b%20c#d?e"] {
+        let path = directory.path().join(name);
+        drop(SqliteStore::open(&path).unwrap());
+        assert!(path.is_file(), "{name}");
+    }
+}
+
+#[test]
+fn many_threads_open_a_new_file_at_once() {
+    const THREADS: usize = 8;
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        let start = Barrier::new(THREADS);
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    start.wait();
+                    let store = SqliteStore::open(&path).unwrap();
+                    let session = store.session(&SessionId::random());
+                    session.set(PersistKey::IdToken, Some("a")).unwrap();
+                });
+            }
+        });
+        assert_eq!(
+            number(&path, "SELECT count(*) FROM sessions"),
+            THREADS as i64
+        );
+    }
+}
+
+#[test]
+fn a_database_that_stays_locked_is_busy() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let short = Duration::from_millis(20);
+    let error = SqliteStore::builder(&path)
+        .busy_timeout(short)
+        .open()
+        .unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Busy);
+
+    other.execute_batch("ROLLBACK").unwrap();
+    SqliteStore::open(&path).unwrap();
+}
+
+#[test]
+fn the_longest_timeout_is_no_overflow() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    let store = SqliteStore::builder(path)
+        .busy_timeout(Duration::MAX)
+        .open()
+        .unwrap();
+    store
+        .default_session()
+        .set(PersistKey::IdToken, Some("a"))
+        .unwrap();
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Who may write what nobody may.
+    fn is_superuser(directory: &Path) -> bool {
+        let probe = directory.join("probe");
+        if !probe.exists() && fs::write(&probe, "").is_err() {
+            return false;
+        }
+        set_mode(&probe, 0o000);
+        fs::write(&probe, "").is_ok()
+    }
+
+    #[test]
+    fn all_three_files_are_for_this_user_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        let store = SqliteStore::open(&path).unwrap();
+        store
+            .default_session()
+            .set(PersistKey::IdToken, Some("a"))
+            .unwrap();
+
+        let files: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
+        assert_eq!(files.len(), 3);
+        for file in files {
+            assert_eq!(mode(&file.unwrap().path()), 0o600);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_there_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        fs::write(&path, "").unwrap();
+        set_mode(&path, 0o640);
+        drop(SqliteStore::open(&path).unwrap());
+        assert_eq!(mode(&path), 0o640);
+    }
+
+    #[test]
+    fn a_read_only_directory_is_permission_denied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        set_mode(directory.path(), 0o500);
+        if !is_superuser(directory.path()) {
+            refused(
+                &path,
+                StorageErrorKind::PermissionDenied,
+                "could not be opened",
+            );
+        }
+        set_mode(directory.path(), 0o700);
+    }
+
+    #[test]
+    fn a_read_only_file_is_permission_denied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        drop(SqliteStore::open(&path).unwrap());
+        set_mode(&path, 0o400);
+        if !is_superuser(directory.path()) {
+            refused(
+                &path,
+                StorageErrorKind::PermissionDenied,
+                "but not write it",
+            );
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        }
+        set_mode(&path, 0o000);
+        if !is_superuser(directory.path()) {
+            refused(
+                &path,
+                StorageErrorKind::PermissionDenied,
+                "this process must be able to",
+            );
+        }
+    }
+
+    #[test]
+    fn a_symbolic_link_leads_to_the_one_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (
+            directory.path().join("sessions.db"),
+            directory.path().join("link"),
+        );
+        let store = SqliteStore::open(&path).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let linked = SqliteStore::open(&link).unwrap();
+
+        let (here, there) = (store.default_session(), linked.default_session());
+        let _held = here.lock(Duration::ZERO).unwrap();
+        assert!(there.lock(Duration::ZERO).is_err());
+        here.set(PersistKey::IdToken, Some("a")).unwrap();
+        assert!(there.get(PersistKey::IdToken).unwrap().is_some());
+    }
+}
