@@ -26,8 +26,8 @@
 //! | feature | what it adds | default |
 //! | --- | --- | --- |
 //! | `rustls` | TLS by rustls with ring, trusting the compiled-in Mozilla roots | yes |
-//! | `platform-verifier` | TLS by rustls, trusting the operating system's certificates | |
-//! | `native-tls` | TLS by the operating system's own library | |
+//! | `platform-verifier` | `UreqClient::with_platform_verifier`: rustls, trusting the operating system's certificates | |
+//! | `native-tls` | `UreqClient::with_native_tls`: TLS by the operating system's own library | |
 //! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
 //! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
 

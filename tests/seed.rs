@@ -447,7 +447,10 @@ fn storage() {
     storage.set(PersistKey::IdToken, Some("value")).unwrap();
     // MemoryStorage
     let memory: &MemoryStorage = &memory;
-    assert_eq!(memory.get(PersistKey::IdToken).unwrap().as_deref(), Some("value"));
+    assert_eq!(
+        memory.get(PersistKey::IdToken).unwrap().as_deref(),
+        Some("value")
+    );
     storage.set(PersistKey::IdToken, None).unwrap();
     assert_eq!(memory.get(PersistKey::IdToken).unwrap(), None);
 }

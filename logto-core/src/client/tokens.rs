@@ -83,13 +83,13 @@ impl LogtoClient {
     }
 
     fn token_for(&self, resource: &str) -> Result<Option<String>, LogtoError> {
+        self.check_resource(resource)?;
         if let Some(token) = self.fresh_token(resource)? {
             return Ok(Some(token));
         }
         if self.refresh_token()?.is_none() {
             return Ok(None);
         }
-        self.check_resource(resource)?;
         let _lock = self.lock()?;
         // The one who had the lock before may have refreshed, or signed out.
         if let Some(token) = self.fresh_token(resource)? {
@@ -105,7 +105,11 @@ impl LogtoClient {
     fn check_resource(&self, resource: &str) -> Result<(), ConfigError> {
         let is_known = resource.is_empty()
             || organization_id_from_urn(resource).is_some()
-            || self.config().resources.iter().any(|known| known == resource);
+            || self
+                .config()
+                .resources
+                .iter()
+                .any(|known| known == resource);
         match is_known {
             true => Ok(()),
             false => Err(ConfigError::UnknownResource {

@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use ::ureq::Agent;
+use ::ureq::config::ConfigBuilder;
+use ::ureq::typestate::AgentScope;
 use http::{Request, Response};
 
 use super::{CONNECT_TIMEOUT, HttpClient, TOTAL_TIMEOUT, place};
@@ -23,15 +25,32 @@ pub struct UreqClient {
 
 impl UreqClient {
     /// With the defaults: 5 s to connect, 15 s in all, connections kept for 4 s, no redirects, the
-    /// proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+    /// proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), TLS by rustls with Mozilla's
+    /// root certificates.
+    ///
+    /// It needs the feature `rustls` (on by default) to reach an https server.
     pub fn new() -> Self {
-        let config = Agent::config_builder()
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(TOTAL_TIMEOUT))
-            .max_idle_age(LONGEST_IDLE)
-            .user_agent(concat!("logto-rust/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self::with_agent(config.into())
+        Self::with_agent(default_config().build().into())
+    }
+
+    /// With the defaults, but trusting the certificates that the operating system trusts.
+    #[cfg(feature = "platform-verifier")]
+    pub fn with_platform_verifier() -> Self {
+        use ::ureq::tls::{RootCerts, TlsConfig};
+
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
+        Self::with_agent(default_config().tls_config(tls.build()).build().into())
+    }
+
+    /// With the defaults, but TLS by the operating system's own library, trusting what it trusts.
+    #[cfg(feature = "native-tls")]
+    pub fn with_native_tls() -> Self {
+        use ::ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::NativeTls)
+            .root_certs(RootCerts::PlatformVerifier);
+        Self::with_agent(default_config().tls_config(tls.build()).build().into())
     }
 
     /// With an agent of your own, for a proxy, a private certificate authority, or other timeouts.
@@ -54,6 +73,14 @@ impl UreqClient {
     pub fn with_agent(agent: Agent) -> Self {
         Self { agent }
     }
+}
+
+fn default_config() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(TOTAL_TIMEOUT))
+        .max_idle_age(LONGEST_IDLE)
+        .user_agent(concat!("logto-rust/", env!("CARGO_PKG_VERSION")))
 }
 
 impl Default for UreqClient {
@@ -152,4 +179,45 @@ fn is_before_sending(kind: ErrorKind) -> bool {
             | ErrorKind::NetworkUnreachable
             | ErrorKind::AddrNotAvailable
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What a TLS client says first begins with a handshake record.
+    fn begins_a_handshake(client: UreqClient) -> bool {
+        use std::io::Read as _;
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let mut first = [0];
+            let read = listener.accept().unwrap().0.read(&mut first).unwrap();
+            (read, first) == (1, [22])
+        });
+        let request = Request::builder().uri(url).body(Vec::new()).unwrap();
+        assert!(client.send(request, 1).is_err());
+        server.join().unwrap()
+    }
+
+    #[cfg(feature = "rustls")]
+    #[test]
+    fn rustls_speaks_tls() {
+        assert!(begins_a_handshake(UreqClient::new()));
+    }
+
+    #[cfg(feature = "platform-verifier")]
+    #[test]
+    fn rustls_with_the_platforms_certificates_speaks_tls() {
+        assert!(begins_a_handshake(UreqClient::with_platform_verifier()));
+    }
+
+    #[cfg(feature = "native-tls")]
+    #[test]
+    fn the_platforms_tls_speaks_tls() {
+        assert!(begins_a_handshake(UreqClient::with_native_tls()));
+    }
 }
