@@ -67,12 +67,8 @@ impl App {
         let page = self.pages.account(&Account {
             id_token: client.id_token_claims()?,
             user_info: client.fetch_user_info(),
-            access_token: resource.map(|resource| {
-                (
-                    resource.as_str(),
-                    client.access_token_claims(resource.as_str()),
-                )
-            }),
+            access_token: resource
+                .map(|resource| (resource.as_str(), client.access_token_claims(resource))),
         });
         // This visit has prolonged the session; the cookie is to live as long.
         Ok(self.with_session(page, &id))
@@ -92,16 +88,13 @@ impl App {
     fn callback(&self, request: &Request) -> Result<Response, LogtoError> {
         // Without a cookie the sign-in was not started here, and an empty session says so.
         let id = cookie::session_id(request).unwrap_or_else(SessionId::random);
-        let signed_in = self
-            .client(&id)
-            .handle_sign_in_callback(request.raw_url())?;
-        // Somebody else may know the id from before the sign-in, or have planted it.
-        let new_id = SessionId::random();
-        self.store.rename(&id, &new_id)?;
+        let (id, signed_in) = self
+            .logto
+            .finish_sign_in(&self.store, &id, request.raw_url())?;
         let next = signed_in
             .post_redirect_uri
             .unwrap_or_else(|| "/".to_owned());
-        Ok(self.with_session(Response::redirect_303(next), &new_id))
+        Ok(self.with_session(Response::redirect_303(next), &id))
     }
 
     fn sign_out(&self, request: &Request) -> Result<Response, LogtoError> {

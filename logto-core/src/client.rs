@@ -1,6 +1,8 @@
 //! One user session.
 
 mod callback;
+mod context;
+mod refresh;
 mod sign_in;
 mod sign_out;
 mod stored;
@@ -10,6 +12,8 @@ mod user;
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::context::{ContextOptions, LogtoContext};
+use self::stored::ParsedAccessTokens;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
 use crate::logto::Logto;
@@ -48,6 +52,7 @@ use crate::storage::{SessionId, SessionStore, Storage};
 pub struct LogtoClient {
     logto: Logto,
     storage: Arc<dyn Storage>,
+    parsed: Arc<ParsedAccessTokens>,
 }
 
 impl Logto {
@@ -62,6 +67,7 @@ impl Logto {
         LogtoClient {
             logto: self.clone(),
             storage: Arc::new(storage),
+            parsed: Arc::default(),
         }
     }
 }

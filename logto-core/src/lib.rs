@@ -19,7 +19,7 @@ mod session;
 mod storage;
 mod utilities;
 
-pub use client::LogtoClient;
+pub use client::{ContextOptions, LogtoClient, LogtoContext};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -29,8 +29,8 @@ pub use error::{
 pub use http::{HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder};
 pub use models::{
-    AccessTokenClaims, Audience, DirectSignIn, FirstScreen, IdTokenClaims, Identifier,
-    InteractionMode, OidcProviderMetadata, Prompt, Revocation, SignInOptions, SignOut,
+    AccessTokenClaims, AccessTokenRequest, Audience, DirectSignIn, FirstScreen, IdTokenClaims,
+    Identifier, InteractionMode, OidcProviderMetadata, Prompt, Revocation, SignInOptions, SignOut,
     SignOutOptions, SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
 };
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};

@@ -2,6 +2,7 @@
 
 mod builder;
 mod discovery;
+mod time_keeper;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use self::builder::{Dangerous, LogtoBuilder};
 use self::discovery::DiscoveryCache;
+use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
 use crate::oidc_core::{Link, OidcCore};
@@ -42,6 +44,8 @@ struct Inner {
     discovery: DiscoveryCache,
     lock_timeout: Duration,
     access_token_margin: i64,
+    early_refresh: i64,
+    time_keeper: TimeKeeper,
 }
 
 impl Logto {
@@ -80,6 +84,16 @@ impl Logto {
         self.inner.link.clock.unix_seconds()
     }
 
+    /// The same for cached tokens: it does not go back when the clock is set back.
+    pub(crate) fn token_time(&self) -> i64 {
+        self.inner.time_keeper.now(self.now())
+    }
+
+    /// Notes that the server agrees with the clock.
+    pub(crate) fn confirm_time(&self, now: i64) {
+        self.inner.time_keeper.confirm(now);
+    }
+
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.inner.lock_timeout
     }
@@ -87,6 +101,11 @@ impl Logto {
     /// In seconds.
     pub(crate) fn access_token_margin(&self) -> i64 {
         self.inner.access_token_margin
+    }
+
+    /// In seconds.
+    pub(crate) fn early_refresh(&self) -> i64 {
+        self.inner.early_refresh
     }
 }
 

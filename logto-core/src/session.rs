@@ -35,20 +35,64 @@ pub struct SignInSession {
 /// An access token in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct AccessToken {
     /// The access token.
     pub token: Secret,
     /// Until when the cache hands it out, in Unix seconds. This is a margin before it expires.
     #[doc(alias = "expiresAt")]
     pub expires_at: i64,
+    /// When it was put into the cache, in Unix seconds; `None` of a token that another SDK stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_at: Option<i64>,
 }
 
-/// The cached access tokens, by resource indicator or organization URN. The key is empty for the
-/// token without a resource, which is for the user info endpoint.
+impl AccessToken {
+    /// Whether the cache hands it out. A token from the future was cached before the clock was set
+    /// back, so that its times mean nothing any more.
+    pub(crate) fn is_fresh(&self, now: i64, clock_tolerance: i64) -> bool {
+        let is_of_the_past = self
+            .cached_at
+            .is_none_or(|at| at <= now.saturating_add(clock_tolerance));
+        is_of_the_past && now < self.expires_at
+    }
+}
+
+/// The cached access tokens, by resource indicator, organization URN, or
+/// `<resource indicator>#<organization id>`. The key is empty for the token without a resource, which
+/// is for the user info endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessTokenMap {
     /// The tokens.
     pub x: BTreeMap<String, AccessToken>,
+}
+
+/// A rotated refresh token whose ID token is not verified yet. It is the one to send next; the old
+/// one must never be sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PendingRefreshToken {
+    token: Secret,
+    /// The digest of the one that it replaces: if another one is stored by now, this one is history.
+    replaces: String,
+}
+
+impl PendingRefreshToken {
+    pub fn new(token: Secret, replaced: &Secret) -> Self {
+        Self {
+            token,
+            replaces: digest_of(replaced),
+        }
+    }
+
+    /// The token, if it replaces the one that is stored.
+    pub fn instead_of(self, stored: &Secret) -> Option<Secret> {
+        (self.replaces == digest_of(stored)).then_some(self.token)
+    }
+}
+
+/// What tells a secret from another without telling the secret.
+fn digest_of(secret: &Secret) -> String {
+    urlsafe_encode(&sha256(secret.expose().as_bytes()))
 }
 
 /// The sign-ins under way in one session, as they are stored under one key: the newest in the shape
@@ -77,12 +121,6 @@ pub(crate) struct PendingSignIns {
 struct FinishedSignIn {
     state_digest: String,
     finished_at: i64,
-}
-
-impl FinishedSignIn {
-    fn digest_of(state: &str) -> String {
-        urlsafe_encode(&sha256(state.as_bytes()))
-    }
 }
 
 /// How long a sign-in may take, in seconds.
@@ -134,7 +172,7 @@ impl PendingSignIns {
         self.finished.insert(
             0,
             FinishedSignIn {
-                state_digest: FinishedSignIn::digest_of(state.expose()),
+                state_digest: digest_of(state),
                 finished_at: now,
             },
         );
@@ -147,7 +185,7 @@ impl PendingSignIns {
     }
 
     fn has_finished(&self, state: &Secret) -> bool {
-        let digest = FinishedSignIn::digest_of(state.expose());
+        let digest = digest_of(state);
         self.finished
             .iter()
             .any(|finished| finished.state_digest == digest)
@@ -201,6 +239,34 @@ mod tests {
         let map: AccessTokenMap = serde_json::from_str(stored).unwrap();
         assert_eq!(map.x["https://api"].expires_at, 2);
         assert_eq!(serde_json::to_string(&map).unwrap(), stored);
+    }
+
+    #[test]
+    fn a_token_is_fresh_until_it_expires_or_the_clock_is_set_back() {
+        let token = AccessToken {
+            token: "t".into(),
+            expires_at: 2000,
+            cached_at: Some(1000),
+        };
+        assert!(token.is_fresh(1000, 60) && token.is_fresh(1999, 60) && token.is_fresh(940, 60));
+        assert!(!token.is_fresh(2000, 60) && !token.is_fresh(939, 60));
+        let of_another_sdk = AccessToken {
+            cached_at: None,
+            ..token
+        };
+        assert!(of_another_sdk.is_fresh(0, 60) && !of_another_sdk.is_fresh(2000, 60));
+    }
+
+    #[test]
+    fn a_pending_refresh_token_counts_while_the_old_one_is_stored() {
+        let pending = PendingRefreshToken::new("new".into(), &"old".into());
+        let stored = serde_json::to_string(&pending).unwrap();
+        let pending: PendingRefreshToken = serde_json::from_str(&stored).unwrap();
+        assert_eq!(
+            pending.clone().instead_of(&"old".into()),
+            Some("new".into())
+        );
+        assert_eq!(pending.instead_of(&"another".into()), None);
     }
 
     #[test]

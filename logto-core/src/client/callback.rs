@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::LogtoClient;
 use super::stored::to_json;
 use crate::error::{CallbackError, LogtoError, ResponseError};
+use crate::logto::Logto;
 use crate::models::{SignedIn, TokenResponse};
 use crate::oidc::callback::Callback;
 use crate::oidc::id_token::Occasion;
@@ -12,7 +13,49 @@ use crate::oidc::token::CodeGrant;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 use crate::session::{AccessTokenMap, Found, SignInSession};
-use crate::storage::{Change, PersistKey};
+use crate::storage::{Change, PersistKey, SessionId, SessionStore};
+
+impl Logto {
+    /// Finishes a sign-in as [`LogtoClient::handle_sign_in_callback`] does, and gives the session a new
+    /// id, for the cookie: whoever knows the old one, or has planted it, is not signed in.
+    ///
+    /// ```no_run
+    /// # use logto_core::{Logto, LogtoError, SessionId, SessionStore};
+    /// # fn set_cookie(_: &str) {}
+    /// # fn redirect(_: &str) {}
+    /// # fn callback(
+    /// #     logto: &Logto, store: &dyn SessionStore, cookie: SessionId, url: &str,
+    /// # ) -> Result<(), LogtoError> {
+    /// let (session_id, user) = logto.finish_sign_in(store, &cookie, url)?;
+    /// set_cookie(session_id.expose());
+    /// redirect(user.post_redirect_uri.as_deref().unwrap_or("/"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`handle_sign_in_callback`](LogtoClient::handle_sign_in_callback). If only the new id
+    /// cannot be stored, nobody is signed in.
+    pub fn finish_sign_in(
+        &self,
+        store: &(impl SessionStore + ?Sized),
+        id: &SessionId,
+        callback_uri: &str,
+    ) -> Result<(SessionId, SignedIn), LogtoError> {
+        let client = self.session(store, id);
+        let signed_in = client.handle_sign_in_callback(callback_uri)?;
+        let new_id = SessionId::random();
+        match client.rename_in(store, id, &new_id) {
+            Ok(()) => Ok((new_id, signed_in)),
+            Err(error) => {
+                // The old id may be known to others, so it must not stay signed in.
+                client.clear_all_tokens()?;
+                Err(error)
+            }
+        }
+    }
+}
 
 impl LogtoClient {
     /// Finishes the sign-in that the browser came back from, and returns who it is and where to go
@@ -44,6 +87,17 @@ impl LogtoClient {
         let code = callback.code(&metadata.issuer, is_issuer_promised)?;
         let tokens = self.exchange(&core, &sign_in, &code)?;
         self.establish(&core, sign_in, tokens)
+    }
+
+    /// Under the lock, so that a refresh under way does not write to the old id afterwards.
+    fn rename_in(
+        &self,
+        store: &(impl SessionStore + ?Sized),
+        from: &SessionId,
+        to: &SessionId,
+    ) -> Result<(), LogtoError> {
+        let _lock = self.lock()?;
+        Ok(store.rename(from, to)?)
     }
 
     fn find_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
@@ -93,13 +147,16 @@ impl LogtoClient {
         sign_in: SignInSession,
         tokens: TokenResponse,
     ) -> Result<SignedIn, LogtoError> {
-        let id_token = tokens.id_token.ok_or(ResponseError::IdTokenMissing)?;
+        let id_token = tokens
+            .id_token
+            .as_ref()
+            .ok_or(ResponseError::IdTokenMissing)?;
         let occasion = Occasion::SignIn {
             nonce: sign_in.nonce.as_ref(),
             access_token: &tokens.access_token,
         };
         let claims = core.verify_on_occasion(id_token.expose(), &self.config().app_id, occasion)?;
-        let access_token = self.cached(&tokens.access_token, tokens.expires_in);
+        let access_token = self.to_cache(&tokens, Some(claims.iat));
         let access_tokens = to_json(&AccessTokenMap {
             x: BTreeMap::from([(String::new(), access_token)]),
         })?;
@@ -108,6 +165,7 @@ impl LogtoClient {
                 key: PersistKey::RefreshToken,
                 value: tokens.refresh_token.as_ref().map(Secret::expose),
             },
+            Change::remove(PersistKey::PendingRefreshToken),
             Change::set(PersistKey::IdToken, id_token.expose()),
             Change::set(PersistKey::AccessTokenMap, &access_tokens),
         ];

@@ -3,12 +3,12 @@
 use url::Url;
 
 use super::LogtoClient;
+use super::tokens::NO_TOKENS;
 use crate::error::{DiscoveryError, LogtoError, SignInError};
 use crate::models::{Revocation, SignOut, SignOutOptions};
 use crate::oidc::{authorize, end_session};
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
-use crate::storage::{Change, PersistKey};
 
 impl LogtoClient {
     /// Signs the user out: empties the session, revokes the refresh token, and returns the URL to
@@ -30,7 +30,8 @@ impl LogtoClient {
     ///
     /// [`SignInError`] if the post-logout redirect URI is no absolute URI, or the server has no
     /// endpoint for this; else, if the server's metadata cannot be had, or the session cannot be
-    /// read, written or locked. The session is then what it was.
+    /// read, written or locked. The session is then what it was;
+    /// [`clear_all_tokens`](Self::clear_all_tokens) ends it without the server.
     #[doc(alias = "signOut")]
     pub fn sign_out(&self, options: impl Into<SignOutOptions>) -> Result<SignOut, LogtoError> {
         let options = options.into();
@@ -52,11 +53,7 @@ impl LogtoClient {
     fn empty(&self) -> Result<(Option<String>, Option<String>), LogtoError> {
         let _lock = self.lock()?;
         let tokens = (self.id_token()?, self.refresh_token()?);
-        self.storage.update(&[
-            Change::remove(PersistKey::RefreshToken),
-            Change::remove(PersistKey::IdToken),
-            Change::remove(PersistKey::AccessTokenMap),
-        ])?;
+        self.storage.update(&NO_TOKENS)?;
         Ok(tokens)
     }
 

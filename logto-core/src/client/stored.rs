@@ -1,62 +1,154 @@
-//! What the session has stored, as values.
+//! What the session has stored, as values; and its lock.
+
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::LogtoClient;
+use crate::crypto::sha256;
 use crate::error::{StorageError, StorageErrorKind};
+use crate::models::TokenResponse;
 use crate::secret::Secret;
-use crate::session::{AccessToken, AccessTokenMap, PendingSignIns};
-use crate::storage::{PersistKey, StorageLock};
+use crate::session::{AccessToken, AccessTokenMap, PendingRefreshToken, PendingSignIns};
+use crate::storage::{LocalLock, LocalLocks, PersistKey, StorageLock};
+
+/// The map of access tokens as it was read last, so that it is parsed again only when it has changed.
+#[derive(Default)]
+pub(super) struct ParsedAccessTokens(Mutex<Option<(Zeroizing<String>, Arc<AccessTokenMap>)>>);
+
+/// Sole use of the session.
+pub(super) struct SessionLock<'a> {
+    _storage: StorageLock<'a>,
+    _local: Option<LocalLock>,
+}
 
 impl LogtoClient {
-    pub(super) fn stored_access_tokens(&self) -> Result<AccessTokenMap, StorageError> {
-        self.stored_json(PersistKey::AccessTokenMap)
+    pub(super) fn stored_access_tokens(&self) -> Result<Arc<AccessTokenMap>, StorageError> {
+        let Some(text) = self.storage.get(PersistKey::AccessTokenMap)? else {
+            return Ok(Arc::default());
+        };
+        let text = Zeroizing::new(text);
+        let mut parsed = self.parsed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, map)) = parsed.as_ref()
+            && *known == text
+        {
+            return Ok(Arc::clone(map));
+        }
+        let map = Arc::new(parse(PersistKey::AccessTokenMap, &text).unwrap_or_default());
+        *parsed = Some((text, Arc::clone(&map)));
+        Ok(map)
     }
 
     pub(super) fn stored_sign_ins(&self) -> Result<PendingSignIns, StorageError> {
-        self.stored_json(PersistKey::SignInSession)
+        let text = self.storage.get(PersistKey::SignInSession)?;
+        let sign_ins = text.and_then(|text| parse(PersistKey::SignInSession, &text));
+        Ok(sign_ins.unwrap_or_default())
     }
 
-    /// A token as it is stored; an empty one counts as none.
-    pub(super) fn stored_token(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        Ok(self.storage.get(key)?.filter(|token| !token.is_empty()))
+    /// The refresh token to send next: a rotated one that waits for its ID token's verification goes
+    /// before the one that it replaces.
+    pub(super) fn stored_refresh_token(&self) -> Result<Option<Secret>, StorageError> {
+        let Some(stored) = self.stored_token(PersistKey::RefreshToken)? else {
+            return Ok(None);
+        };
+        let text = self.stored_token(PersistKey::PendingRefreshToken)?;
+        let pending: Option<PendingRefreshToken> =
+            text.and_then(|text| parse(PersistKey::PendingRefreshToken, text.expose()));
+        let newer = pending.and_then(|pending| pending.instead_of(&stored));
+        Ok(Some(newer.unwrap_or(stored)))
     }
 
-    /// Sole use of the session.
-    pub(super) fn lock(&self) -> Result<StorageLock<'_>, StorageError> {
-        self.storage.lock(self.logto.lock_timeout())
+    /// A value as it is stored; an empty one counts as none.
+    pub(super) fn stored_token(&self, key: PersistKey) -> Result<Option<Secret>, StorageError> {
+        let token = self.storage.get(key)?.filter(|token| !token.is_empty());
+        Ok(token.map(Secret::from))
     }
 
-    /// Until when the cache hands out a token that came now. One whose lifetime is not known is
-    /// used once.
-    pub(super) fn cached(&self, token: &Secret, expires_in: Option<u64>) -> AccessToken {
-        let lifetime = i64::try_from(expires_in.unwrap_or(0)).unwrap_or(i64::MAX);
-        AccessToken {
-            token: token.clone(),
-            expires_at: self
-                .logto
-                .now()
-                .saturating_add(lifetime)
-                .saturating_sub(self.logto.access_token_margin()),
+    pub(super) fn lock(&self) -> Result<SessionLock<'_>, StorageError> {
+        self.lock_within(self.logto.lock_timeout())
+    }
+
+    pub(super) fn try_lock(&self) -> Result<SessionLock<'_>, StorageError> {
+        self.lock_within(Duration::ZERO)
+    }
+
+    fn lock_within(&self, timeout: Duration) -> Result<SessionLock<'_>, StorageError> {
+        let storage = self.storage.lock(timeout)?;
+        let local = match storage.is_exclusive() {
+            true => None,
+            false => Some(self.lock_in_process(timeout)?),
+        };
+        Ok(SessionLock {
+            _storage: storage,
+            _local: local,
+        })
+    }
+
+    /// For a storage that cannot lock: whoever has the same refresh token waits for the one who sends
+    /// it, and then for the one that came of it. Sessions without one share a lock, under which
+    /// nothing is sent.
+    fn lock_in_process(&self, timeout: Duration) -> Result<LocalLock, StorageError> {
+        static LOCKS: LazyLock<LocalLocks> = LazyLock::new(LocalLocks::default);
+        loop {
+            let token = self.stored_refresh_token()?;
+            let name = token.as_ref().map_or("", Secret::expose);
+            let lock = LOCKS.lock(sha256(name.as_bytes()), timeout)?;
+            if self.stored_refresh_token()? == token {
+                return Ok(lock);
+            }
         }
     }
 
-    /// A value that cannot be read is as good as none: the user signs in again. It is not told what
-    /// it was, because it may hold a token.
-    fn stored_json<T: DeserializeOwned + Default>(
-        &self,
-        key: PersistKey,
-    ) -> Result<T, StorageError> {
-        let Some(text) = self.storage.get(key)? else {
-            return Ok(T::default());
+    /// Until when the cache hands out a token that came now. One whose lifetime is not known is given
+    /// to those who waited for it, and not kept.
+    ///
+    /// Where this machine's clock is ahead of the server's, the server's time counts: the clock may
+    /// yet be set right.
+    pub(super) fn to_cache(&self, tokens: &TokenResponse, issued_at: Option<i64>) -> AccessToken {
+        let now = self.logto.now();
+        let margin = self.logto.access_token_margin();
+        let lifetime = i64::try_from(tokens.expires_in.unwrap_or(0)).unwrap_or(i64::MAX);
+        let since = match issued_at {
+            Some(issued_at) if now.saturating_sub(issued_at) > margin => issued_at,
+            Some(_) => {
+                self.logto.confirm_time(now);
+                now
+            }
+            None => now,
         };
-        Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+        let until = since
+            .saturating_add(lifetime)
+            .saturating_sub(margin.min(lifetime / 2));
+        AccessToken {
+            token: tokens.access_token.clone(),
+            expires_at: until,
+            cached_at: Some(now),
+        }
+    }
+
+    pub(super) fn is_fresh(&self, token: &AccessToken) -> bool {
+        token.is_fresh(self.logto.token_time(), self.logto.access_token_margin())
+    }
+
+    /// Whether a fresh token is to be replaced early.
+    pub(super) fn is_due(&self, token: &AccessToken) -> bool {
+        let early = self.logto.early_refresh();
+        early > 0 && token.expires_at.saturating_sub(self.logto.token_time()) <= early
+    }
+}
+
+/// A value that cannot be read is as good as none. It is not told what it was, because it may hold a
+/// token.
+fn parse<T: DeserializeOwned>(key: PersistKey, text: &str) -> Option<T> {
+    serde_json::from_str(text)
+        .inspect_err(|error| {
             let (line, column) = (error.line(), error.column());
             log::warn!("the stored {key} cannot be read (line {line} column {column}); ignored");
-            T::default()
-        }))
-    }
+        })
+        .ok()
 }
 
 /// The text to store of a value.

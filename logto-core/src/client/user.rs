@@ -2,7 +2,7 @@
 
 use super::LogtoClient;
 use crate::error::LogtoError;
-use crate::models::{IdTokenClaims, UserInfoResponse};
+use crate::models::{AccessTokenRequest, IdTokenClaims, UserInfoResponse};
 use crate::oidc_core::OidcCore;
 use crate::storage::PersistKey;
 
@@ -25,7 +25,8 @@ impl LogtoClient {
     /// If the session cannot be read.
     #[doc(alias = "getIdToken")]
     pub fn id_token(&self) -> Result<Option<String>, LogtoError> {
-        Ok(self.stored_token(PersistKey::IdToken)?)
+        let token = self.stored_token(PersistKey::IdToken)?;
+        Ok(token.map(|token| token.expose().to_owned()))
     }
 
     /// The claims of the ID token: who is signed in, as of the sign-in or the last refresh. They were
@@ -47,26 +48,46 @@ impl LogtoClient {
     /// If the session cannot be read.
     #[doc(alias = "getRefreshToken")]
     pub fn refresh_token(&self) -> Result<Option<String>, LogtoError> {
-        Ok(self.stored_token(PersistKey::RefreshToken)?)
+        let token = self.stored_refresh_token()?;
+        Ok(token.map(|token| token.expose().to_owned()))
     }
 
     /// Fetches what the server knows of the user now: also what is not in the ID token, such as
-    /// custom data. Refreshes the access token if need be.
+    /// custom data. Refreshes the access token if need be, also where the server no longer takes one
+    /// that looked fresh.
     ///
     /// # Errors
     ///
-    /// [`LogtoError::NotAuthenticated`] if nobody is signed in;
-    /// [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else; else, if the
-    /// server cannot be asked or refuses, or the session cannot be read.
+    /// Where [`requires_sign_in`](LogtoError::requires_sign_in): nobody is signed in, or the server has
+    /// ended the session. [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else.
+    /// Else, if the server cannot be asked or refuses, or the session cannot be read.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self) -> Result<UserInfoResponse, LogtoError> {
-        let access_token = self
-            .access_token(None)?
-            .ok_or(LogtoError::NotAuthenticated)?;
-        let user_info = self.logto.oidc_core()?.fetch_user_info(&access_token)?;
+        let user_info = match self.user_info_with(AccessTokenRequest::new()) {
+            Err(error) if is_token_refused(&error) => {
+                self.user_info_with(AccessTokenRequest::new().force_refresh(true))?
+            }
+            result => result?,
+        };
         match user_info.sub == self.id_token_claims()?.sub {
             true => Ok(user_info),
             false => Err(LogtoError::UserInfoSubjectMismatch),
         }
     }
+
+    fn user_info_with(
+        &self,
+        request: AccessTokenRequest<'_>,
+    ) -> Result<UserInfoResponse, LogtoError> {
+        let access_token = self
+            .access_token(request)?
+            .ok_or(LogtoError::NotAuthenticated)?;
+        self.logto.oidc_core()?.fetch_user_info(&access_token)
+    }
+}
+
+fn is_token_refused(error: &LogtoError) -> bool {
+    error
+        .oauth_error()
+        .is_some_and(|error| error.status == Some(401) && error.error == "invalid_token")
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{DiscoveryCache, Inner, Logto};
+use super::{DiscoveryCache, Inner, Logto, TimeKeeper};
 use crate::clock::Clock;
 use crate::config::LogtoConfig;
 use crate::error::{ConfigError, LogtoError};
@@ -39,6 +39,7 @@ pub struct LogtoBuilder {
     clock_tolerance: Duration,
     lock_timeout: Duration,
     access_token_margin: Duration,
+    early_refresh: Duration,
     allow_insecure_http: bool,
 }
 
@@ -51,6 +52,7 @@ impl LogtoBuilder {
             clock_tolerance: DEFAULT_CLOCK_TOLERANCE,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             access_token_margin: Duration::from_secs(60),
+            early_refresh: Duration::ZERO,
             allow_insecure_http: false,
         }
     }
@@ -85,6 +87,15 @@ impl LogtoBuilder {
         self
     }
 
+    /// In how many of its last seconds a cached access token is replaced by the first caller, while the
+    /// others go on with it: so that nobody but that one waits for the server. Counted back from
+    /// where the [margin](Self::access_token_margin) begins. Default: 0, which turns it off; at most
+    /// an hour.
+    pub fn early_refresh(mut self, early: Duration) -> Self {
+        self.early_refresh = early;
+        self
+    }
+
     /// Settings that can give tokens away. Each says how.
     pub fn dangerous(self) -> Dangerous {
         Dangerous(self)
@@ -107,6 +118,7 @@ impl LogtoBuilder {
             self.access_token_margin,
             LARGEST_MARGIN,
         )?;
+        let early_refresh = bounded("early_refresh", self.early_refresh, LARGEST_MARGIN)?;
         let defaults = Link::default();
         let link = Link {
             http: self.http.unwrap_or(defaults.http),
@@ -121,6 +133,8 @@ impl LogtoBuilder {
                 discovery: DiscoveryCache::default(),
                 lock_timeout: self.lock_timeout,
                 access_token_margin,
+                early_refresh,
+                time_keeper: TimeKeeper::new(),
             }),
         })
     }

@@ -1,5 +1,6 @@
 //! What goes over the wire, and what an application hands to the client.
 
+mod access_token_request;
 mod audience;
 mod extra;
 mod oidc;
@@ -7,6 +8,7 @@ mod response;
 mod sign_in;
 mod sign_out;
 
+pub use access_token_request::AccessTokenRequest;
 pub use audience::Audience;
 pub use oidc::{AccessTokenClaims, IdTokenClaims, OidcProviderMetadata};
 pub use response::{TokenResponse, UserIdentity, UserInfoResponse};

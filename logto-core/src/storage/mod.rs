@@ -172,7 +172,8 @@ pub trait SessionStore: Debug + Send + Sync {
     /// nowhere else. What was under `to` is gone. If there is nothing under `from`, nothing changes.
     ///
     /// A web application renames the session after a sign-in, so that an id planted by somebody
-    /// else is worth nothing.
+    /// else is worth nothing: [`Logto::finish_sign_in`](crate::Logto::finish_sign_in) does both. It
+    /// holds the lock of `from` meanwhile; a backend does not take it here.
     ///
     /// # Errors
     ///

@@ -11,6 +11,9 @@ pub enum PersistKey {
     IdToken,
     /// `refreshToken`: the refresh token.
     RefreshToken,
+    /// `pendingRefreshToken`: a rotated refresh token that is not part of the session yet, a JSON
+    /// object. Logto's other SDKs do not have it.
+    PendingRefreshToken,
     /// `accessTokenMap`: the cached access tokens, a JSON object.
     AccessTokenMap,
     /// `signInSession`: the sign-ins under way, a JSON object.
@@ -19,9 +22,10 @@ pub enum PersistKey {
 
 impl PersistKey {
     /// Every key there is.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::IdToken,
         Self::RefreshToken,
+        Self::PendingRefreshToken,
         Self::AccessTokenMap,
         Self::SignInSession,
     ];
@@ -31,6 +35,7 @@ impl PersistKey {
         match self {
             Self::IdToken => "idToken",
             Self::RefreshToken => "refreshToken",
+            Self::PendingRefreshToken => "pendingRefreshToken",
             Self::AccessTokenMap => "accessTokenMap",
             Self::SignInSession => "signInSession",
         }

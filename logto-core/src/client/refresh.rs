@@ -1,0 +1,244 @@
+//! How an access token is had by the refresh token, without signing the user out by a race.
+//!
+//! Logto rotates refresh tokens, takes a used one for three seconds more, and revokes the whole grant
+//! when it is shown one later. So: one refresh per session at a time, under the session's lock; a
+//! look at the storage after the lock was had; the rotated token durable before anything else; and a
+//! token that may have been used is sent again within those seconds or, in this call, not at all.
+
+use std::time::{Duration, Instant};
+
+use super::LogtoClient;
+use super::stored::to_json;
+use crate::error::{HttpError, LogtoError, StorageError};
+use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
+use crate::oidc::id_token::Occasion;
+use crate::oidc::token::RefreshTokenGrant;
+use crate::oidc_core::OidcCore;
+use crate::secret::Secret;
+use crate::session::{AccessToken, PendingRefreshToken};
+use crate::storage::{Change, PersistKey};
+
+/// How long after a refresh was begun it may be sent again, because its answer was lost. The rest of
+/// the server's three seconds is for the second request to get there.
+const RESEND_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often a refresh is begun anew because somebody without the lock has rotated the token.
+const MOST_ATTEMPTS: usize = 3;
+
+impl LogtoClient {
+    pub(super) fn token_for(
+        &self,
+        request: &AccessTokenRequest<'_>,
+    ) -> Result<Option<String>, LogtoError> {
+        let key = request.cache_key();
+        let seen = self.cached_token(&key)?;
+        if let Some(token) = seen.as_ref().filter(|token| self.is_fresh(token))
+            && !request.force_refresh
+        {
+            return match self.is_due(token) {
+                true => self.refresh_early(request, token),
+                false => Ok(expose(token)),
+            };
+        }
+        if self.stored_refresh_token()?.is_none() {
+            return Ok(None);
+        }
+        let _lock = self.lock()?;
+        self.token_under_lock(request, seen)
+    }
+
+    /// The first caller in the last seconds of a token replaces it; the others go on with it, and so
+    /// does the first if that fails.
+    fn refresh_early(
+        &self,
+        request: &AccessTokenRequest<'_>,
+        token: &AccessToken,
+    ) -> Result<Option<String>, LogtoError> {
+        let Ok(_lock) = self.try_lock() else {
+            return Ok(expose(token));
+        };
+        match self.token_under_lock(request, Some(token.clone())) {
+            Ok(Some(newer)) => Ok(Some(newer)),
+            Ok(None) => Ok(expose(token)),
+            Err(error) => {
+                log::warn!("an access token could not be replaced before it expires: {error}");
+                Ok(expose(token))
+            }
+        }
+    }
+
+    /// What has come into the cache since `seen`, or else a new one.
+    fn token_under_lock(
+        &self,
+        request: &AccessTokenRequest<'_>,
+        seen: Option<AccessToken>,
+    ) -> Result<Option<String>, LogtoError> {
+        let mut attempts = 1;
+        loop {
+            let cached = self.cached_token(&request.cache_key())?;
+            if let Some(token) = cached.filter(|token| is_newer(token, seen.as_ref())) {
+                return Ok(expose(&token));
+            }
+            let Some(refresh_token) = self.stored_refresh_token()? else {
+                return Ok(None);
+            };
+            match self.refresh(request, &refresh_token) {
+                Err(error) if is_invalid_grant(&error) => {
+                    if !self.is_replaced(&refresh_token)? || attempts == MOST_ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempts += 1;
+                }
+                result => return result.map(Some),
+            }
+        }
+    }
+
+    /// After a refusal: whether somebody without the lock has rotated the token meanwhile, or signed
+    /// in. If it is still the one that was sent, it is forgotten.
+    fn is_replaced(&self, refused: &Secret) -> Result<bool, LogtoError> {
+        let Some(stored) = self.stored_refresh_token()? else {
+            return Ok(false);
+        };
+        if stored != *refused {
+            return Ok(true);
+        }
+        self.storage.update(&[
+            Change::remove(PersistKey::RefreshToken),
+            Change::remove(PersistKey::PendingRefreshToken),
+        ])?;
+        Ok(false)
+    }
+
+    fn refresh(
+        &self,
+        request: &AccessTokenRequest<'_>,
+        refresh_token: &Secret,
+    ) -> Result<String, LogtoError> {
+        let core = self.logto.oidc_core()?;
+        let tokens = self.send_refresh(&core, request, refresh_token)?;
+        self.keep_rotated(&tokens, refresh_token);
+        let claims = self.verify_refreshed(&core, &tokens)?;
+        self.store_refreshed(&request.cache_key(), &tokens, claims.as_ref())?;
+        Ok(tokens.access_token.expose().to_owned())
+    }
+
+    fn send_refresh(
+        &self,
+        core: &OidcCore,
+        request: &AccessTokenRequest<'_>,
+        refresh_token: &Secret,
+    ) -> Result<TokenResponse, LogtoError> {
+        let config = self.config();
+        let grant = RefreshTokenGrant {
+            client_id: &config.app_id,
+            client_secret: config.app_secret.as_ref().map(Secret::expose),
+            refresh_token: refresh_token.expose(),
+            resource: request.resource,
+            organization_id: request.organization_id,
+        };
+        let begun = Instant::now();
+        match core.fetch_token_by_refresh_token(&grant) {
+            Err(error) if is_lost(&error) && begun.elapsed() < RESEND_WITHIN => {
+                core.fetch_token_by_refresh_token(&grant)
+            }
+            result => result,
+        }
+    }
+
+    /// Makes a rotated refresh token durable, before the ID token is looked at: the old one is worth
+    /// nothing any more. If that fails, the session may still be written as a whole.
+    fn keep_rotated(&self, tokens: &TokenResponse, sent: &Secret) {
+        let Some(rotated) = tokens.refresh_token.as_ref().filter(|token| *token != sent) else {
+            return;
+        };
+        if let Err(error) = self.store_pending(rotated) {
+            log::warn!("a rotated refresh token could not be kept at once: {error}");
+        }
+    }
+
+    fn store_pending(&self, rotated: &Secret) -> Result<(), StorageError> {
+        let Some(stored) = self.stored_token(PersistKey::RefreshToken)? else {
+            return Ok(());
+        };
+        let pending = PendingRefreshToken::new(rotated.clone(), &stored);
+        let text = to_json(&pending)?;
+        self.storage
+            .set(PersistKey::PendingRefreshToken, Some(&text))
+    }
+
+    /// OpenID Connect Core, section 12.2. A refresh for which the server gives no ID token has none
+    /// to check.
+    fn verify_refreshed(
+        &self,
+        core: &OidcCore,
+        tokens: &TokenResponse,
+    ) -> Result<Option<IdTokenClaims>, LogtoError> {
+        let Some(id_token) = &tokens.id_token else {
+            return Ok(None);
+        };
+        let session = self.stored_token(PersistKey::IdToken)?;
+        let session = session.and_then(|token| OidcCore::decode_id_token(token.expose()).ok());
+        let occasion = Occasion::Refresh {
+            session: session.as_ref(),
+            access_token: &tokens.access_token,
+        };
+        let app_id = &self.config().app_id;
+        core.verify_on_occasion(id_token.expose(), app_id, occasion)
+            .map(Some)
+    }
+
+    fn store_refreshed(
+        &self,
+        key: &str,
+        tokens: &TokenResponse,
+        claims: Option<&IdTokenClaims>,
+    ) -> Result<(), LogtoError> {
+        let mut access_tokens = (*self.stored_access_tokens()?).clone();
+        let access_token = self.to_cache(tokens, claims.map(|claims| claims.iat));
+        access_tokens.x.insert(key.to_owned(), access_token);
+        let access_tokens = to_json(&access_tokens)?;
+        let mut changes = vec![
+            Change::remove(PersistKey::PendingRefreshToken),
+            Change::set(PersistKey::AccessTokenMap, &access_tokens),
+        ];
+        // An answer without a refresh token says to keep the one that was sent.
+        let kept = match &tokens.refresh_token {
+            Some(rotated) => Some(rotated.clone()),
+            None => self.stored_refresh_token()?,
+        };
+        let new = [
+            (PersistKey::RefreshToken, &kept),
+            (PersistKey::IdToken, &tokens.id_token),
+        ];
+        changes.extend(
+            new.into_iter()
+                .filter_map(|(key, token)| Some(Change::set(key, token.as_ref()?.expose()))),
+        );
+        Ok(self.storage.update(&changes)?)
+    }
+
+    fn cached_token(&self, key: &str) -> Result<Option<AccessToken>, StorageError> {
+        Ok(self.stored_access_tokens()?.x.get(key).cloned())
+    }
+}
+
+/// Whether it came while this caller waited; then it serves, however short its life.
+fn is_newer(token: &AccessToken, seen: Option<&AccessToken>) -> bool {
+    seen.is_none_or(|seen| token.token != seen.token)
+}
+
+fn expose(token: &AccessToken) -> Option<String> {
+    Some(token.token.expose().to_owned())
+}
+
+fn is_invalid_grant(error: &LogtoError) -> bool {
+    error
+        .oauth_error()
+        .is_some_and(|error| error.error == "invalid_grant")
+}
+
+/// Whether the request may have been carried out, and its answer did not arrive.
+fn is_lost(error: &LogtoError) -> bool {
+    matches!(error, LogtoError::Http(error) if matches!(**error, HttpError::Interrupted { .. }))
+}
