@@ -170,7 +170,10 @@ impl LogtoClient {
             Change::set(PersistKey::AccessTokenMap, &access_tokens),
         ];
         // A refresh of the old session that is under way ends first, and is then replaced.
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
+        if let Some(refresh_token) = &tokens.refresh_token {
+            lock.include(refresh_token);
+        }
         self.storage.update(&changes)?;
         Ok(SignedIn {
             claims,

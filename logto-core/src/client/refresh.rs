@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::LogtoClient;
-use super::stored::to_json;
+use super::stored::{SessionLock, to_json};
 use crate::error::{HttpError, LogtoError, StorageError};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
 use crate::oidc::id_token::Occasion;
@@ -43,8 +43,8 @@ impl LogtoClient {
         if self.stored_refresh_token()?.is_none() {
             return Ok(None);
         }
-        let _lock = self.lock()?;
-        self.token_under_lock(request, seen)
+        let lock = self.lock()?;
+        self.token_under_lock(&lock, request, seen)
     }
 
     /// The first caller in the last seconds of a token replaces it; the others go on with it, and so
@@ -54,10 +54,10 @@ impl LogtoClient {
         request: &AccessTokenRequest<'_>,
         token: &AccessToken,
     ) -> Result<Option<String>, LogtoError> {
-        let Ok(_lock) = self.try_lock() else {
+        let Ok(lock) = self.try_lock() else {
             return Ok(expose(token));
         };
-        match self.token_under_lock(request, Some(token.clone())) {
+        match self.token_under_lock(&lock, request, Some(token.clone())) {
             Ok(Some(newer)) => Ok(Some(newer)),
             Ok(None) => Ok(expose(token)),
             Err(error) => {
@@ -70,6 +70,7 @@ impl LogtoClient {
     /// What has come into the cache since `seen`, or else a new one.
     fn token_under_lock(
         &self,
+        lock: &SessionLock<'_>,
         request: &AccessTokenRequest<'_>,
         seen: Option<AccessToken>,
     ) -> Result<Option<String>, LogtoError> {
@@ -82,7 +83,7 @@ impl LogtoClient {
             let Some(refresh_token) = self.stored_refresh_token()? else {
                 return Ok(None);
             };
-            match self.refresh(request, &refresh_token) {
+            match self.refresh(lock, request, &refresh_token) {
                 Err(error) if is_invalid_grant(&error) => {
                     if !self.is_replaced(&refresh_token)? || attempts == MOST_ATTEMPTS {
                         return Err(error);
@@ -112,12 +113,13 @@ impl LogtoClient {
 
     fn refresh(
         &self,
+        lock: &SessionLock<'_>,
         request: &AccessTokenRequest<'_>,
         refresh_token: &Secret,
     ) -> Result<String, LogtoError> {
         let core = self.logto.oidc_core()?;
         let tokens = self.send_refresh(&core, request, refresh_token)?;
-        self.keep_rotated(&tokens, refresh_token);
+        self.keep_rotated(lock, &tokens, refresh_token);
         let claims = self.verify_refreshed(&core, &tokens)?;
         self.store_refreshed(&request.cache_key(), &tokens, claims.as_ref())?;
         Ok(tokens.access_token.expose().to_owned())
@@ -148,10 +150,12 @@ impl LogtoClient {
 
     /// Makes a rotated refresh token durable, before the ID token is looked at: the old one is worth
     /// nothing any more. If that fails, the session may still be written as a whole.
-    fn keep_rotated(&self, tokens: &TokenResponse, sent: &Secret) {
-        let Some(rotated) = tokens.refresh_token.as_ref().filter(|token| *token != sent) else {
+    fn keep_rotated(&self, lock: &SessionLock<'_>, tokens: &TokenResponse, sent: &Secret) {
+        let rotated = tokens.refresh_token.as_ref().filter(|token| *token != sent);
+        let Some(rotated) = rotated else {
             return;
         };
+        lock.include(rotated);
         if let Err(error) = self.store_pending(rotated) {
             log::warn!("a rotated refresh token could not be kept at once: {error}");
         }

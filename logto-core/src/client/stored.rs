@@ -22,7 +22,21 @@ pub(super) struct ParsedAccessTokens(Mutex<Option<(Zeroizing<String>, Arc<Access
 /// Sole use of the session.
 pub(super) struct SessionLock<'a> {
     _storage: StorageLock<'a>,
-    _local: Option<LocalLock>,
+    /// Of a storage that cannot lock: who else has the refresh token waits for these.
+    in_process: Option<Mutex<Vec<LocalLock>>>,
+}
+
+impl SessionLock<'_> {
+    /// To be called before a new refresh token is stored: whoever reads it must wait too, until the
+    /// rest of the session is stored. Nobody else has its lock, because nobody else knows it.
+    pub fn include(&self, refresh_token: &Secret) {
+        if let Some(locks) = &self.in_process
+            && let Ok(lock) = lock_in_process(Some(refresh_token), Duration::ZERO)
+        {
+            let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.push(lock);
+        }
+    }
 }
 
 impl LogtoClient {
@@ -77,13 +91,13 @@ impl LogtoClient {
 
     fn lock_within(&self, timeout: Duration) -> Result<SessionLock<'_>, StorageError> {
         let storage = self.storage.lock(timeout)?;
-        let local = match storage.is_exclusive() {
+        let in_process = match storage.is_exclusive() {
             true => None,
-            false => Some(self.lock_in_process(timeout)?),
+            false => Some(Mutex::new(vec![self.lock_in_process(timeout)?])),
         };
         Ok(SessionLock {
             _storage: storage,
-            _local: local,
+            in_process,
         })
     }
 
@@ -91,11 +105,9 @@ impl LogtoClient {
     /// it, and then for the one that came of it. Sessions without one share a lock, under which
     /// nothing is sent.
     fn lock_in_process(&self, timeout: Duration) -> Result<LocalLock, StorageError> {
-        static LOCKS: LazyLock<LocalLocks> = LazyLock::new(LocalLocks::default);
         loop {
             let token = self.stored_refresh_token()?;
-            let name = token.as_ref().map_or("", Secret::expose);
-            let lock = LOCKS.lock(sha256(name.as_bytes()), timeout)?;
+            let lock = lock_in_process(token.as_ref(), timeout)?;
             if self.stored_refresh_token()? == token {
                 return Ok(lock);
             }
@@ -138,6 +150,12 @@ impl LogtoClient {
         let early = self.logto.early_refresh();
         early > 0 && token.expires_at.saturating_sub(self.logto.token_time()) <= early
     }
+}
+
+fn lock_in_process(token: Option<&Secret>, timeout: Duration) -> Result<LocalLock, StorageError> {
+    static LOCKS: LazyLock<LocalLocks> = LazyLock::new(LocalLocks::default);
+    let name = token.map_or("", Secret::expose);
+    LOCKS.lock(sha256(name.as_bytes()), timeout)
 }
 
 /// A value that cannot be read is as good as none. It is not told what it was, because it may hold a
