@@ -22,6 +22,7 @@ use crate::oidc::id_token::{Expected, Occasion};
 use crate::oidc::jwt::Jwt;
 use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
 use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
+use crate::secret::Secret;
 
 /// The most that is read of metadata and key sets, in bytes.
 const METADATA_LIMIT: u64 = 1024 * 1024;
@@ -52,6 +53,13 @@ pub struct OidcCore {
     metadata: Arc<OidcProviderMetadata>,
     keys: Arc<KeyCache>,
     link: Link,
+}
+
+/// The answer to a refresh.
+pub(crate) struct Refreshed {
+    /// The refresh token to send next, if there is a new one, whether or not the tokens are any good.
+    pub refresh_token: Option<Secret>,
+    pub tokens: Result<TokenResponse, LogtoError>,
 }
 
 /// How the server is reached, and how much is asked of it.
@@ -228,8 +236,17 @@ impl OidcCore {
         &self,
         grant: &RefreshTokenGrant<'_>,
     ) -> Result<TokenResponse, LogtoError> {
+        self.refresh(grant)?.tokens
+    }
+
+    /// The same, with what must not be lost of an answer that is refused.
+    pub(crate) fn refresh(&self, grant: &RefreshTokenGrant<'_>) -> Result<Refreshed, LogtoError> {
         let request = grant.request(&self.metadata.token_endpoint);
-        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+        let answer = self.link.send(request, ANSWER_LIMIT)?;
+        Ok(Refreshed {
+            refresh_token: token::rotated(&answer),
+            tokens: token::response(&answer),
+        })
     }
 
     /// Holds an ID token to be the provider's, for this client, and valid now, and returns its

@@ -13,7 +13,7 @@ use crate::error::{HttpError, LogtoError, StorageError};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
 use crate::oidc::id_token::Occasion;
 use crate::oidc::token::RefreshTokenGrant;
-use crate::oidc_core::OidcCore;
+use crate::oidc_core::{OidcCore, Refreshed};
 use crate::secret::Secret;
 use crate::session::{AccessToken, PendingRefreshToken};
 use crate::storage::{Change, PersistKey};
@@ -118,8 +118,11 @@ impl LogtoClient {
         refresh_token: &Secret,
     ) -> Result<String, LogtoError> {
         let core = self.logto.oidc_core()?;
-        let tokens = self.send_refresh(&core, request, refresh_token)?;
-        self.keep_rotated(lock, &tokens, refresh_token);
+        let answer = self.send_refresh(&core, request, refresh_token)?;
+        if let Some(rotated) = answer.refresh_token.filter(|token| token != refresh_token) {
+            self.keep_rotated(lock, &rotated);
+        }
+        let tokens = answer.tokens?;
         let claims = self.verify_refreshed(&core, &tokens)?;
         self.store_refreshed(&request.cache_key(), &tokens, claims.as_ref())?;
         Ok(tokens.access_token.expose().to_owned())
@@ -130,7 +133,7 @@ impl LogtoClient {
         core: &OidcCore,
         request: &AccessTokenRequest<'_>,
         refresh_token: &Secret,
-    ) -> Result<TokenResponse, LogtoError> {
+    ) -> Result<Refreshed, LogtoError> {
         let config = self.config();
         let grant = RefreshTokenGrant {
             client_id: &config.app_id,
@@ -140,21 +143,17 @@ impl LogtoClient {
             organization_id: request.organization_id,
         };
         let begun = Instant::now();
-        match core.fetch_token_by_refresh_token(&grant) {
+        match core.refresh(&grant) {
             Err(error) if is_lost(&error) && begun.elapsed() < RESEND_WITHIN => {
-                core.fetch_token_by_refresh_token(&grant)
+                core.refresh(&grant)
             }
             result => result,
         }
     }
 
-    /// Makes a rotated refresh token durable, before the ID token is looked at: the old one is worth
-    /// nothing any more. If that fails, the session may still be written as a whole.
-    fn keep_rotated(&self, lock: &SessionLock<'_>, tokens: &TokenResponse, sent: &Secret) {
-        let rotated = tokens.refresh_token.as_ref().filter(|token| *token != sent);
-        let Some(rotated) = rotated else {
-            return;
-        };
+    /// Makes a rotated refresh token durable, before anything else of the answer is looked at. If that
+    /// fails, the session may still be written as a whole.
+    fn keep_rotated(&self, lock: &SessionLock<'_>, rotated: &Secret) {
         lock.include(rotated);
         if let Err(error) = self.store_pending(rotated) {
             log::warn!("a rotated refresh token could not be kept at once: {error}");

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use http::{Request, Response};
+use serde::Deserialize;
 
 use super::client_auth::ClientCredentials;
 use super::{request, response};
@@ -110,6 +111,17 @@ impl RefreshTokenGrant<'_> {
         }
         request::post_form(endpoint, client, &parameters)
     }
+}
+
+/// The refresh token in an answer, whatever else is wrong with it: the one that was sent is worth
+/// nothing any more.
+pub(crate) fn rotated(response: &Response<Vec<u8>>) -> Option<Secret> {
+    #[derive(Deserialize)]
+    struct Rotated {
+        refresh_token: Secret,
+    }
+    let rotated: Rotated = response::json("token response", response).ok()?;
+    Some(rotated.refresh_token).filter(|token| !token.expose().is_empty())
 }
 
 /// Reads the tokens. An empty token is none.
