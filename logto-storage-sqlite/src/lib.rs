@@ -86,9 +86,12 @@
 mod database;
 mod error;
 mod idle;
+mod lease;
+mod lock;
 mod locks;
 mod permissions;
 mod pool;
+mod presence;
 mod schema;
 mod storage;
 mod store;

@@ -1,23 +1,29 @@
-//! Who waits for whom within this process, by file.
+//! What all stores over one file share within this process: who waits for whom, and what is known of
+//! other processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use logto_core::{LocalLock, LocalLocks, StorageError, StorageErrorKind};
 
+use crate::lease::Lease;
 use crate::permissions;
+use crate::presence::{self, Presence};
 
 /// The files that stores of this process have open, by canonical path.
 static FILES: Mutex<BTreeMap<PathBuf, Weak<FileLocks>>> = Mutex::new(BTreeMap::new());
 
 /// The locks that all stores over one file share.
-#[derive(Default)]
 pub(crate) struct FileLocks {
+    path: PathBuf,
     sessions: LocalLocks,
     writer: LocalLocks,
+    presence: Mutex<Option<Arc<Presence>>>,
+    /// Leases of other processes, by session, and since when this one has seen them.
+    seen: Mutex<HashMap<[u8; 32], (Lease, Instant)>>,
 }
 
 impl FileLocks {
@@ -30,7 +36,13 @@ impl FileLocks {
         if let Some(locks) = files.get(&path).and_then(Weak::upgrade) {
             return Ok(locks);
         }
-        let locks = Arc::new(Self::default());
+        let locks = Arc::new(Self {
+            path: path.clone(),
+            sessions: LocalLocks::default(),
+            writer: LocalLocks::default(),
+            presence: Mutex::default(),
+            seen: Mutex::default(),
+        });
         files.retain(|_, locks| locks.strong_count() > 0);
         files.insert(path, Arc::downgrade(&locks));
         Ok(locks)
@@ -54,11 +66,57 @@ impl FileLocks {
             )
         })
     }
+
+    /// This process as others see it, from its first lock on. `bury` is given a dead process whose
+    /// leases are of no more use.
+    pub(crate) fn presence(
+        &self,
+        bury: impl FnOnce(&[u8; 32]) -> Result<(), StorageError>,
+    ) -> Result<Arc<Presence>, StorageError> {
+        let mut presence = unpoisoned(&self.presence);
+        if let Some(presence) = &*presence {
+            return Ok(Arc::clone(presence));
+        }
+        let established = Arc::new(Presence::establish(&self.path, bury)?);
+        *presence = Some(Arc::clone(&established));
+        Ok(established)
+    }
+
+    /// Whether the process that holds this lease is certainly dead.
+    pub(crate) fn is_dead(&self, lease: &Lease) -> bool {
+        lease
+            .slot
+            .is_some_and(|slot| presence::is_dead(&self.path, slot, &lease.holder))
+    }
+
+    /// Whether this process has watched the lease for as long as it lasts. No time of day counts: all
+    /// that a jump of the clock could do is to end a lease too early.
+    pub(crate) fn has_run_out(&self, lease: &Lease) -> bool {
+        let mut seen = unpoisoned(&self.seen);
+        match seen.get(&lease.session) {
+            Some((known, since)) if known == lease => since.elapsed() >= lease.lasts,
+            _ => {
+                // Nobody asked for those again, or they would have been taken over.
+                seen.retain(|_, (lease, since)| since.elapsed() < lease.lasts.saturating_mul(2));
+                seen.insert(lease.session, (lease.clone(), Instant::now()));
+                lease.lasts.is_zero()
+            }
+        }
+    }
+
+    /// Whose lease it was does not matter any more.
+    pub(crate) fn forget(&self, session: &[u8; 32]) {
+        unpoisoned(&self.seen).remove(session);
+    }
 }
 
-/// A panic elsewhere leaves the map whole.
 fn files() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<FileLocks>>> {
-    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(&FILES)
+}
+
+/// A panic elsewhere leaves these maps whole.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -16,6 +16,11 @@ use crate::storage::{self, SqliteStorage};
 /// How long a call waits for another writer, unless the store is told otherwise.
 const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a lock is left to a holder of whom nothing is heard, unless the store is told otherwise.
+/// Under the lock of a session the client asks the server up to four times: for its configuration, its
+/// keys and tokens, and for tokens again if the first answer is lost. Each takes up to 15 seconds.
+const DEFAULT_LEASE: Duration = Duration::from_secs(2 * 60);
+
 /// The sessions of many users in one SQLite file.
 ///
 /// `Clone` is cheap and shares the connections to the file. Stores that were opened apart, in this
@@ -55,6 +60,7 @@ impl SqliteStore {
             path: path.as_ref().to_owned(),
             idle_lifetime: DEFAULT_IDLE_LIFETIME,
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
+            lease: DEFAULT_LEASE,
             clock: Arc::new(SystemClock),
         }
     }
@@ -118,6 +124,7 @@ pub struct SqliteStoreBuilder {
     path: PathBuf,
     idle_lifetime: Duration,
     busy_timeout: Duration,
+    lease: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -142,6 +149,18 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// How long another process leaves a session to the holder of its lock that gives no sign, before it
+    /// takes the session over. Default: 2 minutes. [`Duration::MAX`] is for ever.
+    ///
+    /// A holder that is killed is not waited for. This is for one that hangs or is stopped, and for
+    /// disks on which files cannot be locked. It must be longer than all that is done under the lock,
+    /// all timeouts of its requests together: a holder that is merely slow does not know that it has lost
+    /// the session.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
     /// Opens the database, and creates it if there is none. Its directory must exist.
     ///
     /// # Errors
@@ -155,7 +174,7 @@ impl SqliteStoreBuilder {
     /// - [`Busy`](logto_core::StorageErrorKind::Busy) if another process held it for too long.
     pub fn open(self) -> Result<SqliteStore, StorageError> {
         let idle = Idle::new(self.idle_lifetime, self.clock);
-        let database = Database::open(&self.path, self.busy_timeout, idle)?;
+        let database = Database::open(&self.path, self.busy_timeout, self.lease, idle)?;
         Ok(SqliteStore {
             database: Arc::new(database),
         })
