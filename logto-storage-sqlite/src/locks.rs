@@ -22,8 +22,15 @@ pub(crate) struct FileLocks {
     sessions: LocalLocks,
     writer: LocalLocks,
     presence: Mutex<Option<Arc<Presence>>>,
-    /// Leases of other processes, by session, and since when this one has seen them.
-    seen: Mutex<HashMap<[u8; 32], (Lease, Instant)>>,
+    /// Leases of other processes, by session.
+    watched: Mutex<HashMap<[u8; 32], Watch>>,
+}
+
+/// How long this process has watched a lease of another one.
+struct Watch {
+    lease: Lease,
+    watched: Duration,
+    looked: Instant,
 }
 
 impl FileLocks {
@@ -41,7 +48,7 @@ impl FileLocks {
             sessions: LocalLocks::default(),
             writer: LocalLocks::default(),
             presence: Mutex::default(),
-            seen: Mutex::default(),
+            watched: Mutex::default(),
         });
         files.retain(|_, locks| locks.strong_count() > 0);
         files.insert(path, Arc::downgrade(&locks));
@@ -92,21 +99,44 @@ impl FileLocks {
     /// Whether this process has watched the lease for as long as it lasts. No time of day counts: all
     /// that a jump of the clock could do is to end a lease too early.
     pub(crate) fn has_run_out(&self, lease: &Lease) -> bool {
-        let mut seen = unpoisoned(&self.seen);
-        match seen.get(&lease.session) {
-            Some((known, since)) if known == lease => since.elapsed() >= lease.lasts,
+        let mut watched = unpoisoned(&self.watched);
+        match watched.get_mut(&lease.session) {
+            Some(watch) if watch.lease == *lease => watch.look(Instant::now()),
             _ => {
-                // Nobody asked for those again, or they would have been taken over.
-                seen.retain(|_, (lease, since)| since.elapsed() < lease.lasts.saturating_mul(2));
-                seen.insert(lease.session, (lease.clone(), Instant::now()));
-                lease.lasts.is_zero()
+                watched.retain(|_, watch| !watch.is_given_up());
+                watched.insert(lease.session, Watch::new(lease.clone()));
+                false
             }
         }
     }
 
     /// Whose lease it was does not matter any more.
     pub(crate) fn forget(&self, session: &[u8; 32]) {
-        unpoisoned(&self.seen).remove(session);
+        unpoisoned(&self.watched).remove(session);
+    }
+}
+
+impl Watch {
+    fn new(lease: Lease) -> Self {
+        Self {
+            lease,
+            watched: Duration::ZERO,
+            looked: Instant::now(),
+        }
+    }
+
+    /// Whether the lease has run out by now. One pause counts for a quarter of the lease at most,
+    /// because the machine may have slept, and the holder with it.
+    fn look(&mut self, now: Instant) -> bool {
+        let pause = now.saturating_duration_since(self.looked);
+        self.watched = self.watched.saturating_add(pause.min(self.lease.lasts / 4));
+        self.looked = now;
+        self.watched >= self.lease.lasts
+    }
+
+    /// Whether nobody waits for the lease any more, as far as one can tell.
+    fn is_given_up(&self) -> bool {
+        self.looked.elapsed() > self.lease.lasts.saturating_mul(2)
     }
 }
 
@@ -133,6 +163,37 @@ mod tests {
 
         let other = FileLocks::of(&directory.path().join("other.db")).unwrap();
         assert!(!Arc::ptr_eq(&first, &other));
+    }
+
+    const LEASE: Duration = Duration::from_secs(120);
+
+    fn watch() -> Watch {
+        Watch::new(Lease {
+            session: [1; 32],
+            holder: [2; 32],
+            turn: 3,
+            lasts: LEASE,
+            slot: None,
+        })
+    }
+
+    #[test]
+    fn a_lease_runs_out_when_it_was_watched_for_its_length() {
+        let mut watch = watch();
+        let start = watch.looked;
+        for second in 1..120 {
+            assert!(!watch.look(start + Duration::from_secs(second)));
+        }
+        assert!(watch.look(start + LEASE));
+    }
+
+    #[test]
+    fn a_machine_that_slept_for_long_does_not_end_a_lease() {
+        let mut watch = watch();
+        let start = watch.looked;
+        assert!(!watch.look(start + LEASE / 2));
+        assert!(!watch.look(start + LEASE * 100));
+        assert!(!watch.look(start));
     }
 
     #[test]

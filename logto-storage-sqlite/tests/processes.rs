@@ -18,7 +18,7 @@ use common::{Player, Random, say, session_id};
 const SESSIONS: usize = 20;
 const PROCESSES: usize = 8;
 const THREADS: usize = 4;
-const COUNTS: usize = 100;
+const COUNTS: usize = 150;
 
 /// Within this the next one must have the lock; far less than a lease.
 const BOUND: Duration = Duration::from_secs(20);

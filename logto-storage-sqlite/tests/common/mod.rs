@@ -20,7 +20,7 @@ const SEED: &str = "LOGTO_SQLITE_TEST_SEED";
 const SAYS: &str = "says ";
 
 /// What this process is to play, for the database it is given; `None` where it is the test itself.
-pub fn part() -> Option<(String, PathBuf, u64)> {
+pub(crate) fn part() -> Option<(String, PathBuf, u64)> {
     let part = env::var(PART).ok()?;
     let seed = env::var(SEED).unwrap().parse().unwrap();
     Some((part, env::var_os(DATABASE).unwrap().into(), seed))
@@ -28,13 +28,13 @@ pub fn part() -> Option<(String, PathBuf, u64)> {
 
 /// Says a line to the test that started this process. It has been said when this returns, even if the
 /// process is killed the moment after.
-pub fn say(line: impl std::fmt::Display) {
+pub(crate) fn say(line: impl std::fmt::Display) {
     let line = format!("{SAYS}{line}\n");
     io::stdout().lock().write_all(line.as_bytes()).unwrap();
 }
 
 /// A process that plays a part. It is killed when this is dropped.
-pub struct Player {
+pub(crate) struct Player {
     child: Child,
     stdin: Option<ChildStdin>,
     said: Option<JoinHandle<Vec<String>>>,
@@ -42,12 +42,12 @@ pub struct Player {
 
 impl Player {
     /// Starts the test `another_process` of this binary in a process of its own.
-    pub fn start(part: &str, database: &Path, seed: u64) -> Self {
+    pub(crate) fn start(part: &str, database: &Path, seed: u64) -> Self {
         Self::start_and_hear(part, database, seed, |_| {})
     }
 
     /// As [`start`](Self::start), and `hear` is given each line as it is said.
-    pub fn start_and_hear(
+    pub(crate) fn start_and_hear(
         part: &str,
         database: &Path,
         seed: u64,
@@ -84,14 +84,14 @@ impl Player {
     }
 
     /// What it said until it was killed, which is now.
-    pub fn kill(mut self) -> Vec<String> {
+    pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.said.take().unwrap().join().unwrap()
     }
 
     /// What it said until its end, which must be a good one. Its standard input ends now.
-    pub fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         drop(self.stdin.take());
         assert!(self.child.wait().unwrap().success());
         self.said.take().unwrap().join().unwrap()
@@ -107,19 +107,19 @@ impl Drop for Player {
 }
 
 /// The same session in every process.
-pub fn session_id(number: usize) -> SessionId {
+pub(crate) fn session_id(number: usize) -> SessionId {
     format!("{number:042}A").parse().unwrap()
 }
 
 /// Numbers that only look random: the same for the same seed (SplitMix64).
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -128,7 +128,7 @@ impl Random {
 }
 
 /// The seed of the environment variable, or another one each time. It is printed with a failure.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = env::var("LOGTO_CRASH_SEED").map(|seed| seed.parse().unwrap());
     let seed = given.unwrap_or_else(|_| RandomState::new().hash_one(0));
     println!("LOGTO_CRASH_SEED={seed}");
