@@ -143,19 +143,19 @@ impl SqliteStoreBuilder {
     }
 
     /// How long a call waits while others write, before it fails with
-    /// [`Busy`](logto_core::StorageErrorKind::Busy). Default: 5 seconds.
+    /// [`Busy`](logto_core::StorageErrorKind::Busy). Default: 5 seconds. A lock adds it to the timeout
+    /// that it is given, and its release waits for 10 seconds at least.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// How long another process leaves a session to the holder of its lock that gives no sign, before it
-    /// takes the session over. Default: 2 minutes. [`Duration::MAX`] is for ever.
+    /// How long other processes leave a [lock](crate#the-lock-of-a-session) of this store to a holder
+    /// that hangs. Default: 2 minutes. [`Duration::MAX`] is until its process ends.
     ///
-    /// A holder that is killed is not waited for. This is for one that hangs or is stopped, and for
-    /// disks on which files cannot be locked. It must be longer than all that is done under the lock,
-    /// all timeouts of its requests together: a holder that is merely slow does not know that it has lost
-    /// the session.
+    /// A holder that was killed is not waited for. Make it longer than all that is done under the lock,
+    /// the timeouts of its requests together: a holder that is merely slow does not notice that it has
+    /// lost the lock.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
