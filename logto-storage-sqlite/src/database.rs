@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto_core::{StorageError, StorageLock};
+use logto_core::StorageError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::idle::Idle;
@@ -15,10 +15,17 @@ use crate::{error, permissions, schema};
 /// How long a read may be held up in order to note that it was.
 const NOTE_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// How long at least the release of a lock waits for other writers: if it fails, the other processes
+/// have to wait for much longer.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
 pub(crate) struct Database {
     pool: Pool,
+    /// A lease need not outlive the machine, so it does not wait for the disk.
+    leases: Pool,
     locks: Arc<FileLocks>,
     busy_timeout: Duration,
+    lease: Duration,
     idle: Idle,
 }
 
@@ -26,6 +33,7 @@ impl Database {
     pub(crate) fn open(
         path: &Path,
         busy_timeout: Duration,
+        lease: Duration,
         idle: Idle,
     ) -> Result<Self, StorageError> {
         // An absolute path means the same after a change of directory, and never SQLite's ":memory:".
@@ -33,8 +41,10 @@ impl Database {
         let locks = FileLocks::of(path).map_err(|error| error::not_created(path, error))?;
         let database = Self {
             pool: Pool::new(path.clone()),
+            leases: Pool::not_durable(path.clone()),
             locks,
             busy_timeout,
+            lease,
             idle,
         };
         let mut connection = database.pool.take(busy_timeout)?;
@@ -52,13 +62,13 @@ impl Database {
         &self.idle
     }
 
-    /// Sole use of a session among this process's threads.
-    pub(crate) fn lock(
-        &self,
-        session: [u8; 32],
-        timeout: Duration,
-    ) -> Result<StorageLock<'static>, StorageError> {
-        self.locks.session(session, timeout).map(StorageLock::new)
+    pub(crate) fn locks(&self) -> &FileLocks {
+        &self.locks
+    }
+
+    /// How long others leave a session to a holder of whom they hear nothing.
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// One statement that reads.
@@ -75,7 +85,24 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        self.write_within(self.busy_timeout, work)
+        self.write_within(self.busy_timeout, &self.pool, work)
+    }
+
+    /// As [`write`](Self::write), but not durable.
+    pub(crate) fn write_lease<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StorageError> {
+        self.write_within(self.busy_timeout, &self.leases, work)
+    }
+
+    /// As [`write_lease`](Self::write_lease), with more patience.
+    pub(crate) fn release_lease<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StorageError> {
+        let timeout = self.busy_timeout.max(RELEASE_TIMEOUT);
+        self.write_within(timeout, &self.leases, work)
     }
 
     /// As [`write`](Self::write), but gives up soon where others are writing.
@@ -83,17 +110,18 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        self.write_within(self.busy_timeout.min(NOTE_TIMEOUT), work)
+        self.write_within(self.busy_timeout.min(NOTE_TIMEOUT), &self.pool, work)
     }
 
     /// The turn comes before the connection, so that waiting writers leave connections to readers.
     fn write_within<T>(
         &self,
         timeout: Duration,
+        pool: &Pool,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         let _turn = self.locks.writer(timeout)?;
-        let mut connection = self.pool.take(timeout)?;
+        let mut connection = pool.take(timeout)?;
         transact(&mut connection, work)
             .map_err(|error| error::failed("written", self.path(), error))
     }

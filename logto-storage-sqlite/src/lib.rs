@@ -32,7 +32,7 @@
 //! # Settings
 //!
 //! [`SqliteStore::builder`] sets how long a session may lie unused, how long a call waits for another
-//! process, and the clock of a test:
+//! process, how long a lock is left to a holder that hangs, and the clock of a test:
 //!
 //! ```
 //! use logto_storage_sqlite::SqliteStore;
@@ -56,10 +56,13 @@
 //! - **Durable.** A write has reached the disk when the call returns, and is there whole or not at
 //!   all after a crash or a power failure (`synchronous=FULL` over a write-ahead log).
 //! - **Concurrent.** Threads and processes of one machine use the file at once. Reads do not wait for
-//!   writes or for one another; writes take turns. A store opens up to 16 connections.
+//!   writes or for one another; writes take turns. A store opens up to 17 connections.
+//! - **One at a time where it matters.** The [lock](#the-lock-of-a-session) of a session excludes all
+//!   other threads and processes, and is free again at once when its holder is killed.
 //! - **Private to the user account.** A file that the store creates has the mode 0600, and so have
-//!   the two that SQLite puts beside it (`-wal` and `-shm`). A file that was there keeps its mode; a
-//!   warning is logged if others may read it. On Windows the directory's access list applies.
+//!   those beside it: SQLite's `-wal` and `-shm`, and `-alive0`, `-alive1` and so on of the processes
+//!   that lock sessions. A file that was there keeps its mode; a warning is logged if others may read
+//!   it. On Windows the directory's access list applies.
 //! - **Ids are not in the file**, only their SHA-256.
 //! - **Other people's files are left alone.** The store refuses a database of another application, or
 //!   of a newer version of this crate, and does not change it.
@@ -69,14 +72,47 @@
 //! - **Tokens are stored in clear.** Who can read the file, or a backup of it, has them. What is
 //!   removed is overwritten in the database (`secure_delete`), and in the write-ahead log the next
 //!   time that SQLite starts it over.
-//! - **The lock of a session holds within one process**, among all stores that have the same file
-//!   open. Two processes that refresh the tokens of one session at the same moment do not exclude each
-//!   other yet; the next version adds that.
-//! - **No network file systems.** A write-ahead log needs memory that all its users share.
+//! - **No network file systems.** A write-ahead log needs memory that all its users share. So do two
+//!   containers that share a file: they must run on one kernel, and mount its directory, not the file.
 //! - **No databases in memory**: that is [`MemoryStore`](logto_core::MemoryStore).
+//! - **No connection of yours.** A store is opened by a path. To take a `rusqlite::Connection` would
+//!   put a version of rusqlite into this crate's interface, and one connection is not enough for
+//!   readers that do not wait. Give sessions a file of their own.
+//! - **No fork.** SQLite's connections must not be carried into a child process: open the store after
+//!   the fork.
 //!
-//! Do not move, copy or delete the file while a program has it open; `sqlite3 sessions.db ".backup
-//! copy.db"` makes a safe copy.
+//! Do not move, copy or delete the file, or those beside it, while a program has it open; `sqlite3
+//! sessions.db ".backup copy.db"` makes a safe copy.
+//!
+//! # The lock of a session
+//!
+//! Two who refresh the tokens of one session at once show the server the same refresh token, and it
+//! signs the user out. So the client does it under [`Storage::lock`](logto_core::Storage::lock). Here
+//! that is a *lease*: a row that names the holder. It is written and deleted without waiting for the
+//! disk, because it is worth nothing after a power failure. Threads of one process queue in memory, and
+//! one of them asks for the lease; a process that waits looks again after 1 to 32 milliseconds. No
+//! transaction is open while the lock is held, so nobody waits for it but those who want the same lock.
+//!
+//! A holder may die, and it may hang. These are told apart:
+//!
+//! - **Killed**, by `kill -9` or any other way: the next one has the lock at once. Each process
+//!   that locks sessions keeps one of the `-alive` files locked while it lives. The operating system
+//!   unlocks it at the end of the process, and the lease names the file. These files are used again,
+//!   never deleted, and hold 32 random bytes.
+//! - **Hanging**, stopped or very slow: the next one has the lock when it has watched the same lease
+//!   for two minutes ([`lease`](SqliteStoreBuilder::lease)). Each waiting process measures them itself by
+//!   a clock that only goes forward, and counts no long pause, so that neither setting the time of day
+//!   nor a machine that sleeps ends a lease. A single call need not wait for so long: the count goes on
+//!   over calls that end as [`Busy`](logto_core::StorageErrorKind::Busy).
+//! - **Killed where files cannot be locked**, or after somebody has deleted the `-alive` file: as
+//!   hanging. A warning is logged when files cannot be locked.
+//!
+//! Two minutes are longer than all that the client does under a lock with its default timeouts. A holder
+//! that was suspended for longer than its lease does not know it when it wakes up. It will not release
+//! the lock of its successor, and a warning is logged when it would; but what it writes until then is
+//! written. To refuse that would save nothing: by then both may have shown the server the same refresh
+//! token. [`Duration::MAX`](std::time::Duration::MAX) as the lease rules that out, and leaves a
+//! session to a holder that hangs until its process ends.
 //!
 //! # Features
 //!
@@ -86,9 +122,12 @@
 mod database;
 mod error;
 mod idle;
+mod lease;
+mod lock;
 mod locks;
 mod permissions;
 mod pool;
+mod presence;
 mod schema;
 mod storage;
 mod store;

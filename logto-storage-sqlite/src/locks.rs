@@ -1,23 +1,36 @@
-//! Who waits for whom within this process, by file.
+//! What all stores over one file share within this process: who waits for whom, and what is known of
+//! other processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use logto_core::{LocalLock, LocalLocks, StorageError, StorageErrorKind};
 
+use crate::lease::Lease;
 use crate::permissions;
+use crate::presence::{self, Presence};
 
 /// The files that stores of this process have open, by canonical path.
 static FILES: Mutex<BTreeMap<PathBuf, Weak<FileLocks>>> = Mutex::new(BTreeMap::new());
 
 /// The locks that all stores over one file share.
-#[derive(Default)]
 pub(crate) struct FileLocks {
+    path: PathBuf,
     sessions: LocalLocks,
     writer: LocalLocks,
+    presence: Mutex<Option<Arc<Presence>>>,
+    /// Leases of other processes, by session.
+    watched: Mutex<HashMap<[u8; 32], Watch>>,
+}
+
+/// How long this process has watched a lease of another one.
+struct Watch {
+    lease: Lease,
+    watched: Duration,
+    looked: Instant,
 }
 
 impl FileLocks {
@@ -30,7 +43,13 @@ impl FileLocks {
         if let Some(locks) = files.get(&path).and_then(Weak::upgrade) {
             return Ok(locks);
         }
-        let locks = Arc::new(Self::default());
+        let locks = Arc::new(Self {
+            path: path.clone(),
+            sessions: LocalLocks::default(),
+            writer: LocalLocks::default(),
+            presence: Mutex::default(),
+            watched: Mutex::default(),
+        });
         files.retain(|_, locks| locks.strong_count() > 0);
         files.insert(path, Arc::downgrade(&locks));
         Ok(locks)
@@ -54,11 +73,80 @@ impl FileLocks {
             )
         })
     }
+
+    /// This process as others see it, from its first lock on. `bury` is given a dead process whose
+    /// leases are of no more use.
+    pub(crate) fn presence(
+        &self,
+        bury: impl FnOnce(&[u8; 32]) -> Result<(), StorageError>,
+    ) -> Result<Arc<Presence>, StorageError> {
+        let mut presence = unpoisoned(&self.presence);
+        if let Some(presence) = &*presence {
+            return Ok(Arc::clone(presence));
+        }
+        let established = Arc::new(Presence::establish(&self.path, bury)?);
+        *presence = Some(Arc::clone(&established));
+        Ok(established)
+    }
+
+    /// Whether the process that holds this lease is certainly dead.
+    pub(crate) fn is_dead(&self, lease: &Lease) -> bool {
+        lease
+            .slot
+            .is_some_and(|slot| presence::is_dead(&self.path, slot, &lease.holder))
+    }
+
+    /// Whether this process has watched the lease for as long as it lasts. No time of day counts: all
+    /// that a jump of the clock could do is to end a lease too early.
+    pub(crate) fn has_run_out(&self, lease: &Lease) -> bool {
+        let mut watched = unpoisoned(&self.watched);
+        match watched.get_mut(&lease.session) {
+            Some(watch) if watch.lease == *lease => watch.look(Instant::now()),
+            _ => {
+                watched.retain(|_, watch| !watch.is_given_up());
+                watched.insert(lease.session, Watch::new(lease.clone()));
+                false
+            }
+        }
+    }
+
+    /// Whose lease it was does not matter any more.
+    pub(crate) fn forget(&self, session: &[u8; 32]) {
+        unpoisoned(&self.watched).remove(session);
+    }
 }
 
-/// A panic elsewhere leaves the map whole.
+impl Watch {
+    fn new(lease: Lease) -> Self {
+        Self {
+            lease,
+            watched: Duration::ZERO,
+            looked: Instant::now(),
+        }
+    }
+
+    /// Whether the lease has run out by now. One pause counts for a quarter of the lease at most,
+    /// because the machine may have slept, and the holder with it.
+    fn look(&mut self, now: Instant) -> bool {
+        let pause = now.saturating_duration_since(self.looked);
+        self.watched = self.watched.saturating_add(pause.min(self.lease.lasts / 4));
+        self.looked = now;
+        self.watched >= self.lease.lasts
+    }
+
+    /// Whether nobody waits for the lease any more, as far as one can tell.
+    fn is_given_up(&self) -> bool {
+        self.looked.elapsed() > self.lease.lasts.saturating_mul(2)
+    }
+}
+
 fn files() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<FileLocks>>> {
-    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(&FILES)
+}
+
+/// A panic elsewhere leaves these maps whole.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -75,6 +163,37 @@ mod tests {
 
         let other = FileLocks::of(&directory.path().join("other.db")).unwrap();
         assert!(!Arc::ptr_eq(&first, &other));
+    }
+
+    const LEASE: Duration = Duration::from_secs(120);
+
+    fn watch() -> Watch {
+        Watch::new(Lease {
+            session: [1; 32],
+            holder: [2; 32],
+            turn: 3,
+            lasts: LEASE,
+            slot: None,
+        })
+    }
+
+    #[test]
+    fn a_lease_runs_out_when_it_was_watched_for_its_length() {
+        let mut watch = watch();
+        let start = watch.looked;
+        for second in 1..120 {
+            assert!(!watch.look(start + Duration::from_secs(second)));
+        }
+        assert!(watch.look(start + LEASE));
+    }
+
+    #[test]
+    fn a_machine_that_slept_for_long_does_not_end_a_lease() {
+        let mut watch = watch();
+        let start = watch.looked;
+        assert!(!watch.look(start + LEASE / 2));
+        assert!(!watch.look(start + LEASE * 100));
+        assert!(!watch.look(start));
     }
 
     #[test]

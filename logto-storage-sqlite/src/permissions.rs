@@ -1,6 +1,6 @@
 //! Who may read the file: what differs between the systems.
 
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -16,6 +16,19 @@ pub(crate) fn create_private(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Opens a file that belongs to the database, and creates it with the same mode if it is missing.
+pub(crate) fn open_beside(database: &Path, path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        outcome => return outcome,
+    }
+    create_private(path)?;
+    fs::set_permissions(path, fs::metadata(database)?.permissions())?;
+    options.open(path)
 }
 
 #[cfg(unix)]

@@ -13,10 +13,9 @@ use crate::error;
 /// Connections are opened on demand, up to this many, and kept.
 const MOST_CONNECTIONS: usize = 16;
 
-/// `fullfsync` makes macOS write through the disk's cache; `temp_store` keeps tokens out of
-/// temporary files.
+/// What every connection has; `synchronous` comes with it. `fullfsync` makes macOS write through the
+/// disk's cache; `temp_store` keeps tokens out of temporary files.
 const CONNECTION_SETTINGS: &str = "
-    PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
     PRAGMA foreign_keys = ON;
     PRAGMA secure_delete = ON;
@@ -29,6 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 pub(crate) struct Pool {
     path: PathBuf,
+    synchronous: &'static str,
     slots: Mutex<Slots>,
     returned: Condvar,
 }
@@ -39,9 +39,21 @@ struct Slots {
 }
 
 impl Pool {
+    /// What these connections write is durable.
     pub(crate) fn new(path: PathBuf) -> Self {
+        Self::with_synchronous(path, "FULL")
+    }
+
+    /// What these connections write is in order, and seen by all processes, but may be lost if the
+    /// machine fails. What others have made durable is not.
+    pub(crate) fn not_durable(path: PathBuf) -> Self {
+        Self::with_synchronous(path, "NORMAL")
+    }
+
+    fn with_synchronous(path: PathBuf, synchronous: &'static str) -> Self {
         Self {
             path,
+            synchronous,
             slots: Mutex::new(Slots {
                 unused: Vec::new(),
                 open: 0,
@@ -109,6 +121,7 @@ impl Pool {
         connection.busy_timeout(wait).map_err(failed)?;
         connection
             .execute_batch(CONNECTION_SETTINGS)
+            .and_then(|()| connection.pragma_update(None, "synchronous", self.synchronous))
             .map_err(failed)?;
         Ok(connection)
     }

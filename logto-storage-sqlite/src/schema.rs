@@ -14,7 +14,8 @@ const APPLICATION_ID: i32 = 0x4c67_746f;
 
 /// Step by step from an empty file to the tables of today. The number of steps that a file has seen is
 /// its version; a released step never changes.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE sessions (
         id INTEGER PRIMARY KEY,
         digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32), -- the SHA-256 of the session's id
@@ -26,7 +27,17 @@ const STEPS: &[&str] = &["
         value TEXT NOT NULL,
         PRIMARY KEY (session, key)
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE leases (
+        digest BLOB PRIMARY KEY CHECK (length(digest) = 32),  -- of the session that is locked
+        holder BLOB NOT NULL CHECK (length(holder) = 32),     -- random, of the process that locked it
+        turn INTEGER NOT NULL,                                -- counts the locks of this process
+        lasts INTEGER NOT NULL,                               -- milliseconds from when another sees it
+        slot INTEGER                                          -- of the process's file, if it has one
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Pauses between two tries at what SQLite itself does not wait for.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::database::Database;
 use crate::idle::Idle;
+use crate::lock::SessionLock;
 
 /// One session of a [`SqliteStore`](crate::SqliteStore), named by the digest of its id.
 pub(crate) struct SqliteStorage {
@@ -74,7 +75,7 @@ impl Storage for SqliteStorage {
     }
 
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        self.database.lock(self.session, timeout)
+        SessionLock::acquire(&self.database, self.session, timeout).map(StorageLock::new)
     }
 }
 

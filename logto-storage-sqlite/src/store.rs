@@ -16,6 +16,11 @@ use crate::storage::{self, SqliteStorage};
 /// How long a call waits for another writer, unless the store is told otherwise.
 const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a lock is left to a holder of whom nothing is heard, unless the store is told otherwise.
+/// Under the lock of a session the client asks the server up to four times: for its configuration, its
+/// keys and tokens, and for tokens again if the first answer is lost. Each takes up to 15 seconds.
+const DEFAULT_LEASE: Duration = Duration::from_secs(2 * 60);
+
 /// The sessions of many users in one SQLite file.
 ///
 /// `Clone` is cheap and shares the connections to the file. Stores that were opened apart, in this
@@ -55,6 +60,7 @@ impl SqliteStore {
             path: path.as_ref().to_owned(),
             idle_lifetime: DEFAULT_IDLE_LIFETIME,
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
+            lease: DEFAULT_LEASE,
             clock: Arc::new(SystemClock),
         }
     }
@@ -118,6 +124,7 @@ pub struct SqliteStoreBuilder {
     path: PathBuf,
     idle_lifetime: Duration,
     busy_timeout: Duration,
+    lease: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -136,9 +143,21 @@ impl SqliteStoreBuilder {
     }
 
     /// How long a call waits while others write, before it fails with
-    /// [`Busy`](logto_core::StorageErrorKind::Busy). Default: 5 seconds.
+    /// [`Busy`](logto_core::StorageErrorKind::Busy). Default: 5 seconds. A lock adds it to the timeout
+    /// that it is given, and its release waits for 10 seconds at least.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
+        self
+    }
+
+    /// How long other processes leave a [lock](crate#the-lock-of-a-session) of this store to a holder
+    /// that hangs. Default: 2 minutes. [`Duration::MAX`] is until its process ends.
+    ///
+    /// A holder that was killed is not waited for. Make it longer than all that is done under the lock,
+    /// the timeouts of its requests together: a holder that is merely slow does not notice that it has
+    /// lost the lock.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
         self
     }
 
@@ -155,7 +174,7 @@ impl SqliteStoreBuilder {
     /// - [`Busy`](logto_core::StorageErrorKind::Busy) if another process held it for too long.
     pub fn open(self) -> Result<SqliteStore, StorageError> {
         let idle = Idle::new(self.idle_lifetime, self.clock);
-        let database = Database::open(&self.path, self.busy_timeout, idle)?;
+        let database = Database::open(&self.path, self.busy_timeout, self.lease, idle)?;
         Ok(SqliteStore {
             database: Arc::new(database),
         })

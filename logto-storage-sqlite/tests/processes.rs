@@ -1,96 +1,242 @@
-//! Several processes over one file: this test binary starts itself again as the others.
+//! Several processes over one file.
 
-use std::env;
+mod common;
+
+use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use logto_core::{Change, PersistKey, SessionId, SessionStore, Storage};
+use logto_core::{PersistKey, SessionId, SessionStore, Storage};
 use logto_storage_sqlite::SqliteStore;
+use rusqlite::Connection;
+use tempfile::TempDir;
 
-const DATABASE: &str = "LOGTO_SQLITE_TEST_DATABASE";
-const SESSION: &str = "LOGTO_SQLITE_TEST_SESSION";
+use common::{Player, Random, say, session_id};
 
-/// Runs the named test of this file in a process of its own.
-fn start(test: &str, database: &Path, session: &SessionId) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args([test, "--exact", "--ignored"])
-        .env(DATABASE, database)
-        .env(SESSION, session.expose())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
+const SESSIONS: usize = 20;
+const PROCESSES: usize = 8;
+const THREADS: usize = 4;
+const COUNTS: usize = 150;
 
-fn given_store() -> SqliteStore {
-    SqliteStore::open(env::var_os(DATABASE).unwrap()).unwrap()
-}
+/// Within this the next one must have the lock; far less than a lease.
+const BOUND: Duration = Duration::from_secs(20);
 
-fn given_session() -> SessionId {
-    env::var(SESSION).unwrap().parse().unwrap()
-}
+const SHORT_LEASE: Duration = Duration::from_millis(500);
 
 #[test]
-#[ignore = "a part of the tests below"]
-fn opens_and_writes() {
-    let store = given_store();
+fn another_process() {
+    let Some((part, database, seed)) = common::part() else {
+        return;
+    };
+    match part.as_str() {
+        "open and write" => open_and_write(&database),
+        "count" => count(&database, seed),
+        "hold" => hold(&SqliteStore::open(&database).unwrap()),
+        "hold for long" => {
+            let builder = SqliteStore::builder(&database).lease(SHORT_LEASE);
+            hold(&builder.open().unwrap());
+        }
+        part => panic!("there is no part {part:?}"),
+    }
+}
+
+fn open_and_write(database: &Path) {
+    let store = SqliteStore::open(database).unwrap();
     for round in 0..20 {
         let session = store.session(&SessionId::random());
         let value = round.to_string();
         session.set(PersistKey::IdToken, Some(&value)).unwrap();
         assert_eq!(session.get(PersistKey::IdToken).unwrap(), Some(value));
     }
-    store.remove(&given_session()).unwrap();
 }
 
-#[test]
-#[ignore = "a part of the tests below"]
-fn updates_until_it_is_killed() {
-    let session = given_store().session(&given_session());
-    for round in 0_u64.. {
-        let value = round.to_string().repeat(2_000);
-        let changes = PersistKey::ALL.map(|key| Change::set(key, &value));
-        session.update(&changes).unwrap();
+/// Says which session was counted up, each time.
+fn count(database: &Path, seed: u64) {
+    let store = SqliteStore::open(database).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..THREADS as u64 {
+            let store = &store;
+            scope.spawn(move || {
+                let mut random = Random::new(seed ^ (thread << 32));
+                for _ in 0..COUNTS {
+                    let session = random.below(SESSIONS as u64) as usize;
+                    count_up(&store.session(&session_id(session)));
+                    say(session);
+                }
+            });
+        }
+    });
+}
+
+/// Reads, adds one and writes, under the session's lock.
+fn count_up(session: &dyn Storage) {
+    let _held = session.lock(BOUND).unwrap();
+    let before = counted(session);
+    session
+        .set(PersistKey::RefreshToken, Some(&(before + 1).to_string()))
+        .unwrap();
+}
+
+fn counted(session: &dyn Storage) -> usize {
+    let value = session.get(PersistKey::RefreshToken).unwrap();
+    value.map_or(0, |text| text.parse().unwrap())
+}
+
+/// Holds the locks of all sessions until its standard input ends.
+fn hold(store: &SqliteStore) {
+    let sessions: Vec<_> = (0..SESSIONS)
+        .map(|number| store.session(&session_id(number)))
+        .collect();
+    let held: Vec<_> = sessions
+        .iter()
+        .map(|session| session.lock(BOUND).unwrap())
+        .collect();
+    say("held");
+    io::read_to_string(io::stdin()).unwrap();
+    drop(held);
+}
+
+/// Counts the lines that processes said, by session.
+fn tally(said: &[String]) -> [usize; SESSIONS] {
+    let mut tally = [0; SESSIONS];
+    for line in said {
+        tally[line.parse::<usize>().unwrap()] += 1;
+    }
+    tally
+}
+
+struct Fixture {
+    directory: TempDir,
+    store: SqliteStore,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path().join("sessions.db")).unwrap();
+        Self { directory, store }
+    }
+
+    fn start(&self, part: &str, seed: u64) -> Player {
+        Player::start(part, &self.directory.path().join("sessions.db"), seed)
+    }
+
+    /// Starts a process, and waits until it holds all locks.
+    fn start_holder(&self, part: &str) -> Player {
+        let (sender, says) = mpsc::channel();
+        let database = self.directory.path().join("sessions.db");
+        let holder = Player::start_and_hear(part, &database, 0, move |line| {
+            sender.send(line.to_owned()).unwrap();
+        });
+        assert_eq!(says.recv().unwrap(), "held");
+        holder
+    }
+
+    fn counted(&self) -> [usize; SESSIONS] {
+        std::array::from_fn(|number| counted(&self.store.session(&session_id(number))))
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        let raw = Connection::open(self.directory.path().join("sessions.db")).unwrap();
+        raw.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn leases(&self) -> i64 {
+        self.number("SELECT count(*) FROM leases")
     }
 }
 
 #[test]
 fn processes_open_and_fill_a_new_file_at_once() {
-    const PROCESSES: usize = 4;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("sessions.db");
-    let id = SessionId::random();
-    let started: Vec<Child> = (0..PROCESSES)
-        .map(|_| start("opens_and_writes", &path, &id))
-        .collect();
-    for mut process in started {
-        assert!(process.wait().unwrap().success());
+    let fixture = Fixture::new();
+    let players: Vec<_> = (0..4).map(|_| fixture.start("open and write", 0)).collect();
+    for player in players {
+        player.finish();
     }
-    let raw = rusqlite::Connection::open(&path).unwrap();
-    let sessions: usize = raw
-        .query_row("SELECT count(*) FROM sessions", [], |row| {
-            row.get::<_, i64>(0)
-        })
-        .map(|count| count as usize)
-        .unwrap();
-    assert_eq!(sessions, PROCESSES * 20);
+    assert_eq!(fixture.number("SELECT count(*) FROM sessions"), 4 * 20);
 }
 
 #[test]
-fn a_process_that_is_killed_leaves_whole_updates() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("sessions.db");
-    let id = SessionId::random();
-    let session = SqliteStore::open(&path).unwrap().session(&id);
-    for _ in 0..5 {
-        let mut process = start("updates_until_it_is_killed", &path, &id);
-        thread::sleep(Duration::from_millis(150));
-        process.kill().unwrap();
-        process.wait().unwrap();
+fn processes_that_count_under_the_lock_lose_nothing() {
+    let fixture = Fixture::new();
+    let seed = common::seed();
+    let players: Vec<_> = (0..PROCESSES as u64)
+        .map(|process| fixture.start("count", seed.wrapping_add(process)))
+        .collect();
+    let said: Vec<_> = players.into_iter().flat_map(Player::finish).collect();
+    assert_eq!(said.len(), PROCESSES * THREADS * COUNTS);
+    assert_eq!(fixture.counted(), tally(&said));
+    assert_eq!(fixture.leases(), 0);
+}
 
-        let values = PersistKey::ALL.map(|key| session.get(key).unwrap());
-        assert!(values.iter().all(|value| *value == values[0]));
+#[test]
+fn the_others_count_on_when_processes_are_killed() {
+    const KILLS: usize = 16;
+    let fixture = Fixture::new();
+    let seed = common::seed();
+    let mut random = Random::new(seed);
+    let start = |random: &mut Random| fixture.start("count", random.below(u64::MAX));
+    let mut players: Vec<_> = (0..PROCESSES).map(|_| start(&mut random)).collect();
+    let mut said = Vec::new();
+    for _ in 0..KILLS {
+        thread::sleep(Duration::from_millis(random.below(200)));
+        let unlucky = random.below(PROCESSES as u64) as usize;
+        said.extend(players.swap_remove(unlucky).kill());
+        players.push(start(&mut random));
     }
-    assert!(session.get(PersistKey::IdToken).unwrap().is_some());
+    said.extend(players.into_iter().flat_map(Player::finish));
+
+    let (counted, said) = (fixture.counted(), tally(&said));
+    let unsaid = counted.iter().zip(said).map(|(counted, said)| {
+        // Not less than was said, and not much more: a thread that is killed has one count unsaid at most.
+        counted.checked_sub(said).unwrap()
+    });
+    assert!(unsaid.sum::<usize>() <= KILLS * THREADS);
+}
+
+#[test]
+fn the_locks_of_a_process_that_is_killed_are_free_at_once() {
+    let fixture = Fixture::new();
+    for _ in 0..5 {
+        let holder = fixture.start_holder("hold");
+        for number in 0..SESSIONS {
+            let session = fixture.store.session(&session_id(number));
+            assert!(session.lock(Duration::ZERO).is_err());
+        }
+        holder.kill();
+
+        let killed = Instant::now();
+        for number in 0..SESSIONS {
+            let session = fixture.store.session(&session_id(number));
+            drop(session.lock(BOUND).unwrap());
+        }
+        assert!(killed.elapsed() < Duration::from_secs(5));
+        assert_eq!(fixture.leases(), 0);
+    }
+}
+
+#[test]
+fn a_process_that_starts_clears_away_what_a_killed_one_left() {
+    let fixture = Fixture::new();
+    fixture.start_holder("hold").kill();
+    assert_eq!(fixture.leases(), SESSIONS as i64);
+    fixture.start_holder("hold").finish();
+    assert_eq!(fixture.leases(), 0);
+}
+
+#[test]
+fn a_holder_that_lives_is_left_its_lease_and_does_not_release_the_next_one() {
+    let fixture = Fixture::new();
+    let holder = fixture.start_holder("hold for long");
+    let session = fixture.store.session(&session_id(0));
+    let started = Instant::now();
+    let held = session.lock(BOUND).unwrap();
+    assert!(started.elapsed() >= SHORT_LEASE);
+
+    holder.finish();
+    assert_eq!(fixture.leases(), 1);
+    drop(held);
+    assert_eq!(fixture.leases(), 0);
 }

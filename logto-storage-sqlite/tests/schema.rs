@@ -42,7 +42,7 @@ fn a_new_file_says_whose_it_is() {
     let path = directory.path().join("sessions.db");
     drop(SqliteStore::open(&path).unwrap());
     assert_eq!(number(&path, "PRAGMA application_id"), 0x4c67_746f);
-    assert_eq!(number(&path, "PRAGMA user_version"), 1);
+    assert_eq!(number(&path, "PRAGMA user_version"), 2);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_empty_file_becomes_a_database() {
 }
 
 #[test]
-fn a_version_1_file_can_be_read() {
+fn a_version_1_file_keeps_its_sessions_and_gets_what_it_lacks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
     let id = SessionId::random();
@@ -99,6 +99,34 @@ fn a_version_1_file_can_be_read() {
         session.get(PersistKey::RefreshToken).unwrap().as_deref(),
         Some("kept")
     );
+    let held = session.lock(Duration::ZERO).unwrap();
+    assert_eq!(number(&path, "SELECT count(*) FROM leases"), 1);
+    drop(held);
+    drop(session);
+    assert_eq!(number(&path, "PRAGMA user_version"), 2);
+    assert_eq!(schema(&path), schema_of_a_new_file());
+}
+
+/// All statements that made it, without comments and spaces.
+fn schema(path: &Path) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement = connection
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+        .unwrap();
+    let tables = statement.query_map([], |row| row.get::<_, String>(0));
+    tables.unwrap().map(|sql| words(&sql.unwrap())).collect()
+}
+
+fn words(sql: &str) -> String {
+    let code = sql.lines().map(|line| line.split("--").next().unwrap());
+    code.flat_map(str::split_whitespace).collect()
+}
+
+fn schema_of_a_new_file() -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions.db");
+    drop(SqliteStore::open(&path).unwrap());
+    schema(&path)
 }
 
 #[test]
@@ -282,7 +310,7 @@ mod unix {
     }
 
     #[test]
-    fn all_three_files_are_for_this_user_alone() {
+    fn all_files_are_for_this_user_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sessions.db");
         let store = SqliteStore::open(&path).unwrap();
@@ -290,9 +318,10 @@ mod unix {
             .default_session()
             .set(PersistKey::IdToken, Some("a"))
             .unwrap();
+        drop(store.default_session().lock(Duration::ZERO).unwrap());
 
         let files: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
-        assert_eq!(files.len(), 3);
+        assert_eq!(files.len(), 4);
         for file in files {
             assert_eq!(mode(&file.unwrap().path()), 0o600);
         }
@@ -306,6 +335,17 @@ mod unix {
         set_mode(&path, 0o640);
         drop(SqliteStore::open(&path).unwrap());
         assert_eq!(mode(&path), 0o640);
+    }
+
+    #[test]
+    fn the_file_of_a_process_has_the_mode_of_the_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        fs::write(&path, "").unwrap();
+        set_mode(&path, 0o660);
+        let store = SqliteStore::open(&path).unwrap();
+        drop(store.default_session().lock(Duration::ZERO).unwrap());
+        assert_eq!(mode(&directory.path().join("sessions.db-alive0")), 0o660);
     }
 
     #[test]
