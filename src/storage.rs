@@ -2,8 +2,8 @@
 //!
 //! | store | sessions survive | shared by | feature |
 //! | --- | --- | --- | --- |
-//! | [`MemoryStore`] | nothing: they are gone with the process | threads | none |
-//! | `SqliteStore` | restarts, `kill -9`, power failure | threads; processes of one machine for reading and writing, not yet for refreshing | `sqlite` |
+//! | [`MemoryStore`] | nothing: they are gone with the process | the threads of one process | none |
+//! | `SqliteStore` | restarts, `kill -9`, power failure | the threads and processes of one machine | `sqlite` |
 //!
 //! A program with one user takes [`MemoryStorage`], or the
 //! [`default_session`](SessionStore::default_session) of any store. A store of your own implements
