@@ -487,11 +487,13 @@ fn with_the_lock_not_to_be_had() {
     scene.lives();
 }
 
+type Action = Box<dyn FnOnce() + Send>;
+
 /// Does something after the next token request was answered, and before its answer is read.
 #[derive(Clone, Default)]
 struct Meanwhile {
     inner: UreqClient,
-    action: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    action: Arc<Mutex<Option<Action>>>,
 }
 
 impl std::fmt::Debug for Meanwhile {
