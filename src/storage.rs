@@ -10,9 +10,9 @@
 //! [`Storage`] and [`SessionStore`]; two methods make a working one.
 
 pub use logto_core::{
-    Change, DEFAULT_IDLE_LIFETIME, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
-    MemoryStoreBuilder, PersistKey, SessionId, SessionStore, Storage, StorageError,
-    StorageErrorKind, StorageLock,
+    Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptionKey, EncryptionKeyError, LocalLock,
+    LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder, Opened, PersistKey, SealError,
+    Sealer, SessionId, SessionStore, Storage, StorageError, StorageErrorKind, StorageLock,
 };
 #[cfg(feature = "sqlite-system")]
 pub use logto_storage_sqlite::{SqliteStore, SqliteStoreBuilder};

@@ -14,6 +14,7 @@ mod models;
 mod oidc;
 mod oidc_core;
 mod scopes;
+mod seal;
 mod secret;
 mod session;
 mod storage;
@@ -36,6 +37,7 @@ pub use models::{
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
+pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer};
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{
