@@ -5,14 +5,17 @@
 //! | [`MemoryStore`] | nothing: they are gone with the process | threads | none |
 //! | `SqliteStore` | restarts, `kill -9`, power failure | threads; processes of one machine for reading and writing, not yet for refreshing | `sqlite` |
 //!
+//! [`EncryptedStore`] around any of them encrypts the values.
+//!
 //! A program with one user takes [`MemoryStorage`], or the
 //! [`default_session`](SessionStore::default_session) of any store. A store of your own implements
 //! [`Storage`] and [`SessionStore`]; two methods make a working one.
 
 pub use logto_core::{
-    Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptionKey, EncryptionKeyError, LocalLock,
-    LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder, Opened, PersistKey, SealError,
-    Sealer, SessionId, SessionStore, Storage, StorageError, StorageErrorKind, StorageLock,
+    Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, EncryptionKey,
+    EncryptionKeyError, LocalLock, LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder,
+    Opened, PersistKey, SealError, Sealer, SessionId, SessionStore, Storage, StorageError,
+    StorageErrorKind, StorageLock,
 };
 #[cfg(feature = "sqlite-system")]
 pub use logto_storage_sqlite::{SqliteStore, SqliteStoreBuilder};
