@@ -25,6 +25,35 @@
 //! assert!(callback.contains("&state=xyz&iss="));
 //! ```
 //!
+//! A whole test of a program that signs in with the SDK (`logto` is `logto_core` here):
+//!
+//! ```
+//! # use logto_core as logto;
+//! # use logto_core::MemoryStorage;
+//! use logto::{Logto, LogtoConfig};
+//! use logto_testing::{FakeLogto, FakeUser};
+//! use std::time::Duration;
+//!
+//! let fake = FakeLogto::builder()
+//!     .user(FakeUser::new("alice").name("Alice Example"))
+//!     .resource("https://api.example.com", ["read:items"])
+//!     .start();
+//! let config = LogtoConfig::new(fake.endpoint(), fake.app_id())
+//!     .app_secret(fake.app_secret())
+//!     .resources(["https://api.example.com"]);
+//! let logto = Logto::builder(config).clock(fake.clock()).build()?;
+//! let client = logto.client(MemoryStorage::new());
+//!
+//! let sign_in = client.sign_in("http://localhost:3000/callback")?;
+//! let user = client.handle_sign_in_callback(&fake.authorize(&sign_in))?;
+//! assert_eq!(user.claims.name.as_deref(), Some("Alice Example"));
+//!
+//! let token = client.access_token("https://api.example.com")?;
+//! fake.clock().advance(Duration::from_secs(3600));
+//! assert_ne!(client.access_token("https://api.example.com")?, token, "refreshed");
+//! # Ok::<(), logto_core::LogtoError>(())
+//! ```
+//!
 //! # Time
 //!
 //! All lifetimes follow [`FakeLogto::clock`]. Give the same clock to your program, and an hour

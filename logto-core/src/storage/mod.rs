@@ -38,7 +38,8 @@ pub const DEFAULT_IDLE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 6
 /// - Values are secrets: they are not logged and not part of an error or of `Debug`.
 ///
 /// ```
-/// use logto_core::{PersistKey, Storage, StorageError};
+/// # use logto_core as logto;
+/// use logto::{PersistKey, Storage, StorageError};
 /// use std::collections::HashMap;
 /// use std::sync::Mutex;
 ///
