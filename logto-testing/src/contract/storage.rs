@@ -277,7 +277,7 @@ pub fn a_lock_is_released_when_its_holder_panics(storage: &dyn Storage) {
         });
         holder.join()
     });
-    assert!(matches!(holder, Err(_)));
+    assert!(holder.is_err());
     drop(lock(storage));
 }
 
