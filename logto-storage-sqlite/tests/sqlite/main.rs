@@ -1,4 +1,4 @@
-//! What `Storage` and `SessionStore` promise, promise by promise.
+//! What `SqliteStore` promises beside the contract, and how it keeps that in its tables.
 
 mod concurrency;
 mod fixture;
