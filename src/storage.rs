@@ -2,16 +2,19 @@
 //!
 //! | store | sessions survive | shared by | feature |
 //! | --- | --- | --- | --- |
-//! | [`MemoryStore`] | nothing: they are gone with the process | threads | none |
-//! | `SqliteStore` | restarts, `kill -9`, power failure | threads; processes of one machine for reading and writing, not yet for refreshing | `sqlite` |
+//! | [`MemoryStore`] | nothing: they are gone with the process | the threads of one process | none |
+//! | `SqliteStore` | restarts, `kill -9`, power failure | the threads and processes of one machine | `sqlite` |
+//!
+//! [`EncryptedStore`] around any of them encrypts the values.
 //!
 //! A program with one user takes [`MemoryStorage`], or the
 //! [`default_session`](SessionStore::default_session) of any store. A store of your own implements
 //! [`Storage`] and [`SessionStore`]; two methods make a working one.
 
 pub use logto_core::{
-    Change, DEFAULT_IDLE_LIFETIME, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
-    MemoryStoreBuilder, PersistKey, SessionId, SessionStore, Storage, StorageError,
+    Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, EncryptionKey,
+    EncryptionKeyError, LocalLock, LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder,
+    Opened, PersistKey, SealError, Sealer, SessionId, SessionStore, Storage, StorageError,
     StorageErrorKind, StorageLock,
 };
 #[cfg(feature = "sqlite-system")]

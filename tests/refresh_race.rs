@@ -13,7 +13,10 @@ use std::time::Duration;
 use std::{env, thread};
 
 use logto::storage::{MemoryStorage, MemoryStore, PersistKey, SqliteStore, Storage, StorageError};
-use logto::{Logto, LogtoClient, LogtoConfig, SessionId, SessionStore};
+use logto::{
+    HttpClient, HttpError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, SessionId, SessionStore,
+    UreqClient,
+};
 use logto_testing::TestClock;
 use support::browser::Browser;
 use support::provider::{ALICE, NATIVE_CLIENT, NATIVE_REDIRECT_URI, Provider, RESOURCE};
@@ -27,14 +30,16 @@ const THREADS_PER_PROCESS: usize = 8;
 const ROUND: Duration = Duration::from_secs(3700);
 
 fn application(endpoint: &str, clock: &TestClock) -> Logto {
+    builder(endpoint, clock).build().unwrap()
+}
+
+fn builder(endpoint: &str, clock: &TestClock) -> LogtoBuilder {
     let config = LogtoConfig::new(endpoint, NATIVE_CLIENT)
         .resources([RESOURCE])
         .scopes(["read:items"]);
     Logto::builder(config)
         .clock(clock.clone())
         .lock_timeout(Duration::from_secs(120))
-        .build()
-        .unwrap()
 }
 
 fn sign_in(client: &LogtoClient) {
@@ -231,6 +236,23 @@ impl Drop for Asker {
     }
 }
 
+/// Takes its time between the server's answer and what is done with it, so that a process is killed
+/// just then.
+#[derive(Debug, Default)]
+struct SlowReader(UreqClient);
+
+impl HttpClient for SlowReader {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
+        let answer = self.0.send(request, body_limit);
+        thread::sleep(Duration::from_millis(10));
+        answer
+    }
+}
+
 /// Does nothing by itself: the tests start this in processes of their own.
 #[test]
 fn process_that_asks() {
@@ -238,7 +260,10 @@ fn process_that_asks() {
         return;
     };
     let clock = TestClock::new();
-    let logto = application(&endpoint, &clock);
+    let logto = builder(&endpoint, &clock)
+        .http_client(SlowReader::default())
+        .build()
+        .unwrap();
     let store = open(&env::var(STORE).unwrap());
     let session = SessionId::parse(&env::var(SESSION).unwrap()).unwrap();
     println!("\nasker: ready");
@@ -317,4 +342,76 @@ fn processes_over_one_sqlite_file() {
         "8 processes of 8 threads over one SQLite file",
         &format!("sqlite:{}", path.display()),
     );
+}
+
+/// Rounds in which processes are killed at random while they refresh. Where the provider forgives a
+/// used refresh token for three seconds, whoever comes next recovers; where it does not, a process that
+/// died between the answer and the write has taken the only refresh token with it.
+fn race_with_kills(case: &str, store: &str, grace: u32) {
+    const ROUNDS: usize = 30;
+    let provider = Provider::builder().reuse_grace(grace).start();
+    let clock = TestClock::new();
+    let session = SessionId::random();
+    let client = application(provider.endpoint(), &clock).session(&open(store), &session);
+    sign_in(&client);
+    let start = || Asker::start(provider.endpoint(), store, &session);
+    let mut askers: Vec<_> = (0..PROCESSES).map(|_| start()).collect();
+    let mut random = Random(0x5eed);
+    let (mut kills, mut signed_out) = (0, 0);
+    for round in 1..=ROUNDS {
+        let offset = ROUND.as_secs() * round as u64;
+        clock.advance(ROUND);
+        provider.set_clock_offset(offset as i64);
+        askers.iter_mut().for_each(|asker| asker.ask(offset));
+        thread::sleep(Duration::from_millis(random.below(60)));
+        let victims = [random.below(8) as usize, random.below(8) as usize];
+        for victim in victims {
+            askers[victim] = start();
+            kills += 1;
+        }
+        let living = (0..PROCESSES).filter(|index| !victims.contains(index));
+        let answers: BTreeSet<_> = living
+            .map(|index| askers[index].answer().expect("alive"))
+            .collect();
+        if grace > 0 {
+            let failed = answers
+                .iter()
+                .find(|answer| answer.contains("error") || answer.contains("signed out"));
+            assert_eq!(failed, None, "round {round}");
+        }
+        if !matches!(client.access_token(None), Ok(Some(_))) {
+            signed_out += 1;
+            sign_in(&client);
+        }
+    }
+    println!("{case}: {ROUNDS} rounds, {kills} kills, {signed_out} times signed out");
+    assert!(
+        signed_out == 0 || (grace == 0 && signed_out < kills),
+        "{signed_out}"
+    );
+}
+
+/// Enough to kill by (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+#[test]
+fn killed_processes_over_one_sqlite_file() {
+    for (grace, name) in [(0, "no grace"), (3, "three seconds' grace")] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        race_with_kills(
+            &format!("killed processes over one SQLite file, {name}"),
+            &format!("sqlite:{}", path.display()),
+            grace,
+        );
+    }
 }

@@ -14,6 +14,7 @@ mod models;
 mod oidc;
 mod oidc_core;
 mod scopes;
+mod seal;
 mod secret;
 mod session;
 mod storage;
@@ -36,11 +37,13 @@ pub use models::{
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
+pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer};
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{
-    Change, DEFAULT_IDLE_LIFETIME, InvalidSessionId, LocalLock, LocalLocks, MemoryStorage,
-    MemoryStore, MemoryStoreBuilder, PersistKey, SessionId, SessionStore, Storage, StorageLock,
+    Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, InvalidSessionId, LocalLock,
+    LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder, PersistKey, SessionId,
+    SessionStore, Storage, StorageLock,
 };
 pub use utilities::{
     ORGANIZATION_URN_PREFIX, build_organization_urn, organization_id_from_urn, remove_falsy_keys,

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module at the crate's root, and its layer.
-const LAYERS: [(&str, u8); 16] = [
+const LAYERS: [(&str, u8); 17] = [
     ("client", 5),
     ("logto", 5),
     ("oidc_core", 4),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, u8); 16] = [
     ("config", 1),
     ("scopes", 1),
     ("session", 1),
+    ("seal", 1),
     ("error", 0),
     ("secret", 0),
     ("utilities", 0),

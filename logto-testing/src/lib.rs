@@ -77,6 +77,7 @@ mod browser;
 mod builder;
 mod claims;
 mod clock;
+pub mod contract;
 mod endpoint;
 mod fake;
 mod grants;

@@ -12,6 +12,8 @@ pub enum StorageErrorKind {
     Busy,
     /// What is stored cannot be read: not of this program, damaged, or truncated.
     Corrupt,
+    /// What is stored was encrypted with none of the given keys.
+    WrongKey,
     /// What is stored was written by a newer version of this crate.
     NewerFormat,
     /// The file, the directory or the database may not be read or written by this process.

@@ -1,6 +1,6 @@
 //! What time it is for cached tokens, on a clock that may be set back.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Smaller differences are the clock's own, in seconds: half of the margin by default.
@@ -25,28 +25,31 @@ impl TimeKeeper {
 
     /// The time for cached tokens, where the time of day is this, in Unix seconds.
     pub fn now(&self, time_of_day: i64) -> i64 {
-        let ahead = self.ahead(time_of_day);
-        let mut furthest = self.lock();
-        let known = furthest.map_or(ahead, |furthest| furthest.max(ahead));
-        *furthest = Some(known);
-        let set_back = known.saturating_sub(ahead);
-        match set_back > SLACK {
-            true => time_of_day.saturating_add(set_back),
-            false => time_of_day,
-        }
+        self.now_after(self.elapsed(), time_of_day)
     }
 
     /// The server agrees with the time of day, so it is right, whatever it was before.
     pub fn confirm(&self, time_of_day: i64) {
-        *self.lock() = Some(self.ahead(time_of_day));
+        *self.lock() = Some(time_of_day.saturating_sub(self.elapsed()));
     }
 
-    fn ahead(&self, time_of_day: i64) -> i64 {
-        let elapsed = i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX);
-        time_of_day.saturating_sub(elapsed)
+    fn now_after(&self, elapsed: i64, time_of_day: i64) -> i64 {
+        let ahead = time_of_day.saturating_sub(elapsed);
+        let mut furthest = self.lock();
+        let known = furthest.map_or(ahead, |furthest| furthest.max(ahead));
+        *furthest = Some(known);
+        match known.saturating_sub(ahead) {
+            set_back if set_back > SLACK => time_of_day.saturating_add(set_back),
+            _ => time_of_day,
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<i64>> {
+    /// By the monotonic clock, in seconds.
+    fn elapsed(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<i64>> {
         self.furthest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,32 +61,40 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_does_not_turn_time_back() {
         let keeper = TimeKeeper::new();
-        assert_eq!(keeper.now(10_000), 10_000);
-        let now = keeper.now(9_000);
-        assert!((10_000..10_010).contains(&now), "{now}");
-        let later = keeper.now(9_500);
-        assert!((10_000..10_010).contains(&later), "{later}");
+        assert_eq!(keeper.now_after(0, 10_000), 10_000);
+        assert_eq!(keeper.now_after(100, 9_100), 10_100, "set back by 1000 s");
+        assert_eq!(
+            keeper.now_after(3_000, 12_000),
+            13_000,
+            "for as long as it is"
+        );
+        assert_eq!(
+            keeper.now_after(3_000, 13_000),
+            13_000,
+            "and set right again"
+        );
     }
 
     #[test]
     fn a_clock_that_is_set_forward_is_followed() {
         let keeper = TimeKeeper::new();
-        keeper.now(10_000);
-        assert_eq!(keeper.now(20_000), 20_000);
+        keeper.now_after(0, 10_000);
+        assert_eq!(keeper.now_after(1, 20_000), 20_000);
     }
 
     #[test]
-    fn small_corrections_are_followed() {
+    fn small_corrections_are_followed_until_they_add_up() {
         let keeper = TimeKeeper::new();
-        keeper.now(10_000);
-        assert_eq!(keeper.now(9_990), 9_990);
+        keeper.now_after(0, 10_000);
+        assert_eq!(keeper.now_after(20, 10_000), 10_000);
+        assert_eq!(keeper.now_after(40, 10_000), 10_040);
     }
 
     #[test]
     fn a_time_that_the_server_confirms_is_right() {
         let keeper = TimeKeeper::new();
-        keeper.now(100_000);
+        keeper.now_after(0, 100_000);
         keeper.confirm(10_000);
-        assert_eq!(keeper.now(10_001), 10_001);
+        assert_eq!(keeper.now_after(1, 10_001), 10_001);
     }
 }

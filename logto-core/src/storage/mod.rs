@@ -1,5 +1,6 @@
 //! Where sessions live: the traits that a backend implements, and memory.
 
+mod encrypted;
 mod lock;
 mod memory;
 mod persist_key;
@@ -9,6 +10,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use encrypted::{EncryptedStorage, EncryptedStore};
 pub use lock::{LocalLock, LocalLocks, StorageLock};
 pub use memory::{MemoryStorage, MemoryStore, MemoryStoreBuilder};
 pub use persist_key::PersistKey;

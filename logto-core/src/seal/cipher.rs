@@ -1,0 +1,116 @@
+//! One box with one root key. All that is random is an argument.
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
+use zeroize::Zeroizing;
+
+use super::SealError;
+use super::header::{Header, Kdf, TAG_LEN};
+
+const KEY_ID: &[u8] = b"logto sealed box 1: key id";
+const BOX_KEY: &[u8] = b"logto sealed box 1: box key";
+
+/// The 32 bytes that every box of one key is sealed with, and their public name.
+pub(super) struct RootKey {
+    bytes: Zeroizing<[u8; 32]>,
+    id: [u8; 8],
+}
+
+/// What is drawn anew for each box.
+pub(super) struct Fresh {
+    pub(super) box_salt: [u8; 32],
+    pub(super) nonce: [u8; 12],
+}
+
+impl RootKey {
+    pub(super) fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+        let mut id = [0; 8];
+        Salt::new(HKDF_SHA256, &[])
+            .extract(bytes.as_slice())
+            .expand(&[KEY_ID], IdLength)
+            .and_then(|output| output.fill(&mut id))
+            .expect("HKDF-SHA-256 gives 8 bytes");
+        Self { bytes, id }
+    }
+
+    pub(super) fn id(&self) -> [u8; 8] {
+        self.id
+    }
+
+    pub(super) fn seal(
+        &self,
+        kdf: Kdf,
+        fresh: &Fresh,
+        context: &[&[u8]],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        let header = Header {
+            key_id: self.id,
+            kdf,
+            box_salt: fresh.box_salt,
+            nonce: fresh.nonce,
+            plaintext_len: plaintext.len() as u64,
+        };
+        let mut sealed = Vec::with_capacity(128 + plaintext.len());
+        header.write(&mut sealed);
+        let aad = Aad::from(authenticated(&sealed, context));
+        let body = sealed.len();
+        sealed.extend_from_slice(plaintext);
+        let tag = self
+            .box_key(&header.box_salt)
+            .seal_in_place_separate_tag(nonce(&header), aad, &mut sealed[body..])
+            .map_err(|_| SealError::TooLarge)?;
+        sealed.extend_from_slice(tag.as_ref());
+        Ok(sealed)
+    }
+
+    pub(super) fn open(
+        &self,
+        header: &Header,
+        header_len: usize,
+        context: &[&[u8]],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (head, body) = sealed.split_at(header_len);
+        let mut plaintext = Zeroizing::new(body.to_vec());
+        self.box_key(&header.box_salt)
+            .open_in_place(
+                nonce(header),
+                Aad::from(authenticated(head, context)),
+                &mut plaintext,
+            )
+            .map_err(|_| SealError::Corrupt)?;
+        plaintext.truncate(body.len() - TAG_LEN);
+        Ok(plaintext)
+    }
+
+    fn box_key(&self, box_salt: &[u8; 32]) -> LessSafeKey {
+        let root = Salt::new(HKDF_SHA256, box_salt).extract(self.bytes.as_slice());
+        let key = root
+            .expand(&[BOX_KEY], &AES_256_GCM)
+            .expect("HKDF-SHA-256 gives 32 bytes");
+        LessSafeKey::new(UnboundKey::from(key))
+    }
+}
+
+struct IdLength;
+
+impl KeyType for IdLength {
+    fn len(&self) -> usize {
+        8
+    }
+}
+
+fn nonce(header: &Header) -> Nonce {
+    Nonce::assume_unique_for_key(header.nonce)
+}
+
+/// Each part with its length, so that no two contexts give the same bytes.
+fn authenticated(header: &[u8], context: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = header.to_vec();
+    for part in context {
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
