@@ -43,7 +43,7 @@ fn golden() -> TempDir {
     for round in 0..3 {
         let store = SledStore::open(directory.path()).unwrap();
         for number in 0..SESSIONS {
-            let long = format!("{round} ").repeat(1 + number * 200);
+            let long = ["a", "b", "c"][round].repeat(1 + number * 400);
             let changes = [
                 Change::set(PersistKey::IdToken, &long),
                 Change::set(PersistKey::RefreshToken, "short"),
@@ -52,6 +52,13 @@ fn golden() -> TempDir {
         }
     }
     directory
+}
+
+/// Old values may come back where the log was cut, but never parts of them.
+fn is_of_golden(value: &str) -> bool {
+    let first = value.chars().next();
+    let all_same = value.chars().all(|letter| Some(letter) == first);
+    value == "short" || (all_same && value.len() % 400 == 1)
 }
 
 fn copy(golden: &Path) -> TempDir {
@@ -125,7 +132,8 @@ fn read_and_write(store: &SledStore) -> Result<(), StorageError> {
     for number in 0..SESSIONS {
         let session = store.session(&session_id(number));
         for key in PersistKey::ALL {
-            session.get(key)?;
+            let value = session.get(key)?;
+            assert!(value.is_none_or(|value| is_of_golden(&value)));
         }
         session.set(PersistKey::RefreshToken, Some("new"))?;
     }
