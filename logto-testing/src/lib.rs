@@ -1,4 +1,4 @@
-//! A Logto server for tests, in the process of the test.
+//! A Logto server for tests, in the process of the test; and tests for storages.
 //!
 //! [`FakeLogto`] listens on a free port of 127.0.0.1 and answers as a Logto server does: the same
 //! statuses, headers, members and error bodies, real ES384 signatures, rotating refresh tokens.
@@ -67,7 +67,29 @@
 //! assert_eq!(fake.connections(), 0);
 //! ```
 //!
-//! # What it leaves out
+//! # For a storage of your own
+//!
+//! [`contract`] tests what a backend promises, one test for each promise:
+//!
+//! ```
+//! use logto_core::MemoryStorage; // or yours
+//!
+//! logto_testing::storage_contract!(|| MemoryStorage::new());
+//! # fn main() {}
+//! ```
+//!
+//! And [`Faulty`] makes a storage fail, to see what your program does then:
+//!
+//! ```
+//! use logto_core::{MemoryStore, PersistKey, SessionStore, Storage, StorageErrorKind};
+//! use logto_testing::{Faulty, StorageCall};
+//!
+//! let store = Faulty::new(MemoryStore::new());
+//! store.fail(StorageCall::Get, 1, StorageErrorKind::Backend); // the next one
+//! assert!(store.default_session().get(PersistKey::IdToken).is_err());
+//! ```
+//!
+//! # What the server leaves out
 //!
 //! The device flow, token exchange, pushed authorization requests, back-channel logout, consent
 //! pages, RSA keys, the Management API and TLS. Accounts have no passwords.
@@ -80,6 +102,7 @@ mod clock;
 pub mod contract;
 mod endpoint;
 mod fake;
+mod faulty;
 mod grants;
 mod http;
 mod keys;
@@ -97,6 +120,7 @@ pub use builder::FakeLogtoBuilder;
 pub use clock::TestClock;
 pub use endpoint::Endpoint;
 pub use fake::FakeLogto;
+pub use faulty::{Faulty, StorageCall};
 pub use misbehaviour::Misbehaviour;
 pub use record::RecordedRequest;
 pub use user::FakeUser;
