@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | [`MemoryStore`] | nothing: they are gone with the process | the threads of one process | none |
 //! | `SqliteStore` | restarts, `kill -9`, power failure | the threads and processes of one machine | `sqlite` |
+//! | `SledStore` | restarts, `kill -9`, and power failure as far as sled 0.34 does | the threads of one process | `sled` |
 //!
 //! [`EncryptedStore`] around any of them encrypts the values.
 //!
@@ -17,5 +18,7 @@ pub use logto_core::{
     Opened, PersistKey, SealError, Sealer, SessionId, SessionStore, Storage, StorageError,
     StorageErrorKind, StorageLock,
 };
+#[cfg(feature = "sled")]
+pub use logto_storage_sled::{SledStore, SledStoreBuilder};
 #[cfg(feature = "sqlite-system")]
 pub use logto_storage_sqlite::{SqliteStore, SqliteStoreBuilder};
