@@ -4,10 +4,11 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage};
+use logto::storage::{MemoryStorage, MemoryStore, PersistKey, SessionStore, Storage};
 use logto::{
     CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError, Logto, LogtoClient,
-    LogtoConfig, LogtoError, ResponseError, Revocation, SignInError, SignInOptions, UreqClient,
+    LogtoConfig, LogtoError, ResponseError, Revocation, SessionId, SignInError, SignInOptions,
+    UreqClient,
 };
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
 
@@ -510,6 +511,102 @@ fn the_user_after_has_no_token_of_the_user_before() {
         scene.client.access_token_claims(RESOURCE).unwrap().sub,
         "bob"
     );
+}
+
+#[test]
+fn a_sign_in_is_finished_under_an_id_that_nobody_knows() {
+    let scene = Scene::new();
+    let store = MemoryStore::new();
+    let planted = SessionId::random();
+    let client = scene.logto.session(&store, &planted);
+    let [first, second] =
+        [(); 2].map(|()| scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap()));
+    let (id, signed_in) = scene
+        .logto
+        .finish_sign_in(&store, &planted, &first)
+        .unwrap();
+    assert_eq!(signed_in.claims.sub, "alice");
+    assert!(scene.logto.session(&store, &id).is_authenticated().unwrap());
+    for key in PersistKey::ALL {
+        assert_eq!(store.session(&planted).get(key).unwrap(), None, "{key}");
+    }
+
+    // The other tab's sign-in has moved along, and the finished one is remembered.
+    let (newer, _) = scene.logto.finish_sign_in(&store, &id, &second).unwrap();
+    let error = scene
+        .logto
+        .finish_sign_in(&store, &newer, &first)
+        .unwrap_err();
+    assert!(
+        matches!(error, LogtoError::Callback(CallbackError::AlreadyUsed)),
+        "{error:?}"
+    );
+    assert!(
+        scene
+            .logto
+            .session(&store, &newer)
+            .is_authenticated()
+            .unwrap()
+    );
+}
+
+#[test]
+fn a_sign_out_during_a_callback_stays_signed_out() {
+    let scene = Scene::signed_in();
+    let callback = scene.callback();
+    let (reached, is_reached) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    scene.fake.tamper_response(Endpoint::Token, move |_| {
+        let _ = reached.send(());
+        let _ = may_go_on.lock().unwrap().recv();
+    });
+    let error = std::thread::scope(|threads| {
+        let finish = threads.spawn(|| scene.client.handle_sign_in_callback(&callback));
+        is_reached.recv().unwrap();
+        scene.client.sign_out(None).unwrap();
+        drop(go_on);
+        finish.join().unwrap().unwrap_err()
+    });
+    assert!(
+        matches!(
+            error,
+            LogtoError::Callback(CallbackError::SignedOutMeanwhile)
+        ),
+        "{error:?}"
+    );
+    assert!(!scene.client.is_authenticated().unwrap());
+}
+
+#[test]
+fn nothing_prints_its_secrets() {
+    let scene = Scene::signed_in();
+    scene.client.access_token(RESOURCE).unwrap();
+    let options = SignInOptions::new(REDIRECT_URI).one_time_token("one-time-secret");
+    let url = scene.client.sign_in(options.clone()).unwrap();
+    let sign_out = scene.client.sign_out(None).unwrap();
+    let config = LogtoConfig::new("https://foo.logto.app", "app").app_secret("app-secret");
+    let id = SessionId::random();
+    let error = Logto::new(LogtoConfig::new(
+        "https://user:hunter2@foo.logto.app",
+        "app",
+    ))
+    .unwrap_err();
+    let printed = format!(
+        "{options:?} {sign_out:?} {config:?} {id:?} {error:?} {error} {:?} {:?}",
+        scene.client, scene.storage
+    );
+    let id_token = query_value(&sign_out.url, "id_token_hint");
+    for secret in [
+        "one-time-secret",
+        "app-secret",
+        "hunter2",
+        id.expose(),
+        &id_token,
+        &query_value(&url, "state"),
+    ] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn logto_client() {
     assert_eq!(client.oidc_core().unwrap().metadata().issuer, fake.issuer());
     // LogtoClient.signIn
     let options = SignInOptions::new(REDIRECT_URI).interaction_mode(InteractionMode::SignUp);
-    let url = client.sign_in(options).unwrap();
+    let url = client.sign_in(options.clone()).unwrap();
     assert!(url.contains("interaction_mode=signUp"), "{url}");
     // LogtoClient.signOut
     let sign_out = client.sign_out("http://localhost:3000/").unwrap();
@@ -309,6 +309,7 @@ fn logto_client() {
             .starts_with(&format!("{}/session/end?", fake.issuer()))
     );
     // LogtoClient.handleSignInCallback
+    let url = client.sign_in(options).unwrap();
     client
         .handle_sign_in_callback(&fake.authorize(&url))
         .unwrap();

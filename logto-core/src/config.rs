@@ -79,7 +79,7 @@ impl LogtoConfig {
     ) -> Result<Self, ConfigError> {
         let optional = |name| match read(name) {
             Ok(value) if value.trim().is_empty() => Ok(None),
-            Ok(value) => Ok(Some(value)),
+            Ok(value) => Ok(Some(value.trim().to_owned())),
             Err(VarError::NotPresent) => Ok(None),
             Err(VarError::NotUnicode(_)) => Err(ConfigError::InvalidVariable { name }),
         };
@@ -150,10 +150,22 @@ impl LogtoConfig {
 
     /// Refuses what could not work, before anything is sent.
     pub(crate) fn validate(&self, allow_insecure_http: bool) -> Result<(), ConfigError> {
+        // What stands before an @ may be a password.
+        let shown = match self.endpoint.rsplit_once('@') {
+            Some((_, host)) => format!("***@{host}"),
+            None => self.endpoint.clone(),
+        };
         let invalid = |reason| ConfigError::InvalidEndpoint {
-            endpoint: self.endpoint.clone(),
+            endpoint: shown.clone(),
             reason,
         };
+        if self
+            .endpoint
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace())
+        {
+            return Err(invalid("it has spaces or line ends"));
+        }
         let url = Url::parse(&self.endpoint).map_err(|_| invalid("it does not parse"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("its scheme is neither https nor http"));
@@ -172,7 +184,7 @@ impl LogtoConfig {
                 endpoint: self.endpoint.clone(),
             });
         }
-        if self.app_id.trim().is_empty() {
+        if self.app_id.is_empty() || self.app_id.trim() != self.app_id {
             return Err(ConfigError::EmptyAppId);
         }
         Ok(())
@@ -181,13 +193,17 @@ impl LogtoConfig {
 
 /// Whether nobody on the way can read what goes to this URL: https, or a loopback host.
 pub(crate) fn is_secure(url: &Url) -> bool {
-    let loopback = match url.host() {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
+
+/// Whether this URL's host is this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+    }
 }
 
 #[cfg(test)]
@@ -242,7 +258,9 @@ mod tests {
             "https://foo.logto.app?x=1",
             "https://foo.logto.app#x",
             "https://foo.logto.app/oidc",
-            "https://user:pass@foo.logto.app",
+            "https://foo.logto.app\n",
+            " https://foo.logto.app",
+            "https://user:hunter2@foo.logto.app",
         ] {
             let error = LogtoConfig::new(endpoint, "app")
                 .validate(false)
@@ -251,6 +269,7 @@ mod tests {
                 matches!(error, ConfigError::InvalidEndpoint { .. }),
                 "{endpoint}: {error}"
             );
+            assert!(!error.to_string().contains("hunter2"), "{error}");
         }
         assert_eq!(
             LogtoConfig::new("https://foo.logto.app", " ").validate(false),

@@ -3,6 +3,7 @@
 //! Applications use the crate `logto`, which hands on everything here and the storages. A storage
 //! backend depends on this crate: it implements [`Storage`] and [`SessionStore`].
 
+mod cached;
 mod client;
 mod clock;
 mod config;

@@ -184,7 +184,8 @@ impl PendingSignIns {
         self.newest.iter().chain(&self.older)
     }
 
-    fn has_finished(&self, state: &Secret) -> bool {
+    /// Whether the callback of this state has come, and is remembered.
+    pub fn has_finished(&self, state: &Secret) -> bool {
         let digest = digest_of(state);
         self.finished
             .iter()

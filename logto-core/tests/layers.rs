@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module at the crate's root, and its layer.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 18] = [
     ("client", 5),
     ("logto", 5),
     ("oidc_core", 4),
+    ("cached", 1),
     ("storage", 3),
     ("http", 3),
     ("clock", 3),

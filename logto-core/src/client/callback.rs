@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::LogtoClient;
 use super::stored::to_json;
-use crate::error::{CallbackError, LogtoError, ResponseError};
+use crate::error::{CallbackError, LogtoError, ResponseError, StorageError};
 use crate::logto::Logto;
-use crate::models::{SignedIn, TokenResponse};
+use crate::models::{IdTokenClaims, SignedIn, TokenResponse};
 use crate::oidc::callback::Callback;
 use crate::oidc::id_token::Occasion;
 use crate::oidc::token::CodeGrant;
@@ -16,8 +16,9 @@ use crate::session::{AccessTokenMap, Found, SignInSession};
 use crate::storage::{Change, PersistKey, SessionId, SessionStore};
 
 impl Logto {
-    /// Finishes a sign-in as [`LogtoClient::handle_sign_in_callback`] does, and gives the session a new
-    /// id, for the cookie: whoever knows the old one, or has planted it, is not signed in.
+    /// Finishes a sign-in as [`LogtoClient::handle_sign_in_callback`] does, in a session with a new id,
+    /// for the cookie: whoever knows the old one, or has planted it, is at no moment signed in. What
+    /// was in the old session is gone, but for further sign-ins under way, which move along.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -36,8 +37,7 @@ impl Logto {
     ///
     /// # Errors
     ///
-    /// As of [`handle_sign_in_callback`](LogtoClient::handle_sign_in_callback). If only the new id
-    /// cannot be stored, nobody is signed in.
+    /// As of [`handle_sign_in_callback`](LogtoClient::handle_sign_in_callback).
     pub fn finish_sign_in(
         &self,
         store: &(impl SessionStore + ?Sized),
@@ -45,16 +45,18 @@ impl Logto {
         callback_uri: &str,
     ) -> Result<(SessionId, SignedIn), LogtoError> {
         let client = self.session(store, id);
-        let signed_in = client.handle_sign_in_callback(callback_uri)?;
+        let verified = client.verified_sign_in(callback_uri)?;
         let new_id = SessionId::random();
-        match client.rename_in(store, id, &new_id) {
-            Ok(()) => Ok((new_id, signed_in)),
-            Err(error) => {
-                // The old id may be known to others, so it must not stay signed in.
-                client.clear_all_tokens()?;
-                Err(error)
-            }
-        }
+        let signed_in = client.establish(verified, |tokens, sign_ins| {
+            let mut changes = tokens.to_vec();
+            changes.push(Change::set(PersistKey::SignInSession, sign_ins));
+            store.session(&new_id).update(&changes)?;
+            // The old id goes without ever having been signed in as this user.
+            store.remove(id).inspect_err(|_| {
+                let _ = store.remove(&new_id);
+            })
+        })?;
+        Ok((new_id, signed_in))
     }
 }
 
@@ -80,6 +82,11 @@ impl LogtoClient {
     /// - Else, if the server cannot be asked, or the session cannot be read or written.
     #[doc(alias = "handleSignInCallback")]
     pub fn handle_sign_in_callback(&self, callback_uri: &str) -> Result<SignedIn, LogtoError> {
+        let verified = self.verified_sign_in(callback_uri)?;
+        self.establish(verified, |tokens, _| self.storage.update(tokens))
+    }
+
+    fn verified_sign_in(&self, callback_uri: &str) -> Result<VerifiedSignIn, LogtoError> {
         let callback = Callback::parse(callback_uri)?;
         // Before the metadata is had: a bad callback costs no request, and a server that is down
         // costs no sign-in.
@@ -90,18 +97,7 @@ impl LogtoClient {
         let is_issuer_promised = metadata.authorization_response_iss_parameter_supported;
         let code = callback.code(&metadata.issuer, is_issuer_promised)?;
         let tokens = self.exchange(&core, &sign_in, &code)?;
-        self.establish(&core, sign_in, tokens)
-    }
-
-    /// Under the lock, so that a refresh under way does not write to the old id afterwards.
-    fn rename_in(
-        &self,
-        store: &(impl SessionStore + ?Sized),
-        from: &SessionId,
-        to: &SessionId,
-    ) -> Result<(), LogtoError> {
-        let _lock = self.lock()?;
-        Ok(store.rename(from, to)?)
+        self.verify(&core, sign_in, tokens)
     }
 
     fn find_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
@@ -144,22 +140,42 @@ impl LogtoClient {
         })
     }
 
-    /// Verifies the tokens, and puts them in the place of all that was there.
-    fn establish(
+    fn verify(
         &self,
         core: &OidcCore,
         sign_in: SignInSession,
         tokens: TokenResponse,
-    ) -> Result<SignedIn, LogtoError> {
+    ) -> Result<VerifiedSignIn, LogtoError> {
         let id_token = tokens
             .id_token
-            .as_ref()
+            .clone()
             .ok_or(ResponseError::IdTokenMissing)?;
         let occasion = Occasion::SignIn {
             nonce: sign_in.nonce.as_ref(),
             access_token: &tokens.access_token,
         };
         let claims = core.verify_on_occasion(id_token.expose(), &self.config().app_id, occasion)?;
+        Ok(VerifiedSignIn {
+            sign_in,
+            tokens,
+            id_token,
+            claims,
+        })
+    }
+
+    /// Puts the tokens in the place of all that was there, by `write`, which is also given the sign-ins
+    /// that are under way.
+    fn establish(
+        &self,
+        verified: VerifiedSignIn,
+        write: impl FnOnce(&[Change<'_>], &str) -> Result<(), StorageError>,
+    ) -> Result<SignedIn, LogtoError> {
+        let VerifiedSignIn {
+            sign_in,
+            tokens,
+            id_token,
+            claims,
+        } = verified;
         let access_token = self.to_cache(&tokens, Some(claims.iat));
         let access_tokens = to_json(&AccessTokenMap {
             x: BTreeMap::from([(String::new(), access_token)]),
@@ -175,13 +191,25 @@ impl LogtoClient {
         ];
         // A refresh of the old session that is under way ends first, and is then replaced.
         let lock = self.lock()?;
+        let sign_ins = self.stored_sign_ins()?;
+        if !sign_ins.has_finished(&sign_in.state) {
+            return Err(CallbackError::SignedOutMeanwhile.into());
+        }
         if let Some(refresh_token) = &tokens.refresh_token {
             lock.include(refresh_token);
         }
-        self.storage.update(&changes)?;
+        write(&changes, &to_json(&sign_ins)?)?;
         Ok(SignedIn {
             claims,
             post_redirect_uri: sign_in.post_redirect_uri,
         })
     }
+}
+
+/// A sign-in whose tokens are verified, and not stored yet.
+struct VerifiedSignIn {
+    sign_in: SignInSession,
+    tokens: TokenResponse,
+    id_token: Secret,
+    claims: IdTokenClaims,
 }

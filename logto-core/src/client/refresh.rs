@@ -199,6 +199,8 @@ impl LogtoClient {
         claims: Option<&IdTokenClaims>,
     ) -> Result<(), LogtoError> {
         let mut access_tokens = (*self.stored_access_tokens()?).clone();
+        let now = self.logto.token_time();
+        access_tokens.x.retain(|_, token| now < token.expires_at);
         let access_token = self.to_cache(tokens, claims.map(|claims| claims.iat));
         access_tokens.x.insert(key.to_owned(), access_token);
         let access_tokens = to_json(&access_tokens)?;

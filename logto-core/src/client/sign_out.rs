@@ -9,9 +9,10 @@ use crate::models::{Revocation, SignOut, SignOutOptions};
 use crate::oidc::{authorize, end_session};
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
+use crate::storage::{Change, PersistKey};
 
 impl LogtoClient {
-    /// Signs the user out: empties the session, revokes the refresh token, and returns the URL to
+    /// Signs the user out: empties the session, sign-ins under way included, revokes the refresh token, and returns the URL to
     /// send the browser to, so that the server's own session ends too.
     ///
     /// Revoking matters: Logto keeps the grant of a refresh token when its own session ends. A
@@ -54,7 +55,10 @@ impl LogtoClient {
     fn empty(&self) -> Result<(Option<String>, Option<String>), LogtoError> {
         let _lock = self.lock()?;
         let tokens = (self.id_token()?, self.refresh_token()?);
-        self.storage.update(&NO_TOKENS)?;
+        let mut changes = NO_TOKENS.to_vec();
+        // Nor can a sign-in that is being finished.
+        changes.push(Change::remove(PersistKey::SignInSession));
+        self.storage.update(&changes)?;
         Ok(tokens)
     }
 

@@ -36,6 +36,9 @@ pub enum CallbackError {
     /// Its sign-in was started more than ten minutes ago.
     #[error("this sign-in was started too long ago")]
     Expired,
+    /// The user was signed out while this sign-in was being finished.
+    #[error("the user was signed out while this sign-in was being finished")]
+    SignedOutMeanwhile,
     /// Its scheme, host, port or path is not that of the redirect URI.
     #[error("the callback is not at the redirect URI of this sign-in")]
     RedirectUriMismatch,

@@ -35,9 +35,9 @@ pub enum ConfigError {
         /// The endpoint as configured.
         endpoint: String,
     },
-    /// The application's id is empty.
+    /// The application's id is empty, or has spaces around it.
     #[error(
-        "the application id is empty: copy it from the application's page in the Logto Console"
+        "the application id is empty or has spaces around it: copy it from the application's page in the Logto Console"
     )]
     EmptyAppId,
     /// The resource is not among those of the configuration, so no sign-in has asked for it. It is not
@@ -46,6 +46,40 @@ pub enum ConfigError {
     UnknownResource {
         /// The resource that was asked for.
         resource: String,
+    },
+    /// The URL of a storage has a scheme that there is no storage for.
+    #[error(
+        "no storage has the scheme {scheme:?}: there are memory:, sqlite://, sled:// and file://"
+    )]
+    UnknownStorage {
+        /// The scheme of the URL.
+        scheme: String,
+    },
+    /// The storage that a URL names is not compiled in.
+    #[error(
+        "the storage of {scheme}:// is not compiled in: turn on the feature {feature:?} of logto"
+    )]
+    StorageNotCompiledIn {
+        /// The scheme of the URL.
+        scheme: &'static str,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+    /// The URL of a storage has no path.
+    #[error(
+        "the storage URL has no path: write {scheme}:///var/lib/app/sessions, or without the third slash for a relative path"
+    )]
+    StorageWithoutPath {
+        /// The scheme of the URL.
+        scheme: &'static str,
+    },
+    /// The key of an encrypted storage cannot be used.
+    #[error("the environment variable {name} is not a key: {reason}")]
+    InvalidKey {
+        /// The variable's name.
+        name: &'static str,
+        /// What is wrong with it, without any of it.
+        reason: String,
     },
     /// A duration is out of its bounds.
     #[error("{name} must be at most {limit} seconds")]

@@ -61,4 +61,31 @@ impl HttpError {
     pub fn may_have_been_sent(&self) -> bool {
         !matches!(self, Self::Connect { .. })
     }
+
+    /// The same with its source as text.
+    pub(crate) fn duplicate(&self) -> Self {
+        let text = |source: &Box<dyn Error + Send + Sync>| source.to_string().into();
+        match self {
+            Self::Connect { url, source } => Self::Connect {
+                url: url.clone(),
+                source: text(source),
+            },
+            Self::Timeout { url, source } => Self::Timeout {
+                url: url.clone(),
+                source: text(source),
+            },
+            Self::Interrupted { url, source } => Self::Interrupted {
+                url: url.clone(),
+                source: text(source),
+            },
+            Self::BodyTooLarge { url, limit } => Self::BodyTooLarge {
+                url: url.clone(),
+                limit: *limit,
+            },
+            Self::Other { url, source } => Self::Other {
+                url: url.clone(),
+                source: text(source),
+            },
+        }
+    }
 }

@@ -128,6 +128,24 @@ impl LogtoError {
             _ => None,
         }
     }
+
+    /// The same for another caller who waited for it. A source is kept as its text.
+    pub(crate) fn duplicate(&self) -> Self {
+        match self {
+            Self::Config(error) => error.clone().into(),
+            Self::SignIn(error) => error.clone().into(),
+            Self::Callback(error) => error.clone().into(),
+            Self::Discovery(error) => error.clone().into(),
+            Self::IdToken(error) => error.clone().into(),
+            Self::Jwt(error) => error.clone().into(),
+            Self::OAuth(error) => Self::OAuth(error.clone()),
+            Self::Response(error) => Self::Response(error.clone()),
+            Self::Http(error) => error.duplicate().into(),
+            Self::Storage(error) => StorageError::new(error.kind(), error.to_string()).into(),
+            Self::UserInfoSubjectMismatch => Self::UserInfoSubjectMismatch,
+            Self::NotAuthenticated => Self::NotAuthenticated,
+        }
+    }
 }
 
 impl From<OAuthError> for LogtoError {

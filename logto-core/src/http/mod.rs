@@ -3,6 +3,7 @@
 mod ureq;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::{Request, Response};
@@ -68,6 +69,22 @@ pub trait HttpClient: Debug + Send + Sync {
         body_limit: u64,
     ) -> Result<Response<Vec<u8>>, HttpError>;
 }
+
+macro_rules! forward_to_inner {
+    ($($pointer:ty),*) => {$(
+        impl<C: HttpClient + ?Sized> HttpClient for $pointer {
+            fn send(
+                &self,
+                request: Request<Vec<u8>>,
+                body_limit: u64,
+            ) -> Result<Response<Vec<u8>>, HttpError> {
+                (**self).send(request, body_limit)
+            }
+        }
+    )*};
+}
+
+forward_to_inner!(&C, Box<C>, Arc<C>);
 
 /// Sends a request and logs it: method, URL without query, status and time; never a header or a body.
 pub(crate) fn send_logged(

@@ -7,9 +7,11 @@ use std::time::Duration;
 use ::ureq::Agent;
 use ::ureq::config::ConfigBuilder;
 use ::ureq::typestate::AgentScope;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
+use url::Url;
 
 use super::{CONNECT_TIMEOUT, HttpClient, TOTAL_TIMEOUT, place};
+use crate::config;
 use crate::error::HttpError;
 
 /// A second under the five after which Logto closes an idle connection.
@@ -28,8 +30,13 @@ impl UreqClient {
     /// proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), TLS by rustls with Mozilla's
     /// root certificates.
     ///
-    /// It needs the feature `rustls` (on by default) to reach an https server.
+    /// Servers on loopback hosts are reached without the proxy. With the feature `native-tls` and
+    /// without `rustls`, TLS is that of [`with_native_tls`](Self::with_native_tls); without both, no https
+    /// server can be reached.
     pub fn new() -> Self {
+        #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+        return Self::with_native_tls();
+        #[cfg(not(all(feature = "native-tls", not(feature = "rustls"))))]
         Self::with_agent(default_config().build().into())
     }
 
@@ -126,15 +133,23 @@ impl UreqClient {
         &self,
         request: Request<impl ::ureq::AsSendBody>,
     ) -> Result<Response<::ureq::Body>, ::ureq::Error> {
-        let request = self
-            .agent
-            .configure_request(request)
+        let is_loopback = is_loopback(request.uri());
+        let mut settings = self.agent.configure_request(request);
+        if is_loopback {
+            // Plain http is fine on this machine, and nowhere else.
+            settings = settings.proxy(None);
+        }
+        let request = settings
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .build();
         self.agent.run(request)
     }
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    Url::parse(&uri.to_string()).is_ok_and(|url| config::is_loopback(&url))
 }
 
 /// What of ureq's errors matters to a caller: was the request sent, and is another try worth it.
@@ -194,13 +209,13 @@ fn is_unknown_host(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
 
     /// What a TLS client says first begins with a handshake record.
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     fn begins_a_handshake(client: UreqClient) -> bool {
         use std::io::Read as _;
+        use std::net::TcpListener;
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}/", listener.local_addr().unwrap());
@@ -235,6 +250,12 @@ mod tests {
     #[test]
     fn rustls_with_the_platforms_certificates_speaks_tls() {
         assert!(begins_a_handshake(UreqClient::with_platform_verifier()));
+    }
+
+    #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+    #[test]
+    fn the_only_tls_there_is_is_the_default() {
+        assert!(begins_a_handshake(UreqClient::new()));
     }
 
     #[cfg(feature = "native-tls")]

@@ -16,7 +16,8 @@ const LARGEST_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 /// The most that an access token's margin can be.
 const LARGEST_MARGIN: Duration = Duration::from_secs(3600);
 
-/// Long enough for the one before us to ask the server twice.
+/// Long enough for the one before us to ask the server twice. A refresh that must also fetch metadata
+/// and keys from a server that hangs can take longer; then this caller is told to try again.
 const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * TOTAL_TIMEOUT.as_secs());
 
 /// Settings of [`Logto`].

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::oidc::IdTokenClaims;
 use crate::scopes::Scope;
+use crate::secret::Secret;
 
 /// What the user is asked again at a sign-in ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -163,7 +164,7 @@ pub struct SignInOptions {
     /// What to fill in as the user's email address, phone number or user name; `None` for nothing.
     pub login_hint: Option<String>,
     /// A one-time token from a magic link; `None` for none.
-    pub one_time_token: Option<String>,
+    pub one_time_token: Option<Secret>,
     /// The older way to say which page to start with; `None` for the server's default.
     pub interaction_mode: Option<InteractionMode>,
     /// The languages to show the pages in, the preferred one first; empty for the browser's.
@@ -233,7 +234,7 @@ impl SignInOptions {
     }
 
     /// Sets a one-time token from a magic link. Default: none.
-    pub fn one_time_token(mut self, token: impl Into<String>) -> Self {
+    pub fn one_time_token(mut self, token: impl Into<Secret>) -> Self {
         self.one_time_token = Some(token.into());
         self
     }

@@ -61,7 +61,6 @@ impl From<Option<&str>> for SignOutOptions {
 }
 
 /// A sign-out: the session is empty; the browser is to be sent to [`url`](Self::url).
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct SignOut {
     /// Where to send the browser, so that the server's own session ends too. It holds the ID token
@@ -71,9 +70,12 @@ pub struct SignOut {
     pub revocation: Revocation,
 }
 
-impl fmt::Display for SignOut {
+impl fmt::Debug for SignOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        f.debug_struct("SignOut")
+            .field("url", &"***")
+            .field("revocation", &self.revocation)
+            .finish()
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn check_options(options: &SignInOptions) -> Result<(), SignInError> 
 /// ([RFC 6749, section 3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
 pub(crate) fn check_redirect_uri(uri: &str) -> Result<Url, SignInError> {
     match Url::parse(uri) {
-        Ok(url) if url.fragment().is_none() => Ok(url),
+        Ok(url) if url.fragment().is_none() && is_clean(uri) => Ok(url),
         _ => Err(SignInError::InvalidRedirectUri {
             uri: uri.to_owned(),
         }),
@@ -56,10 +56,7 @@ pub(crate) fn check_redirect_uri(uri: &str) -> Result<Url, SignInError> {
 /// A target on another origin would make the application an open redirector. Browsers read
 /// `//host` and `/\host` as another host, and drop tabs and line ends.
 fn check_post_redirect_uri(uri: &str, redirect_uri: &Url) -> Result<(), SignInError> {
-    let is_path = uri.starts_with('/')
-        && !uri.starts_with("//")
-        && !uri.contains('\\')
-        && !uri.chars().any(char::is_control);
+    let is_path = uri.starts_with('/') && !uri.starts_with("//") && !uri.contains('\\');
     let is_same_origin = || {
         Url::parse(uri).is_ok_and(|url| {
             url.origin().is_tuple()
@@ -68,13 +65,18 @@ fn check_post_redirect_uri(uri: &str, redirect_uri: &Url) -> Result<(), SignInEr
                 && url.password().is_none()
         })
     };
-    if is_path || is_same_origin() {
+    if is_clean(uri) && (is_path || is_same_origin()) {
         Ok(())
     } else {
         Err(SignInError::ForeignPostRedirectUri {
             uri: uri.to_owned(),
         })
     }
+}
+
+/// URLs are parsed without control characters and surrounding spaces, and handed on with them.
+fn is_clean(uri: &str) -> bool {
+    !uri.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 /// The URL to send the browser to. The options have been checked.
@@ -172,7 +174,13 @@ fn optional_parameters(
             options.direct_sign_in.as_ref().map(ToString::to_string),
         ),
         ("login_hint", options.login_hint.clone()),
-        ("one_time_token", options.one_time_token.clone()),
+        (
+            "one_time_token",
+            options
+                .one_time_token
+                .as_ref()
+                .map(|token| token.expose().to_owned()),
+        ),
         (
             "interaction_mode",
             options
@@ -295,6 +303,8 @@ mod tests {
             check_options(&good.into()).unwrap();
         }
         for bad in [
+            " https://example.com/c",
+            "https://example.com/c\n",
             "",
             "/callback",
             "example.com/callback",
@@ -328,6 +338,9 @@ mod tests {
             "https://example.com:444/",
             "https://example.com@evil.com/",
             "https://user@example.com/",
+            "https://example.com/a\r\nSet-Cookie: x=1",
+            "/a\nb",
+            " https://example.com/",
             "javascript:alert(1)",
         ] {
             check_options(&options(bad)).unwrap_err();

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::response;
 use crate::config::is_secure;
-use crate::error::{DiscoveryError, LogtoError};
+use crate::error::{DiscoveryError, LogtoError, OAuthError};
 use crate::models::OidcProviderMetadata;
 
 const WHAT: &str = "provider metadata";
@@ -26,7 +26,7 @@ pub(crate) fn check_issuer(
     } else {
         Err(DiscoveryError::IssuerMismatch {
             expected: expected.to_owned(),
-            actual: metadata.issuer.clone(),
+            actual: OAuthError::clean(&metadata.issuer),
         })
     }
 }
@@ -70,7 +70,7 @@ fn check_endpoint(
         "https" | "http" if is_secure(&parsed) || allow_insecure_http => Ok(()),
         "http" => Err(DiscoveryError::InsecureEndpoint {
             name,
-            url: url.to_owned(),
+            url: OAuthError::clean(url),
         }),
         _ => Err(DiscoveryError::InvalidEndpoint { name }),
     }

@@ -179,9 +179,9 @@ pub trait SessionStore: Debug + Send + Sync {
     /// nowhere else. What was under `to` is gone. If there is nothing under `from`, or its idle
     /// lifetime is over, or `from` is `to`, nothing changes.
     ///
-    /// A web application renames the session after a sign-in, so that an id planted by somebody
-    /// else is worth nothing: [`Logto::finish_sign_in`](crate::Logto::finish_sign_in) does both. It
-    /// holds the lock of `from` meanwhile; a backend does not take it here.
+    /// Whoever renames a session that may be in use holds its lock meanwhile, so that a refresh under
+    /// way does not write to `from` afterwards; a backend does not take the lock here. To give a session
+    /// a new id at a sign-in, call [`Logto::finish_sign_in`](crate::Logto::finish_sign_in) instead.
     ///
     /// # Errors
     ///
