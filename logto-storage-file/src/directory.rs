@@ -60,6 +60,14 @@ impl Directory {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn over(self, fs: impl Fs + 'static) -> Self {
+        Self {
+            fs: Arc::new(fs),
+            ..self
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -112,9 +112,10 @@
 //! A temporary file that a killed process left is removed when the directory is opened again, and by
 //! `purge_expired`; not one that somebody is writing, because it is done in the turn to write.
 //!
-//! The lock files are never deleted, because there is no moment at which it is certain that nobody is
-//! about to lock one. So each session that was ever locked costs an empty file: an inode and a line in
-//! the directory. They can be deleted by hand while no program has the directory open.
+//! The lock files are never deleted: two processes that lock a file of the same name, one before it was
+//! deleted and one after, would both believe that they are alone. So each session that was ever locked
+//! costs an empty file: an inode and a line in the directory. They can be deleted by hand while no
+//! program has the directory open.
 //!
 //! # The format
 //!
@@ -178,6 +179,8 @@ mod record;
 mod storage;
 mod store;
 mod system;
+#[cfg(test)]
+mod tests;
 
 pub use storage::FileStorage;
 pub use store::{FileStore, FileStoreBuilder};

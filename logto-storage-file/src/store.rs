@@ -70,6 +70,12 @@ impl FileStore {
         }
     }
 
+    pub(crate) fn new(directory: Directory) -> Self {
+        Self {
+            directory: Arc::new(directory),
+        }
+    }
+
     fn place(&self, id: &SessionId) -> Place {
         Place::in_store(self.directory.path(), id.digest())
     }
@@ -215,9 +221,7 @@ impl FileStoreBuilder {
         let path = directory::open(&self.path, 0o077, "chmod 700 it")?;
         let idle = Idle::new(self.idle_lifetime, self.clock);
         let directory = Directory::new(path.clone(), &path, self.sealer, idle, self.busy_timeout);
-        let store = FileStore {
-            directory: Arc::new(directory),
-        };
+        let store = FileStore::new(directory);
         let names = store.directory.names()?;
         store.sweep(&names);
         // What opens gives its salt to the boxes to come, so that a passphrase is derived once.
