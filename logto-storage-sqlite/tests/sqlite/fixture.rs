@@ -1,12 +1,11 @@
 //! A store over a file of its own, and a clock that a test moves.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use logto_core::{Clock, PersistKey, Storage};
+use logto_core::{PersistKey, Storage};
 use logto_storage_sqlite::{SqliteStore, SqliteStoreBuilder};
+use logto_testing::TestClock;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -22,7 +21,8 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = TestClock::default();
+        let clock = TestClock::new();
+        clock.freeze();
         let store = builder(&directory.path().join("sessions.db"), &clock)
             .open()
             .unwrap();
@@ -46,35 +46,10 @@ impl Fixture {
     }
 }
 
-pub(crate) fn builder(path: &Path, clock: &TestClock) -> SqliteStoreBuilder {
+fn builder(path: &Path, clock: &TestClock) -> SqliteStoreBuilder {
     SqliteStore::builder(path)
         .idle_lifetime(LIFETIME)
         .clock(clock.clone())
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct TestClock(Arc<AtomicU64>);
-
-impl Default for TestClock {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(1_800_000_000_000)))
-    }
-}
-
-impl TestClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
-    }
-
-    pub(crate) fn put_back(&self, by: Duration) {
-        self.0.fetch_sub(by.as_millis() as u64, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
 }
 
 #[track_caller]

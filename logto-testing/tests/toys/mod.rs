@@ -1,0 +1,4 @@
+//! Backends that break promises.
+
+pub(crate) mod files;
+pub(crate) mod memory;
