@@ -227,13 +227,13 @@ pub(crate) fn open(path: &Path, forbidden: u32, chmod: &str) -> Result<PathBuf, 
         .and_then(|()| path.canonicalize())
         .and_then(|canonical| Ok((canonical.metadata()?, canonical)));
     let (metadata, canonical) = opened.map_err(|e| error::no_directory(path, e))?;
+    if !metadata.is_dir() {
+        let error = io::ErrorKind::NotADirectory.into();
+        return Err(error::no_directory(path, error));
+    }
     match system::others_may(&metadata, forbidden) {
         Some(mode) => Err(error::open_directory(path, mode, chmod)),
-        None if metadata.is_dir() => Ok(canonical),
-        None => Err(error::no_directory(
-            path,
-            io::ErrorKind::NotADirectory.into(),
-        )),
+        None => Ok(canonical),
     }
 }
 
