@@ -19,9 +19,7 @@ pub(crate) fn not_read(path: &Path, error: ReadError) -> StorageError {
         ),
         ReadError::Open(mode) => (
             StorageErrorKind::PermissionDenied,
-            format!(
-                "other users may open it (mode {mode:03o}): chmod 600 it, and change the tokens that it held if somebody might have read it and the key"
-            ),
+            format!("other users may open it (mode {mode:03o}): chmod 600 it"),
         ),
         ReadError::TooLong => (
             StorageErrorKind::Corrupt,

@@ -82,15 +82,12 @@ impl fmt::Debug for Place {
 
 /// The name of the session's file that a temporary one of this name was made for; `None` of another file.
 pub(crate) fn made_for(temporary: &OsStr) -> Option<OsString> {
-    let bytes = temporary.as_encoded_bytes();
-    let (name, random) = bytes
-        .strip_suffix(TEMPORARY.as_bytes())?
-        .split_last_chunk::<16>()?;
-    let name = name.strip_suffix(b".")?;
-    random.iter().all(is_hex).then_some(())?;
-    // What is cut off is ASCII, so what is left can be made from text, or from such parts of it.
-    let text = temporary.to_str()?;
-    Some(text[..name.len()].into())
+    let (name, random) = temporary
+        .to_str()?
+        .strip_suffix(TEMPORARY)?
+        .rsplit_once('.')?;
+    let is_ours = random.len() == 16 && random.bytes().all(|byte| is_hex(&byte));
+    is_ours.then(|| name.into())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -30,6 +30,7 @@ fn another_process() {
     match part.as_str() {
         "open and write" => open_and_write(&directory),
         "count" => count(&directory, seed),
+        "set one key" => set_one_key(&directory, seed),
         "hold" => hold(&common::open(&directory)),
         part => panic!("there is no part {part:?}"),
     }
@@ -42,6 +43,17 @@ fn open_and_write(directory: &Path) {
         let value = round.to_string();
         session.set(PersistKey::IdToken, Some(&value)).unwrap();
         assert_eq!(session.get(PersistKey::IdToken).unwrap(), Some(value));
+    }
+}
+
+/// Sets a key that no other process sets, without the lock.
+fn set_one_key(directory: &Path, number: u64) {
+    let session = common::open(directory).session(&session_id(0));
+    let key = PersistKey::ALL[number as usize];
+    for round in 0..100 {
+        let value = round.to_string();
+        session.set(key, Some(&value)).unwrap();
+        assert_eq!(session.get(key).unwrap(), Some(value));
     }
 }
 
@@ -144,6 +156,17 @@ fn processes_open_and_fill_a_new_directory_at_once() {
         player.finish();
     }
     assert_eq!(common::names(&fixture.path(), ".session").len(), 4 * 20);
+}
+
+#[test]
+fn processes_that_set_different_keys_of_a_session_lose_nothing() {
+    let fixture = Fixture::new();
+    let players: Vec<_> = (0..PersistKey::ALL.len() as u64)
+        .map(|number| fixture.start("set one key", number))
+        .collect();
+    for player in players {
+        player.finish();
+    }
 }
 
 #[test]
