@@ -129,14 +129,12 @@ fn open_to_read(path: &Path) -> Result<Option<(File, u64)>, ReadError> {
     Err(ReadError::Unsteady)
 }
 
-fn read_whole(file: File, length: u64) -> Result<Vec<u8>, ReadError> {
+/// A file is not changed once it has its name, so its length holds.
+fn read_whole(mut file: File, length: u64) -> Result<Vec<u8>, ReadError> {
     if length > LONGEST_FILE {
         return Err(ReadError::TooLong);
     }
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LONGEST_FILE {
-        true => Err(ReadError::TooLong),
-        false => Ok(bytes),
-    }
+    let mut bytes = vec![0; length as usize];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
