@@ -31,19 +31,9 @@
 //! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
 //! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
+//! | `sled` | `storage::SledStore`: for one process, without C code | |
 
-pub use logto_core::{
-    AccessToken, AccessTokenClaims, AccessTokenMap, AccessTokenRequest, Audience, CallbackError,
-    Clock, CodeGrant, ConfigError, ContextOptions, Dangerous, DirectSignIn, DiscoveryError,
-    FirstScreen, HttpClient, HttpError, IdTokenClaims, IdTokenError, Identifier, InteractionMode,
-    InvalidSessionId, JwtError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, LogtoContext,
-    LogtoError, OAuthError, OFFLINE_ACCESS, ORGANIZATION_URN_PREFIX, OidcCore,
-    OidcProviderMetadata, PersistKey, Prompt, RefreshTokenGrant, ReservedResource, ResponseError,
-    Revocation, Scope, Secret, SessionId, SessionStore, SignInError, SignInOptions, SignInSession,
-    SignOut, SignOutOptions, SignedIn, Storage, StorageError, StorageErrorKind, SystemClock,
-    TokenResponse, UreqClient, UserIdentity, UserInfoResponse, UserInfoScope,
-    build_organization_urn, organization_id_from_urn, remove_falsy_keys, urlsafe_encode,
-};
+pub use logto_core::*;
 
 pub mod storage;
 

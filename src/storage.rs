@@ -5,6 +5,7 @@
 //! | [`MemoryStore`] | nothing: they are gone with the process | the threads of one process | none |
 //! | `SqliteStore` | restarts, `kill -9`, power failure | the threads and processes of one machine | `sqlite` |
 //! | `FileStore`, `FileStorage` | restarts, `kill -9`, power failure | the threads and processes of one machine | `file` |
+//! | `SledStore` | restarts, `kill -9`, and power failure as far as sled 0.34 does | the threads of one process | `sled` |
 //!
 //! `FileStore` and `FileStorage` are encrypted. [`EncryptedStore`] around any other encrypts the values.
 //!
@@ -20,5 +21,7 @@ pub use logto_core::{
 };
 #[cfg(feature = "file")]
 pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};
+#[cfg(feature = "sled")]
+pub use logto_storage_sled::{SledStore, SledStoreBuilder};
 #[cfg(feature = "sqlite-system")]
 pub use logto_storage_sqlite::{SqliteStore, SqliteStoreBuilder};

@@ -295,17 +295,27 @@ fn is_http(error: &LogtoError, check: impl Fn(&HttpError) -> bool) -> bool {
 
 #[test]
 fn a_closed_port_is_told_apart() {
+    let scene = Scene::signed_in();
+    scene.expire();
+    let before = scene.stored();
     let port = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
     };
-    let config = LogtoConfig::new(format!("http://127.0.0.1:{port}"), "app");
-    let storage = Arc::new(MemoryStorage::new());
-    let client = Logto::new(config).unwrap().client(Arc::clone(&storage));
-    let error = client.sign_in(REDIRECT_URI).unwrap_err();
-    assert!(is_http(&error, |e| !e.may_have_been_sent()), "{error:?}");
-    assert!(error.is_retryable());
-    assert_eq!(storage.get(PersistKey::SignInSession).unwrap(), None);
+    let config = LogtoConfig::new(format!("http://127.0.0.1:{port}"), "app").resources([RESOURCE]);
+    let elsewhere = Logto::builder(config)
+        .clock(scene.clock.clone())
+        .build()
+        .unwrap();
+    let client = elsewhere.client(Arc::clone(&scene.storage));
+    for error in [
+        client.sign_in(REDIRECT_URI).unwrap_err(),
+        client.access_token(RESOURCE).unwrap_err(),
+    ] {
+        assert!(is_http(&error, |e| !e.may_have_been_sent()), "{error:?}");
+        assert!(error.is_retryable());
+        assert_eq!(scene.stored(), before);
+    }
 }
 
 #[test]

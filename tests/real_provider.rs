@@ -207,7 +207,7 @@ fn signs_out(scene: &Scene, client: &LogtoClient, browser: &mut Browser, to: &st
 }
 
 #[test]
-fn the_second_sign_in_costs_one_request_on_the_same_connection() {
+fn the_second_sign_in_costs_one_request() {
     let scene = Scene::web();
     let mut browser = Browser::new();
     let (alice, bob) = (scene.client(), scene.client());

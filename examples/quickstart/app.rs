@@ -4,7 +4,6 @@ use logto::storage::SqliteStore;
 use logto::{FirstScreen, Logto, LogtoClient, LogtoError, SessionId, SessionStore, SignInOptions};
 use rouille::{Request, Response};
 
-use crate::logto_server::LogtoServer;
 use crate::pages::{Account, Pages};
 use crate::settings::Settings;
 use crate::{cookie, with_causes};
@@ -18,21 +17,16 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(
-        server: &LogtoServer,
-        store: SqliteStore,
-        settings: Settings,
-    ) -> Result<Self, LogtoError> {
-        let pages = Pages {
-            server: server.name(),
-        };
-        Ok(Self {
-            content_security_policy: content_security_policy(&server.config.endpoint),
-            logto: Logto::new(server.config.clone())?,
+    pub fn new(logto: Logto, server_name: String, store: SqliteStore, settings: Settings) -> Self {
+        Self {
+            content_security_policy: content_security_policy(&logto.config().endpoint),
+            pages: Pages {
+                server: server_name,
+            },
+            logto,
             store,
             settings,
-            pages,
-        })
+        }
     }
 
     pub fn answer(&self, request: &Request) -> Response {

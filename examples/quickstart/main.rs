@@ -36,8 +36,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use logto::SessionStore;
 use logto::storage::SqliteStore;
+use logto::{Logto, SessionStore};
 
 use app::App;
 use logto_server::LogtoServer;
@@ -62,12 +62,14 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let settings = Settings::from_env()?;
     let server = LogtoServer::from_env(&settings)?;
-    let store = SqliteStore::open(settings.database(&server.config.app_id))?;
+    let logto = Logto::new(server.config.clone())?;
+    let database = settings.database(&server.config.endpoint, &server.config.app_id);
+    let store = SqliteStore::open(database)?;
     purge_hourly(store.clone());
 
     server.introduce(&settings);
     let port = settings.port;
-    let app = App::new(&server, store, settings)?;
+    let app = App::new(logto, server.name(), store, settings);
     let web = rouille::Server::new((Ipv4Addr::LOCALHOST, port), move |request| {
         app.answer(request)
     })?;

@@ -235,11 +235,16 @@ fn when(time: i64) -> String {
     }
 }
 
-/// Error messages start small and end without a stop.
+/// Error messages start small, or with a URL, and end without a stop.
 fn sentence(message: &str) -> String {
     let mut letters = message.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    let sentence: String = first.chain(letters).collect();
+    let sentence: String = match message.starts_with("http") {
+        true => message.to_owned(),
+        false => {
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            first.chain(letters).collect()
+        }
+    };
     match sentence.ends_with(['.', '?', '!']) {
         true => sentence,
         false => sentence + ".",

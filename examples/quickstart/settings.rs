@@ -20,7 +20,7 @@ impl Settings {
     pub fn from_env() -> Result<Self, Failure> {
         let port = available(port("PORT", 3000)?)?;
         let base_url = variable("BASE_URL").unwrap_or_else(|| format!("http://localhost:{port}"));
-        let data = variable("QUICKSTART_DATA").map_or_else(default_data, PathBuf::from);
+        let data = variable("QUICKSTART_DATA").map_or_else(|| default_data(port), PathBuf::from);
         fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
         Ok(Self {
             port,
@@ -44,8 +44,12 @@ impl Settings {
     }
 
     /// Sessions of one application mean nothing to another, nor to another server.
-    pub fn database(&self, app_id: &str) -> PathBuf {
-        self.data.join(format!("sessions-{app_id}.db"))
+    pub fn database(&self, endpoint: &str, app_id: &str) -> PathBuf {
+        let name: String = format!("{endpoint} {app_id}")
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        self.data.join(format!("sessions-{name}.db"))
     }
 
     pub fn fake_server_state(&self) -> PathBuf {
@@ -80,6 +84,7 @@ fn available(port: u16) -> Result<u16, Failure> {
     }
 }
 
-fn default_data() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/quickstart"))
+/// Each port's copy of this program has data of its own.
+fn default_data(port: u16) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/quickstart")).join(port.to_string())
 }

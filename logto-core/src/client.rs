@@ -28,16 +28,25 @@ use crate::storage::{SessionId, SessionStore, Storage};
 /// A web application's three routes:
 ///
 /// ```no_run
-/// use logto_core::{LogtoClient, LogtoError};
+/// # use logto_core as logto;
+/// use logto::{Logto, LogtoClient, LogtoError, SessionId, SessionStore};
 /// # fn redirect(_: &str) {}
+/// # fn set_cookie(_: &str) {}
 ///
 /// fn sign_in(client: &LogtoClient) -> Result<(), LogtoError> {
 ///     redirect(&client.sign_in("https://example.com/callback")?);
 ///     Ok(())
 /// }
 ///
-/// fn callback(client: &LogtoClient, url: &str) -> Result<(), LogtoError> {
-///     let user = client.handle_sign_in_callback(url)?;
+/// fn callback(
+///     logto: &Logto,
+///     store: &dyn SessionStore,
+///     cookie: &SessionId,
+///     url: &str,
+/// ) -> Result<(), LogtoError> {
+///     // The session gets a new id with the sign-in, so that a planted one is worth nothing.
+///     let (session_id, user) = logto.finish_sign_in(store, cookie, url)?;
+///     set_cookie(session_id.expose());
 ///     println!("{} is signed in", user.claims.sub);
 ///     redirect("/");
 ///     Ok(())
@@ -78,7 +87,8 @@ impl LogtoClient {
     /// connections are shared.
     ///
     /// ```
-    /// use logto_core::{LogtoClient, LogtoConfig, MemoryStorage};
+    /// # use logto_core as logto;
+    /// use logto::{LogtoClient, LogtoConfig, MemoryStorage};
     ///
     /// let config = LogtoConfig::new("https://foo.logto.app", "my-app-id");
     /// let client = LogtoClient::new(config, MemoryStorage::new())?;

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The client and the storages ask a clock instead of the system, so that a test can move it.
 ///
 /// ```
-/// use logto_core::Clock;
+/// # use logto_core as logto;
+/// use logto::Clock;
 /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
 ///
 /// #[derive(Debug)]

@@ -13,7 +13,8 @@ use crate::secret::Secret;
 /// for at every sign-in.
 ///
 /// ```
-/// use logto_core::{LogtoConfig, UserInfoScope};
+/// # use logto_core as logto;
+/// use logto::{LogtoConfig, UserInfoScope};
 ///
 /// let config = LogtoConfig::new("https://foo.logto.app", "my-app-id")
 ///     .app_secret("my-app-secret")
@@ -160,6 +161,9 @@ impl LogtoConfig {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("it has a query or a fragment"));
         }
+        if url.path().trim_end_matches('/').ends_with("/oidc") {
+            return Err(invalid("it is the issuer; leave out the /oidc at its end"));
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid("it has a user name or a password"));
         }
@@ -237,6 +241,7 @@ mod tests {
             "ftp://foo.logto.app",
             "https://foo.logto.app?x=1",
             "https://foo.logto.app#x",
+            "https://foo.logto.app/oidc",
             "https://user:pass@foo.logto.app",
         ] {
             let error = LogtoConfig::new(endpoint, "app")

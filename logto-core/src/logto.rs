@@ -21,7 +21,8 @@ use crate::oidc_core::{Link, OidcCore};
 /// keys. `Clone` is cheap and shares them.
 ///
 /// ```
-/// use logto_core::{Logto, LogtoConfig, MemoryStore, SessionId};
+/// # use logto_core as logto;
+/// use logto::{Logto, LogtoConfig, MemoryStore, SessionId};
 ///
 /// // Once, at start. Nothing is sent yet.
 /// let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;

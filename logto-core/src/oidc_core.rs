@@ -38,7 +38,8 @@ pub(crate) const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// It knows one provider's metadata and keeps the provider's keys. `Clone` is cheap and shares them.
 ///
 /// ```no_run
-/// use logto_core::OidcCore;
+/// # use logto_core as logto;
+/// use logto::OidcCore;
 ///
 /// let metadata = OidcCore::fetch_provider_metadata(
 ///     "https://foo.logto.app/oidc/.well-known/openid-configuration",

@@ -9,7 +9,8 @@ pub const OFFLINE_ACCESS: &str = "offline_access";
 /// A scope (permission) to ask for: one of [user information](UserInfoScope), or one of your API's.
 ///
 /// ```
-/// use logto_core::{Scope, UserInfoScope};
+/// # use logto_core as logto;
+/// use logto::{Scope, UserInfoScope};
 ///
 /// assert_eq!(Scope::from("email"), Scope::UserInfo(UserInfoScope::Email));
 /// assert_eq!(Scope::from("read:items").as_str(), "read:items");

@@ -31,7 +31,8 @@ pub use key::EncryptionKey;
 /// `Clone` is cheap and shares the keys.
 ///
 /// ```
-/// use logto_core::{EncryptionKey, SealError, Sealer};
+/// # use logto_core as logto;
+/// use logto::{EncryptionKey, SealError, Sealer};
 ///
 /// let old = EncryptionKey::from_base64(EncryptionKey::generate_base64().expose())?;
 /// let new = EncryptionKey::from_base64(EncryptionKey::generate_base64().expose())?;

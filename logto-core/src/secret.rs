@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 /// time, and that is overwritten in memory when it is dropped.
 ///
 /// ```
-/// use logto_core::Secret;
+/// # use logto_core as logto;
+/// use logto::Secret;
 ///
 /// let secret = Secret::from("correct horse");
 /// assert_eq!(format!("{secret:?}"), "Secret(***)");

@@ -22,7 +22,8 @@ pub fn build_organization_urn(organization_id: &str) -> String {
 /// The organization id in an organization's URN; `None` if it is none.
 ///
 /// ```
-/// use logto_core::organization_id_from_urn;
+/// # use logto_core as logto;
+/// use logto::organization_id_from_urn;
 ///
 /// assert_eq!(organization_id_from_urn("urn:logto:organization:1"), Some("1"));
 /// assert_eq!(organization_id_from_urn("https://api.example.com"), None);

@@ -1,4 +1,4 @@
-//! A Logto server for tests, in the process of the test.
+//! A Logto server for tests, in the process of the test; and tests for storages.
 //!
 //! [`FakeLogto`] listens on a free port of 127.0.0.1 and answers as a Logto server does: the same
 //! statuses, headers, members and error bodies, real ES384 signatures, rotating refresh tokens.
@@ -23,6 +23,35 @@
 //! let callback = fake.authorize(&sign_in);
 //! assert!(callback.starts_with("http://localhost:3000/callback?code="));
 //! assert!(callback.contains("&state=xyz&iss="));
+//! ```
+//!
+//! A whole test of a program that signs in with the SDK (`logto` is `logto_core` here):
+//!
+//! ```
+//! # use logto_core as logto;
+//! # use logto_core::MemoryStorage;
+//! use logto::{Logto, LogtoConfig};
+//! use logto_testing::{FakeLogto, FakeUser};
+//! use std::time::Duration;
+//!
+//! let fake = FakeLogto::builder()
+//!     .user(FakeUser::new("alice").name("Alice Example"))
+//!     .resource("https://api.example.com", ["read:items"])
+//!     .start();
+//! let config = LogtoConfig::new(fake.endpoint(), fake.app_id())
+//!     .app_secret(fake.app_secret())
+//!     .resources(["https://api.example.com"]);
+//! let logto = Logto::builder(config).clock(fake.clock()).build()?;
+//! let client = logto.client(MemoryStorage::new());
+//!
+//! let sign_in = client.sign_in("http://localhost:3000/callback")?;
+//! let user = client.handle_sign_in_callback(&fake.authorize(&sign_in))?;
+//! assert_eq!(user.claims.name.as_deref(), Some("Alice Example"));
+//!
+//! let token = client.access_token("https://api.example.com")?;
+//! fake.clock().advance(Duration::from_secs(3600));
+//! assert_ne!(client.access_token("https://api.example.com")?, token, "refreshed");
+//! # Ok::<(), logto_core::LogtoError>(())
 //! ```
 //!
 //! # Time
@@ -67,7 +96,29 @@
 //! assert_eq!(fake.connections(), 0);
 //! ```
 //!
-//! # What it leaves out
+//! # For a storage of your own
+//!
+//! [`contract`] tests what a backend promises, one test for each promise:
+//!
+//! ```
+//! use logto_core::MemoryStorage; // or yours
+//!
+//! logto_testing::storage_contract!(|| MemoryStorage::new());
+//! # fn main() {}
+//! ```
+//!
+//! And [`Faulty`] makes a storage fail, to see what your program does then:
+//!
+//! ```
+//! use logto_core::{MemoryStore, PersistKey, SessionStore, Storage, StorageErrorKind};
+//! use logto_testing::{Faulty, StorageCall};
+//!
+//! let store = Faulty::new(MemoryStore::new());
+//! store.fail(StorageCall::Get, 1, StorageErrorKind::Backend); // the next one
+//! assert!(store.default_session().get(PersistKey::IdToken).is_err());
+//! ```
+//!
+//! # What the server leaves out
 //!
 //! The device flow, token exchange, pushed authorization requests, back-channel logout, consent
 //! pages, RSA keys, the Management API and TLS. Accounts have no passwords.

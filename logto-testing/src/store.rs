@@ -1,7 +1,7 @@
 //! What the server remembers, and the file that outlives it.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -79,9 +79,18 @@ impl Store {
         let mut beside = file.clone().into_os_string();
         beside.push(".new");
         // A reader, or the next server after a crash, sees the old state or the new one whole.
-        fs::write(&beside, serde_json::to_vec(&stored)?)?;
+        private_file(&beside)?.write_all(&serde_json::to_vec(&stored)?)?;
         fs::rename(&beside, file)
     }
+}
+
+/// The state holds the signing keys and the users' tokens.
+fn private_file(path: impl AsRef<Path>) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn read(file: &Path) -> io::Result<Option<Kept>> {

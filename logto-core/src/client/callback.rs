@@ -20,7 +20,8 @@ impl Logto {
     /// id, for the cookie: whoever knows the old one, or has planted it, is not signed in.
     ///
     /// ```no_run
-    /// # use logto_core::{Logto, LogtoError, SessionId, SessionStore};
+    /// # use logto_core as logto;
+    /// # use logto::{Logto, LogtoError, SessionId, SessionStore};
     /// # fn set_cookie(_: &str) {}
     /// # fn redirect(_: &str) {}
     /// # fn callback(
@@ -61,6 +62,9 @@ impl LogtoClient {
     /// Finishes the sign-in that the browser came back from, and returns who it is and where to go
     /// next. To be called in the route of the redirect URI, with the URL that was requested, or with
     /// its path and query.
+    ///
+    /// For a program with one user. A web application calls [`Logto::finish_sign_in`], which also gives
+    /// the session a new id.
     ///
     /// Everything of a user who was signed in before is replaced at once. Where it fails, the
     /// session is what it was, and the sign-in cannot be finished by a second call: start a new one.

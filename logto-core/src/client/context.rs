@@ -10,7 +10,8 @@ use crate::secret::Secret;
 /// What [`LogtoClient::context`] is to have. By default only what the session has stored.
 ///
 /// ```
-/// use logto_core::ContextOptions;
+/// # use logto_core as logto;
+/// use logto::ContextOptions;
 ///
 /// let options = ContextOptions::new().user_info(true).organization_tokens(true);
 /// # let _ = options;
@@ -71,7 +72,8 @@ impl LogtoClient {
     /// Who is signed in and what they have, in one call: for the start of a page.
     ///
     /// ```no_run
-    /// # use logto_core::{ContextOptions, LogtoClient, LogtoError};
+    /// # use logto_core as logto;
+    /// # use logto::{ContextOptions, LogtoClient, LogtoError};
     /// # fn example(client: &LogtoClient) -> Result<(), LogtoError> {
     /// let context = client.context(ContextOptions::new().user_info(true))?;
     /// match context.claims {

@@ -30,9 +30,9 @@ impl LogtoClient {
         &self,
         request: &AccessTokenRequest<'_>,
     ) -> Result<Option<String>, LogtoError> {
-        let key = request.cache_key();
-        let seen = self.cached_token(&key)?;
-        if let Some(token) = seen.as_ref().filter(|token| self.is_fresh(token))
+        let tokens = self.stored_access_tokens()?;
+        let seen = tokens.x.get(&*request.cache_key());
+        if let Some(token) = seen.filter(|token| self.is_fresh(token))
             && !request.force_refresh
         {
             return match self.is_due(token) {
@@ -57,7 +57,7 @@ impl LogtoClient {
         let Ok(lock) = self.try_lock() else {
             return Ok(expose(token));
         };
-        match self.token_under_lock(&lock, request, Some(token.clone())) {
+        match self.token_under_lock(&lock, request, Some(token)) {
             Ok(Some(newer)) => Ok(Some(newer)),
             Ok(None) => Ok(expose(token)),
             Err(error) => {
@@ -72,13 +72,14 @@ impl LogtoClient {
         &self,
         lock: &SessionLock<'_>,
         request: &AccessTokenRequest<'_>,
-        seen: Option<AccessToken>,
+        seen: Option<&AccessToken>,
     ) -> Result<Option<String>, LogtoError> {
         let mut attempts = 1;
         loop {
-            let cached = self.cached_token(&request.cache_key())?;
-            if let Some(token) = cached.filter(|token| is_newer(token, seen.as_ref())) {
-                return Ok(expose(&token));
+            let tokens = self.stored_access_tokens()?;
+            let cached = tokens.x.get(&*request.cache_key());
+            if let Some(token) = cached.filter(|token| is_newer(token, seen)) {
+                return Ok(expose(token));
             }
             let Some(refresh_token) = self.stored_refresh_token()? else {
                 return Ok(None);
@@ -219,10 +220,6 @@ impl LogtoClient {
                 .filter_map(|(key, token)| Some(Change::set(key, token.as_ref()?.expose()))),
         );
         Ok(self.storage.update(&changes)?)
-    }
-
-    fn cached_token(&self, key: &str) -> Result<Option<AccessToken>, StorageError> {
-        Ok(self.stored_access_tokens()?.x.get(key).cloned())
     }
 }
 

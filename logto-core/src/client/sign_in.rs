@@ -18,7 +18,8 @@ impl LogtoClient {
     /// sign-ins can be under way in one session (two tabs, say), each for ten minutes.
     ///
     /// ```no_run
-    /// # use logto_core::{FirstScreen, LogtoClient, LogtoError, SignInOptions};
+    /// # use logto_core as logto;
+    /// # use logto::{FirstScreen, LogtoClient, LogtoError, SignInOptions};
     /// # fn redirect(_: &str) {}
     /// # fn example(client: &LogtoClient) -> Result<(), LogtoError> {
     /// redirect(&client.sign_in("https://example.com/callback")?);

@@ -18,7 +18,8 @@ impl LogtoClient {
     /// failure to revoke is [reported](Revocation) and does not keep the user signed in.
     ///
     /// ```no_run
-    /// # use logto_core::{LogtoClient, LogtoError};
+    /// # use logto_core as logto;
+    /// # use logto::{LogtoClient, LogtoError};
     /// # fn redirect(_: &str) {}
     /// # fn example(client: &LogtoClient) -> Result<(), LogtoError> {
     /// redirect(&client.sign_out("https://example.com/")?.url);

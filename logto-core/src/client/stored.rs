@@ -44,15 +44,14 @@ impl LogtoClient {
         let Some(text) = self.storage.get(PersistKey::AccessTokenMap)? else {
             return Ok(Arc::default());
         };
-        let text = Zeroizing::new(text);
         let mut parsed = self.parsed.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, map)) = parsed.as_ref()
-            && *known == text
+            && known.as_str() == text
         {
             return Ok(Arc::clone(map));
         }
         let map = Arc::new(parse(PersistKey::AccessTokenMap, &text).unwrap_or_default());
-        *parsed = Some((text, Arc::clone(&map)));
+        *parsed = Some((Zeroizing::new(text), Arc::clone(&map)));
         Ok(map)
     }
 

@@ -17,7 +17,8 @@ impl LogtoClient {
     /// `None` if there is neither a fresh token nor a refresh token.
     ///
     /// ```no_run
-    /// # use logto_core::{AccessTokenRequest, LogtoClient, LogtoError};
+    /// # use logto_core as logto;
+    /// # use logto::{AccessTokenRequest, LogtoClient, LogtoError};
     /// # fn example(client: &LogtoClient) -> Result<(), LogtoError> {
     /// let token = client
     ///     .access_token("https://api.example.com")?

@@ -29,7 +29,8 @@ pub use storage::{StorageError, StorageErrorKind};
 /// more, for a message or a log. None of them holds a token, a secret, a code or a session id.
 ///
 /// ```
-/// use logto_core::{LogtoClient, LogtoError};
+/// # use logto_core as logto;
+/// use logto::{LogtoClient, LogtoError};
 ///
 /// fn call_api(client: &LogtoClient) -> Result<String, LogtoError> {
 ///     match client.access_token("https://api.example.com") {
@@ -85,6 +86,10 @@ pub enum LogtoError {
 impl LogtoError {
     /// Whether only a new sign-in helps: nobody is signed in, or the server no longer accepts the
     /// session.
+    ///
+    /// `false` for a refused [callback](Self::Callback), which starts no new sign-in by itself: a
+    /// program that redirected each of them would send a browser with a lost cookie in circles. Show
+    /// a page with a link instead.
     pub fn requires_sign_in(&self) -> bool {
         match self {
             Self::NotAuthenticated => true,

@@ -28,7 +28,8 @@ pub enum StorageErrorKind {
 /// Never holds a stored value or a session id.
 ///
 /// ```
-/// use logto_core::{StorageError, StorageErrorKind};
+/// # use logto_core as logto;
+/// use logto::{StorageError, StorageErrorKind};
 ///
 /// let full = std::io::Error::other("no space left on device");
 /// let error = StorageError::new(StorageErrorKind::Backend, "the session could not be written").with_source(full);

@@ -30,7 +30,8 @@ pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// - Headers and bodies are secret: they are not logged.
 ///
 /// ```
-/// use logto_core::{HttpClient, HttpError, Logto, LogtoConfig, UreqClient};
+/// # use logto_core as logto;
+/// use logto::{HttpClient, HttpError, Logto, LogtoConfig, UreqClient};
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! [`HttpClient`] over ureq.
 
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use ::ureq::Agent;
@@ -59,7 +59,8 @@ impl UreqClient {
     /// its `max_idle_age` under five seconds, and give it a `timeout_global`.
     ///
     /// ```
-    /// use logto_core::UreqClient;
+    /// # use logto_core as logto;
+    /// use logto::UreqClient;
     /// use std::time::Duration;
     ///
     /// let agent = ureq::Agent::config_builder()
@@ -156,7 +157,7 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
             url,
             source: error.into(),
         },
-        Error::Io(ref io) if is_before_sending(io.kind()) => HttpError::Connect {
+        Error::Io(ref io) if is_before_sending(io) => HttpError::Connect {
             url,
             source: error.into(),
         },
@@ -171,14 +172,24 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
     }
 }
 
-fn is_before_sending(kind: ErrorKind) -> bool {
+fn is_before_sending(error: &io::Error) -> bool {
     matches!(
-        kind,
+        error.kind(),
         ErrorKind::ConnectionRefused
             | ErrorKind::HostUnreachable
             | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
             | ErrorKind::AddrNotAvailable
-    )
+    ) || is_unknown_host(error)
+}
+
+/// The standard library has no kind for a name that does not resolve: on Unix only its message tells,
+/// on Windows the codes from `WSAHOST_NOT_FOUND` to `WSANO_DATA`.
+fn is_unknown_host(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        Some(code) => cfg!(windows) && (11001..=11004).contains(&code),
+        None => error.to_string().starts_with("failed to lookup address"),
+    }
 }
 
 #[cfg(test)]
@@ -201,6 +212,17 @@ mod tests {
         let request = Request::builder().uri(url).body(Vec::new()).unwrap();
         assert!(client.send(request, 1).is_err());
         server.join().unwrap()
+    }
+
+    #[test]
+    fn a_host_that_does_not_exist_was_sent_nothing() {
+        let request = Request::builder()
+            .uri("http://no-such-host.invalid/")
+            .body(Vec::new())
+            .unwrap();
+        let error = UreqClient::new().send(request, 1).unwrap_err();
+        assert!(!error.may_have_been_sent(), "{error:?}");
+        assert!(error.is_retryable(), "{error:?}");
     }
 
     #[cfg(feature = "rustls")]

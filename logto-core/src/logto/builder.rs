@@ -22,7 +22,8 @@ const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * TOTAL_TIMEOUT.as_
 /// Settings of [`Logto`].
 ///
 /// ```
-/// use logto_core::{Logto, LogtoConfig};
+/// # use logto_core as logto;
+/// use logto::{Logto, LogtoConfig};
 /// use std::time::Duration;
 ///
 /// let logto = Logto::builder(LogtoConfig::new("https://foo.logto.app", "my-app-id"))

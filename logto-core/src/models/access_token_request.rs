@@ -7,7 +7,8 @@ use crate::utilities::build_organization_urn;
 /// Which access token is wanted. A resource indicator alone makes one; so does `None`.
 ///
 /// ```
-/// use logto_core::AccessTokenRequest;
+/// # use logto_core as logto;
+/// use logto::AccessTokenRequest;
 ///
 /// let without_resource = AccessTokenRequest::from(None);
 /// let for_api = AccessTokenRequest::from("https://api.example.com");

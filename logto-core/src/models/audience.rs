@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
 ///
 /// ```
-/// use logto_core::Audience;
+/// # use logto_core as logto;
+/// use logto::Audience;
 ///
 /// let one: Audience = serde_json::from_str(r#""my-app""#)?;
 /// let many: Audience = serde_json::from_str(r#"["my-app", "other"]"#)?;

@@ -14,7 +14,8 @@ macro_rules! impl_extra_as {
             /// The [`extra`](Self::extra) members as a type of your own.
             ///
             /// ```
-            /// # use logto_core::IdTokenClaims;
+            /// # use logto_core as logto;
+            /// # use logto::IdTokenClaims;
             /// #[derive(serde::Deserialize)]
             /// struct MyClaims {
             ///     department: String,

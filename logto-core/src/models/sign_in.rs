@@ -136,7 +136,8 @@ impl fmt::Display for DirectSignIn {
 /// What can be said of one sign-in. A redirect URI alone makes one.
 ///
 /// ```
-/// use logto_core::{FirstScreen, Identifier, SignInOptions};
+/// # use logto_core as logto;
+/// use logto::{FirstScreen, Identifier, SignInOptions};
 ///
 /// let plain = SignInOptions::from("https://example.com/callback");
 /// let register = SignInOptions::new("https://example.com/callback")

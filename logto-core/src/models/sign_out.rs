@@ -7,7 +7,8 @@ use crate::error::LogtoError;
 /// What can be said of a sign-out. A post-logout redirect URI alone makes one; so does `None`.
 ///
 /// ```
-/// use logto_core::SignOutOptions;
+/// # use logto_core as logto;
+/// use logto::SignOutOptions;
 ///
 /// let to_home = SignOutOptions::from("https://example.com/");
 /// let with_state = SignOutOptions::from("https://example.com/").state("from-settings");

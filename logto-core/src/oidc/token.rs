@@ -57,7 +57,8 @@ impl CodeGrant<'_> {
 /// A refresh token and what to ask for with it.
 ///
 /// ```
-/// use logto_core::RefreshTokenGrant;
+/// # use logto_core as logto;
+/// use logto::RefreshTokenGrant;
 ///
 /// let grant = RefreshTokenGrant {
 ///     client_id: "my-app",

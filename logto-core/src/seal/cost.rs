@@ -9,7 +9,8 @@ use super::EncryptionKeyError;
 /// take some seconds. The lanes are computed one after the other.
 ///
 /// ```
-/// use logto_core::Argon2Cost;
+/// # use logto_core as logto;
+/// use logto::Argon2Cost;
 ///
 /// let cost = Argon2Cost::default();
 /// assert_eq!((cost.memory_kib(), cost.passes(), cost.lanes()), (19 * 1024, 2, 1));

@@ -38,7 +38,8 @@ use crate::secret::Secret;
 /// out a salt that opened a box: sessions that are not theirs stay as fast as before.
 ///
 /// ```
-/// use logto_core::EncryptionKey;
+/// # use logto_core as logto;
+/// use logto::EncryptionKey;
 ///
 /// # fn from_environment(_: &str) -> logto_core::Secret { EncryptionKey::generate_base64() }
 /// // Once, on the command line: openssl rand -base64 32

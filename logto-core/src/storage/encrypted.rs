@@ -32,7 +32,8 @@ const SEPARATOR: char = '.';
 /// `Clone` is cheap and shares the store.
 ///
 /// ```
-/// use logto_core::{
+/// # use logto_core as logto;
+/// use logto::{
 ///     EncryptedStore, EncryptionKey, MemoryStore, PersistKey, Sealer, SessionId, SessionStore, Storage,
 /// };
 ///
@@ -54,7 +55,8 @@ const SEPARATOR: char = '.';
 /// put there too:
 ///
 /// ```
-/// use logto_core::{Change, EncryptedStorage, EncryptionKey, MemoryStorage, PersistKey, Storage, StorageError};
+/// # use logto_core as logto;
+/// use logto::{Change, EncryptedStorage, EncryptionKey, MemoryStorage, PersistKey, Storage, StorageError};
 ///
 /// fn seal_once(plain: impl Storage + Clone + 'static, key: EncryptionKey) -> Result<(), StorageError> {
 ///     let sealed = EncryptedStorage::new(plain.clone(), key);

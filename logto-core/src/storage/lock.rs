@@ -49,7 +49,8 @@ impl fmt::Debug for StorageLock<'_> {
 /// `Clone` is cheap and shares the locks.
 ///
 /// ```
-/// use logto_core::{LocalLocks, SessionId};
+/// # use logto_core as logto;
+/// use logto::{LocalLocks, SessionId};
 /// use std::time::Duration;
 ///
 /// let locks = LocalLocks::default();

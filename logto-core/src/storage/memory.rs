@@ -20,7 +20,8 @@ use crate::error::StorageError;
 /// `Clone` is cheap and shares the values.
 ///
 /// ```
-/// use logto_core::{MemoryStorage, PersistKey, Storage};
+/// # use logto_core as logto;
+/// use logto::{MemoryStorage, PersistKey, Storage};
 ///
 /// let storage = MemoryStorage::new();
 /// storage.set(PersistKey::RefreshToken, Some("…"))?;

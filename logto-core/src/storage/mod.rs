@@ -27,18 +27,20 @@ pub const DEFAULT_IDLE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 6
 /// Two methods make a working storage. A backend for real use also overrides
 /// [`update`](Self::update) and [`lock`](Self::lock); the defaults say what is lost without.
 ///
-/// What a backend promises:
+/// What a backend promises, and what `contract` of the crate `logto-testing` tests:
 ///
 /// - A value that was set is there, byte for byte, for every later `get` through any handle of the
 ///   same session, until it is set again or the session is removed or lies idle for too long.
-///   Values are UTF-8 of any content, up to 1 MiB at least.
+///   Values are UTF-8 of any content, up to 1 MiB at least; the empty one is not absent.
+/// - Threads may call it at once. Each sees whole values.
 /// - When a call has returned, its change is durable as far as the backend is at all.
 /// - A failed call has changed nothing.
 /// - Absent is `Ok(None)`; *failed* is an error, never "absent".
 /// - Values are secrets: they are not logged and not part of an error or of `Debug`.
 ///
 /// ```
-/// use logto_core::{PersistKey, Storage, StorageError};
+/// # use logto_core as logto;
+/// use logto::{PersistKey, Storage, StorageError};
 /// use std::collections::HashMap;
 /// use std::sync::Mutex;
 ///
@@ -88,7 +90,8 @@ pub trait Storage: Debug + Send + Sync {
     fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError>;
 
     /// Makes all of these changes or none, in one durable step. Where a key is named twice, the
-    /// last change counts.
+    /// last change counts. Who reads meanwhile sees what was before or what is after. No changes are
+    /// no error.
     ///
     /// The default sets one value after the other, the refresh token first, because its loss signs
     /// the user out. A crash or an error in between leaves the rest undone.
@@ -107,7 +110,7 @@ pub trait Storage: Debug + Send + Sync {
     }
 
     /// Waits for sole use of this session among all threads and processes that share the store.
-    /// It is released on drop, and by itself when the holder dies. Reads and writes do not need
+    /// It is released on drop, and by itself when the holder panics or its process is killed. Reads and writes do not need
     /// it; other sessions never wait for it.
     ///
     /// The default excludes nobody.
@@ -164,14 +167,17 @@ impl Debug for Change<'_> {
 /// - Sessions do not see each other's values.
 /// - Idle lifetime holds *on read*: a session that lay unused for longer is absent, whether or not
 ///   [`purge_expired`](Self::purge_expired) ran. Reading and writing a session is use; a backend may
-///   note a read late, by at most a twentieth of the lifetime.
-/// - It writes the [digest](SessionId::digest) of a session's id, never the id.
+///   note a read late, by at most a twentieth of the lifetime. A session that is written after its
+///   lifetime is a new one. [`Duration::MAX`] does not end.
+/// - It writes the [digest](SessionId::digest) of a session's id, never the id. `Debug` of the store
+///   and of a session shows neither.
 pub trait SessionStore: Debug + Send + Sync {
     /// The session of this id. Does no I/O; the session need not exist.
     fn session(&self, id: &SessionId) -> Arc<dyn Storage>;
 
     /// Gives a session a new id, in one step: what was stored under `from` is then under `to` and
-    /// nowhere else. What was under `to` is gone. If there is nothing under `from`, nothing changes.
+    /// nowhere else. What was under `to` is gone. If there is nothing under `from`, or its idle
+    /// lifetime is over, or `from` is `to`, nothing changes.
     ///
     /// A web application renames the session after a sign-in, so that an id planted by somebody
     /// else is worth nothing: [`Logto::finish_sign_in`](crate::Logto::finish_sign_in) does both. It
@@ -196,8 +202,8 @@ pub trait SessionStore: Debug + Send + Sync {
     /// If the backend could not write.
     fn purge_expired(&self) -> Result<u64, StorageError>;
 
-    /// The one session of a program with one user, such as a desktop or command-line application.
-    /// No cookie can name it.
+    /// The one session of a program with one user, such as a desktop or command-line application:
+    /// the same each time. No cookie can name it.
     fn default_session(&self) -> Arc<dyn Storage> {
         self.session(&SessionId::of_the_only_session())
     }

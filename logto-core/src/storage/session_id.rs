@@ -14,7 +14,8 @@ use crate::crypto::{random_bytes, sha256};
 /// [digest](SessionId::digest) instead of the id.
 ///
 /// ```
-/// use logto_core::SessionId;
+/// # use logto_core as logto;
+/// use logto::SessionId;
 ///
 /// let id = SessionId::random();
 /// let cookie = format!("session={}; HttpOnly; SameSite=Lax; Path=/", id.expose());

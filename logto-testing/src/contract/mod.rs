@@ -1,5 +1,5 @@
-//! The contract of a storage: tests of every promise that [`Storage`](logto_core::Storage) and
-//! [`SessionStore`] make, for whoever writes a backend.
+//! The contract of a storage: tests of every promise that [`Storage`] and [`SessionStore`] make, for
+//! whoever writes a backend.
 //!
 //! One macro call makes a test of each promise, named after it. For a storage of one session,
 //! [`storage_contract!`](crate::storage_contract) is given a closure that makes an empty one:

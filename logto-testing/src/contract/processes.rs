@@ -1,4 +1,4 @@
-//! What [`SessionStore`] promises where several processes use one place: one check for each
+//! What [`SessionStore`](logto_core::SessionStore) promises where several processes use one place: one check for each
 //! promise. A check panics if the promise is not kept, and does nothing if [`Fixture::place`] is
 //! `None`.
 //!

@@ -1,0 +1,283 @@
+//! One open database: what is asked of sled, and how it is answered.
+
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Instant;
+
+use logto_core::{LocalLocks, StorageError, StorageErrorKind};
+use sled::transaction::{ConflictableTransactionError, TransactionError};
+use sled::{Db, IVec, Transactional as _, Tree};
+
+use crate::directory::{self, Directory};
+use crate::durable::Durable;
+use crate::error;
+use crate::record::{Beside, CHUNK};
+
+/// The memory that sled may keep pages in.
+const CACHE: u64 = 64 * 1024 * 1024;
+
+/// The databases that stores of this process have open, by canonical path. sled would refuse to open
+/// one twice.
+static DATABASES: Mutex<BTreeMap<PathBuf, Weak<Database>>> = Mutex::new(BTreeMap::new());
+
+pub(crate) struct Database {
+    db: Db,
+    /// Records by digest.
+    sessions: Tree,
+    /// Pieces of values beside their records.
+    chunks: Tree,
+    durable: Durable,
+    /// A write was lost: what is in memory is not what is on the disk.
+    failed: AtomicBool,
+    writer: Mutex<()>,
+    locks: LocalLocks,
+    /// The last field: it is unlocked when sled is gone.
+    directory: Directory,
+}
+
+/// Changes that are made together.
+#[derive(Default)]
+pub(crate) struct Writes {
+    sessions: Vec<([u8; 32], Option<Vec<u8>>)>,
+    chunks: Vec<([u8; 36], Option<IVec>)>,
+}
+
+impl Database {
+    /// The database at this path, which is opened, and created if there is none.
+    pub(crate) fn open(path: &Path) -> Result<Arc<Self>, StorageError> {
+        let path = Directory::create(path)?;
+        let mut databases = unpoisoned(&DATABASES);
+        if let Some(database) = databases.get(&path).and_then(Weak::upgrade) {
+            return Ok(database);
+        }
+        let database = Arc::new(Self::open_first(Directory::claim(path.clone())?)?);
+        databases.retain(|_, database| database.strong_count() > 0);
+        databases.insert(path, Arc::downgrade(&database));
+        Ok(database)
+    }
+
+    fn open_first(directory: Directory) -> Result<Self, StorageError> {
+        let path = directory.path();
+        let db = open_when_free(path)?;
+        let opened = answer(
+            || {
+                let trees = (db.open_tree("sessions")?, db.open_tree("chunks")?);
+                db.flush()?;
+                Ok(trees)
+            },
+            "opened",
+            path,
+        );
+        let (sessions, chunks) = opened?;
+        let durable = Durable::open(path).map_err(|error| error::io("opened", path, error))?;
+        Ok(Self {
+            db,
+            sessions,
+            chunks,
+            durable,
+            failed: AtomicBool::new(false),
+            writer: Mutex::default(),
+            locks: LocalLocks::default(),
+            directory,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The locks of the sessions. Nobody outside this process has to wait.
+    pub(crate) fn locks(&self) -> &LocalLocks {
+        &self.locks
+    }
+
+    /// The turn to read and then write what follows from it.
+    pub(crate) fn writer(&self) -> MutexGuard<'_, ()> {
+        unpoisoned(&self.writer)
+    }
+
+    /// As [`writer`](Self::writer), if nobody has it.
+    pub(crate) fn writer_now(&self) -> Option<MutexGuard<'_, ()>> {
+        self.writer.try_lock().ok()
+    }
+
+    /// The record of a session.
+    pub(crate) fn record(&self, session: &[u8; 32]) -> Result<Option<IVec>, StorageError> {
+        self.ask("read", || self.sessions.get(session))
+    }
+
+    /// The bytes of a value beside its record; `None` if it was replaced since the record was read.
+    pub(crate) fn beside(&self, beside: Beside) -> Result<Option<Vec<u8>>, StorageError> {
+        let mut bytes = Vec::new();
+        for key in beside.chunk_keys() {
+            match self.ask("read", || self.chunks.get(key))? {
+                Some(chunk) => bytes.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
+        if bytes.len() != beside.length() {
+            return Err(self.damaged());
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The names of all sessions that `wanted` says yes to.
+    pub(crate) fn sessions(
+        &self,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<[u8; 32]>, StorageError> {
+        let mut names = Vec::new();
+        self.ask("read", || {
+            for entry in self.sessions.iter() {
+                let (name, record) = entry?;
+                if let Ok(name) = name.as_ref().try_into()
+                    && wanted(&record)
+                {
+                    names.push(name);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
+    /// Makes all of these changes, or none. They are not durable yet.
+    pub(crate) fn write(&self, writes: &Writes) -> Result<(), StorageError> {
+        self.ask("written", || {
+            match (&writes.sessions[..], &writes.chunks[..]) {
+                // One change is whole by itself. A transaction would hold up all readers of the process.
+                ([(session, record)], []) => match record {
+                    Some(record) => self.sessions.insert(session, &record[..]).map(drop),
+                    None => self.sessions.remove(session).map(drop),
+                },
+                _ => self.transact(writes),
+            }
+        })
+    }
+
+    /// Makes all that was written durable.
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
+        self.change(|| self.durable.sync(|| self.db.flush()))
+    }
+
+    /// What sled returned is not what was written.
+    pub(crate) fn damaged(&self) -> StorageError {
+        error::damaged("read", self.path())
+    }
+
+    fn transact(&self, writes: &Writes) -> sled::Result<()> {
+        let outcome = (&self.sessions, &self.chunks).transaction(|(sessions, chunks)| {
+            for (session, record) in &writes.sessions {
+                match record {
+                    Some(record) => sessions.insert(session, &record[..])?,
+                    None => sessions.remove(session)?,
+                };
+            }
+            for (key, chunk) in &writes.chunks {
+                match chunk {
+                    Some(chunk) => chunks.insert(&key[..], chunk)?,
+                    None => chunks.remove(&key[..])?,
+                };
+            }
+            Ok::<_, ConflictableTransactionError<sled::Error>>(())
+        });
+        outcome.map_err(|error| match error {
+            TransactionError::Abort(error) | TransactionError::Storage(error) => error,
+        })
+    }
+
+    /// Has sled change something. After a failure nobody knows what is on the disk.
+    fn change<T>(&self, work: impl FnOnce() -> sled::Result<T>) -> Result<T, StorageError> {
+        let outcome = self.ask("written", work);
+        if outcome.is_err() {
+            self.failed.store(true, Ordering::SeqCst);
+        }
+        outcome
+    }
+
+    /// Has sled do something.
+    fn ask<T>(
+        &self,
+        done: &str,
+        work: impl FnOnce() -> sled::Result<T>,
+    ) -> Result<T, StorageError> {
+        let path = self.path();
+        if self.failed.load(Ordering::SeqCst) {
+            let why = "an earlier write failed; restart the program";
+            return Err(error::new(StorageErrorKind::Backend, done, path, why));
+        }
+        answer(work, done, path)
+    }
+}
+
+impl Writes {
+    /// What a session holds from now on; `None` removes it.
+    pub(crate) fn session(&mut self, session: [u8; 32], record: Option<Vec<u8>>) {
+        self.sessions.push((session, record));
+    }
+
+    pub(crate) fn add(&mut self, beside: Beside, text: &[u8]) {
+        let chunks = text.chunks(CHUNK).map(|chunk| Some(IVec::from(chunk)));
+        self.chunks.extend(beside.chunk_keys().zip(chunks));
+    }
+
+    pub(crate) fn remove(&mut self, beside: Beside) {
+        self.chunks
+            .extend(beside.chunk_keys().map(|key| (key, None)));
+    }
+}
+
+/// sled's threads may keep its own lock for a moment after a store was closed.
+fn open_when_free(path: &Path) -> Result<Db, StorageError> {
+    let config = sled::Config::new().path(path).cache_capacity(CACHE);
+    let started = Instant::now();
+    loop {
+        match caught(|| config.open()) {
+            Some(Err(error)) if is_locked(&error) => {
+                if started.elapsed() > directory::PATIENCE {
+                    return Err(directory::in_use(path));
+                }
+                thread::sleep(directory::PAUSE);
+            }
+            outcome => return answered(outcome, "opened", path),
+        }
+    }
+}
+
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
+}
+
+/// What sled says to `work`.
+fn answer<T>(
+    work: impl FnOnce() -> sled::Result<T>,
+    done: &str,
+    path: &Path,
+) -> Result<T, StorageError> {
+    answered(caught(work), done, path)
+}
+
+fn answered<T>(
+    outcome: Option<sled::Result<T>>,
+    done: &str,
+    path: &Path,
+) -> Result<T, StorageError> {
+    match outcome {
+        Some(outcome) => outcome.map_err(|error| error::failed(done, path, error)),
+        None => Err(error::damaged(done, path)),
+    }
+}
+
+/// sled panics on much of what it does not expect in its files.
+fn caught<T>(work: impl FnOnce() -> sled::Result<T>) -> Option<sled::Result<T>> {
+    panic::catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+/// A panic elsewhere leaves nothing behind that is half done.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,215 @@
+//! The store: many sessions in one directory.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use logto_core::{
+    Clock, DEFAULT_IDLE_LIFETIME, SessionId, SessionStore, Storage, StorageError, SystemClock,
+};
+
+use crate::database::{Database, Writes};
+use crate::idle::Idle;
+use crate::record::{self, Record};
+use crate::storage::SledStorage;
+
+/// How many sessions are purged at once, between which others may write.
+const PURGED_AT_ONCE: usize = 64;
+
+/// The sessions of many users in one sled database, which is a directory.
+///
+/// `Clone` is cheap and shares the database. So do stores that this process opened apart; another
+/// process is refused while they live.
+///
+/// ```
+/// use logto_core::{PersistKey, SessionStore, Storage};
+/// use logto_storage_sled::SledStore;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("sessions");
+/// let store = SledStore::open(path)?;
+/// let session = store.default_session();
+/// session.set(PersistKey::IdToken, Some("…"))?;
+/// assert!(store.clone().default_session().get(PersistKey::IdToken)?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+}
+
+/// What a store and its sessions have in common.
+pub(crate) struct Shared {
+    pub(crate) database: Arc<Database>,
+    pub(crate) idle: Idle,
+}
+
+impl SledStore {
+    /// Opens the database at this path with the defaults of the [builder](Self::builder), and
+    /// creates it if there is none. Its parent directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStoreBuilder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
+        Self::builder(path).open()
+    }
+
+    /// Sets what differs from the defaults.
+    pub fn builder(path: impl AsRef<Path>) -> SledStoreBuilder {
+        SledStoreBuilder {
+            path: path.as_ref().to_owned(),
+            idle_lifetime: DEFAULT_IDLE_LIFETIME,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledStore")
+            .field("path", &self.shared.database.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionStore for SledStore {
+    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
+        Arc::new(SledStorage::new(Arc::clone(&self.shared), id.digest()))
+    }
+
+    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
+        let Shared { database, idle } = &*self.shared;
+        let (from, to) = (from.digest(), to.digest());
+        let turn = database.writer();
+        let Some(stored) = database.record(&from)? else {
+            return Ok(());
+        };
+        let mut record = Record::parse(&stored).map_err(|_| database.damaged())?;
+        let now = idle.now();
+        let mut writes = Writes::default();
+        if idle.is_over(record.used_at, now) {
+            remove(database, &from, &mut writes)?;
+        } else {
+            if from != to {
+                remove(database, &to, &mut writes)?;
+                writes.session(from, None);
+            }
+            record.used_at = now;
+            writes.session(to, Some(record.to_bytes()));
+        }
+        database.write(&writes)?;
+        drop(turn);
+        database.sync()
+    }
+
+    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+        let database = &self.shared.database;
+        let turn = database.writer();
+        let mut writes = Writes::default();
+        if !remove(database, &id.digest(), &mut writes)? {
+            return Ok(());
+        }
+        database.write(&writes)?;
+        drop(turn);
+        database.sync()
+    }
+
+    fn purge_expired(&self) -> Result<u64, StorageError> {
+        let Shared { database, idle } = &*self.shared;
+        let oldest = idle.oldest_live(idle.now());
+        let expired = database.sessions(|record| is_older(record, oldest))?;
+        let mut purged = 0;
+        for sessions in expired.chunks(PURGED_AT_ONCE) {
+            purged += purge(database, sessions, oldest)?;
+        }
+        if purged > 0 {
+            database.sync()?;
+        }
+        Ok(purged)
+    }
+}
+
+/// Whether there was such a session.
+fn remove(
+    database: &Database,
+    session: &[u8; 32],
+    writes: &mut Writes,
+) -> Result<bool, StorageError> {
+    let Some(stored) = database.record(session)? else {
+        return Ok(false);
+    };
+    // A damaged record must not stand in the way for ever.
+    let record = Record::parse(&stored).unwrap_or_default();
+    record.beside().for_each(|beside| writes.remove(beside));
+    writes.session(*session, None);
+    Ok(true)
+}
+
+/// Removes those of the sessions that nobody has used meanwhile.
+fn purge(database: &Database, sessions: &[[u8; 32]], oldest: i64) -> Result<u64, StorageError> {
+    let _turn = database.writer();
+    let mut writes = Writes::default();
+    let mut purged = 0;
+    for session in sessions {
+        let stored = database.record(session)?;
+        if stored.is_some_and(|record| is_older(&record, oldest)) {
+            remove(database, session, &mut writes)?;
+            purged += 1;
+        }
+    }
+    database.write(&writes)?;
+    Ok(purged)
+}
+
+fn is_older(record: &[u8], oldest: i64) -> bool {
+    record::used_at(record).is_ok_and(|used_at| used_at < oldest)
+}
+
+/// Settings of a [`SledStore`].
+#[derive(Debug)]
+#[must_use = "nothing is opened until `open`"]
+pub struct SledStoreBuilder {
+    path: PathBuf,
+    idle_lifetime: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl SledStoreBuilder {
+    /// How long a session may lie unused before it is gone, in whole milliseconds. Default:
+    /// [`DEFAULT_IDLE_LIFETIME`].
+    pub fn idle_lifetime(mut self, lifetime: Duration) -> Self {
+        self.idle_lifetime = lifetime;
+        self
+    }
+
+    /// The clock that idle time is measured by. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Opens the database, and creates it if there is none. Its parent directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// - [`Busy`](logto_core::StorageErrorKind::Busy) if another process has it open, and did not close
+    ///   it within two seconds. If that process is to be replaced by this one, try again; if both are to
+    ///   run, take the SQLite storage.
+    /// - [`PermissionDenied`](logto_core::StorageErrorKind::PermissionDenied) if the directory cannot be
+    ///   created, read and written; the message says why.
+    /// - [`Corrupt`](logto_core::StorageErrorKind::Corrupt) if the directory holds something else, which
+    ///   has not been changed, or a damaged database.
+    /// - [`NewerFormat`](logto_core::StorageErrorKind::NewerFormat) if a newer version of this crate
+    ///   wrote it. It has not been changed.
+    pub fn open(self) -> Result<SledStore, StorageError> {
+        let shared = Shared {
+            database: Database::open(&self.path)?,
+            idle: Idle::new(self.idle_lifetime, self.clock),
+        };
+        Ok(SledStore {
+            shared: Arc::new(shared),
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! A storage by its URL.
+
+use std::path::Path;
+
+use logto_core::{ConfigError, LogtoError, MemoryStore, SessionStore};
+
+/// The environment variable that has the key of an encrypted storage: 32 bytes in base64.
+pub const STORAGE_KEY_VARIABLE: &str = "LOGTO_STORAGE_KEY";
+
+/// Opens the store that a URL names, so that the choice can be left to the configuration:
+///
+/// | URL | store | feature |
+/// | --- | --- | --- |
+/// | `memory:` | [`MemoryStore`] | none |
+/// | `sqlite:///var/lib/app/sessions.db` | `SqliteStore` | `sqlite` |
+/// | `sled:///var/lib/app/sessions` | `SledStore` | `sled` |
+/// | `file:///var/lib/app/sessions` | `FileStore`, with the key from the variable `LOGTO_STORAGE_KEY` | `file` |
+///
+/// What follows the two slashes is the path as it is, without percent-encoding: a third slash begins
+/// an absolute path (`sqlite:///C:/app/sessions.db` on Windows), and `sqlite://sessions.db` is relative
+/// to the working directory. Each store has its defaults; for other settings use its builder.
+///
+/// ```
+/// use logto::storage;
+///
+/// let store = storage::open("memory:")?;
+/// assert_eq!(store.purge_expired()?, 0);
+///
+/// let error = storage::open("redis://localhost").unwrap_err();
+/// assert!(error.to_string().contains("no storage has the scheme"));
+/// # Ok::<(), logto::LogtoError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ConfigError`] if the URL names no store, or one whose feature is not on (the message names it), or
+/// if the key is missing; else, if the store cannot be opened.
+pub fn open(url: &str) -> Result<Box<dyn SessionStore>, LogtoError> {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    match scheme {
+        "memory" => Ok(Box::new(MemoryStore::new())),
+        "sqlite" => open_sqlite(path("sqlite", rest)?),
+        "sled" => open_sled(path("sled", rest)?),
+        "file" => open_file(path("file", rest)?),
+        _ => Err(ConfigError::UnknownStorage {
+            scheme: scheme.chars().take(40).collect(),
+        }
+        .into()),
+    }
+}
+
+fn path<'a>(scheme: &'static str, rest: &'a str) -> Result<&'a Path, ConfigError> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let path = match path.as_bytes() {
+        [b'/', drive, b':', ..] if cfg!(windows) && drive.is_ascii_alphabetic() => &path[1..],
+        _ => path,
+    };
+    match path.is_empty() {
+        true => Err(ConfigError::StorageWithoutPath { scheme }),
+        false => Ok(Path::new(path)),
+    }
+}
+
+#[cfg(feature = "sqlite-system")]
+fn open_sqlite(path: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+    Ok(Box::new(logto_storage_sqlite::SqliteStore::open(path)?))
+}
+
+#[cfg(not(feature = "sqlite-system"))]
+fn open_sqlite(_: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+    not_compiled_in("sqlite", "sqlite")
+}
+
+#[cfg(feature = "sled")]
+fn open_sled(path: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+    Ok(Box::new(logto_storage_sled::SledStore::open(path)?))
+}
+
+#[cfg(not(feature = "sled"))]
+fn open_sled(_: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+    not_compiled_in("sled", "sled")
+}
+
+#[cfg(feature = "file")]
+fn open_file(path: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+    use logto_core::EncryptionKey;
+
+    let name = STORAGE_KEY_VARIABLE;
+    let text = match std::env::var(name) {
+        Ok(text) if !text.trim().is_empty() => logto_core::Secret::from(text),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            return Err(ConfigError::InvalidVariable { name }.into());
+        }
+        _ => {
+            let hint = "32 random bytes in base64, such as by `openssl rand -base64 32`";
+            return Err(ConfigError::MissingVariable { name, hint }.into());
+        }
+    };
+    let key = EncryptionKey::from_base64(text.expose()).map_err(|error| {
+        let reason = error.to_string();
+        ConfigError::InvalidKey { name, reason }
+    })?;
+    Ok(Box::new(logto_storage_file::FileStore::open(path, key)?))
+}
+
+#[cfg(not(feature = "file"))]
+fn open_file(_: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+    not_compiled_in("file", "file")
+}
+
+#[cfg(not(all(feature = "sqlite-system", feature = "sled", feature = "file")))]
+fn not_compiled_in(
+    scheme: &'static str,
+    feature: &'static str,
+) -> Result<Box<dyn SessionStore>, LogtoError> {
+    Err(ConfigError::StorageNotCompiledIn { scheme, feature }.into())
+}
