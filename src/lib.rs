@@ -30,6 +30,7 @@
 //! | `native-tls` | `UreqClient::with_native_tls`: TLS by the operating system's own library | |
 //! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
 //! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
+//! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
 
 pub use logto_core::*;

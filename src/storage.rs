@@ -4,11 +4,12 @@
 //! | --- | --- | --- | --- |
 //! | [`MemoryStore`] | nothing: they are gone with the process | the threads of one process | none |
 //! | `SqliteStore` | restarts, `kill -9`, power failure | the threads and processes of one machine | `sqlite` |
+//! | `FileStore`, `FileStorage` | restarts, `kill -9`, power failure | the threads and processes of one machine | `file` |
 //! | `SledStore` | restarts, `kill -9`, and power failure as far as sled 0.34 does | the threads of one process | `sled` |
 //!
-//! [`EncryptedStore`] around any of them encrypts the values.
+//! `FileStore` and `FileStorage` are encrypted. [`EncryptedStore`] around any other encrypts the values.
 //!
-//! A program with one user takes [`MemoryStorage`], or the
+//! A program with one user takes `FileStorage`, [`MemoryStorage`], or the
 //! [`default_session`](SessionStore::default_session) of any store. A store of your own implements
 //! [`Storage`] and [`SessionStore`]; two methods make a working one.
 
@@ -18,6 +19,8 @@ pub use logto_core::{
     Opened, PersistKey, SealError, Sealer, SessionId, SessionStore, Storage, StorageError,
     StorageErrorKind, StorageLock,
 };
+#[cfg(feature = "file")]
+pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};
 #[cfg(feature = "sled")]
 pub use logto_storage_sled::{SledStore, SledStoreBuilder};
 #[cfg(feature = "sqlite-system")]

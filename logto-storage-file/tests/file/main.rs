@@ -1,0 +1,12 @@
+//! What the contract does not see: the files.
+
+mod fixture;
+mod golden;
+mod idle;
+mod keys;
+mod locks;
+mod permissions;
+mod refused;
+mod rename;
+mod secrets;
+mod sweep;
