@@ -9,9 +9,13 @@
 //!
 //! `FileStore` and `FileStorage` are encrypted. [`EncryptedStore`] around any other encrypts the values.
 //!
+//! [`open`] takes the choice from a URL, for a program that leaves it to its configuration.
+//!
 //! A program with one user takes `FileStorage`, [`MemoryStorage`], or the
 //! [`default_session`](SessionStore::default_session) of any store. A store of your own implements
 //! [`Storage`] and [`SessionStore`]; two methods make a working one.
+
+mod open;
 
 pub use logto_core::{
     Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, EncryptionKey,
@@ -25,3 +29,5 @@ pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};
 pub use logto_storage_sled::{SledStore, SledStoreBuilder};
 #[cfg(feature = "sqlite-system")]
 pub use logto_storage_sqlite::{SqliteStore, SqliteStoreBuilder};
+
+pub use self::open::{STORAGE_KEY_VARIABLE, open};

@@ -12,7 +12,10 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use std::{env, thread};
 
-use logto::storage::{MemoryStorage, MemoryStore, PersistKey, SqliteStore, Storage, StorageError};
+use logto::storage::{
+    EncryptionKey, FileStore, MemoryStorage, MemoryStore, PersistKey, SqliteStore, Storage,
+    StorageError,
+};
 use logto::{
     HttpClient, HttpError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, SessionId, SessionStore,
     UreqClient,
@@ -298,6 +301,10 @@ fn process_that_asks() {
 fn open(store: &str) -> Box<dyn SessionStore> {
     match store.split_once(':').unwrap() {
         ("sqlite", path) => Box::new(SqliteStore::open(Path::new(path)).unwrap()),
+        ("file", path) => {
+            let key = EncryptionKey::from_bytes([7; 32]);
+            Box::new(FileStore::open(Path::new(path), key).unwrap())
+        }
         (kind, _) => panic!("no store {kind}"),
     }
 }
@@ -341,6 +348,16 @@ fn processes_over_one_sqlite_file() {
     race_of_processes(
         "8 processes of 8 threads over one SQLite file",
         &format!("sqlite:{}", path.display()),
+    );
+}
+
+#[test]
+fn processes_over_one_directory_of_encrypted_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sessions");
+    race_of_processes(
+        "8 processes of 8 threads over one directory of encrypted files",
+        &format!("file:{}", path.display()),
     );
 }
 
@@ -404,14 +421,20 @@ impl Random {
 }
 
 #[test]
-fn killed_processes_over_one_sqlite_file() {
-    for (grace, name) in [(0, "no grace"), (3, "three seconds' grace")] {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sessions.db");
-        race_with_kills(
-            &format!("killed processes over one SQLite file, {name}"),
-            &format!("sqlite:{}", path.display()),
-            grace,
-        );
+fn killed_processes() {
+    let stores = [
+        ("sqlite", "one SQLite file"),
+        ("file", "one directory of encrypted files"),
+    ];
+    for (scheme, place) in stores {
+        for (grace, name) in [(0, "no grace"), (3, "three seconds' grace")] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("sessions");
+            race_with_kills(
+                &format!("killed processes over {place}, {name}"),
+                &format!("{scheme}:{}", path.display()),
+                grace,
+            );
+        }
     }
 }

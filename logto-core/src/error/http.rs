@@ -64,19 +64,19 @@ impl HttpError {
 
     /// The same with its source as text.
     pub(crate) fn duplicate(&self) -> Self {
-        let text = |source: &Box<dyn Error + Send + Sync>| source.to_string().into();
+        let text = |source: &(dyn Error + Send + Sync)| source.to_string().into();
         match self {
             Self::Connect { url, source } => Self::Connect {
                 url: url.clone(),
-                source: text(source),
+                source: text(source.as_ref()),
             },
             Self::Timeout { url, source } => Self::Timeout {
                 url: url.clone(),
-                source: text(source),
+                source: text(source.as_ref()),
             },
             Self::Interrupted { url, source } => Self::Interrupted {
                 url: url.clone(),
-                source: text(source),
+                source: text(source.as_ref()),
             },
             Self::BodyTooLarge { url, limit } => Self::BodyTooLarge {
                 url: url.clone(),
@@ -84,7 +84,7 @@ impl HttpError {
             },
             Self::Other { url, source } => Self::Other {
                 url: url.clone(),
-                source: text(source),
+                source: text(source.as_ref()),
             },
         }
     }

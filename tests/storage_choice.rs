@@ -1,0 +1,109 @@
+//! A storage by its URL: what is compiled in is opened, and anything else says what to do.
+
+use std::process::Command;
+
+use logto::storage::{self, PersistKey, STORAGE_KEY_VARIABLE};
+use logto::{ConfigError, EncryptionKey, LogtoError, SessionId, Storage};
+
+fn works(url: &str) {
+    let id = SessionId::random();
+    let store = storage::open(url).unwrap();
+    store
+        .session(&id)
+        .set(PersistKey::IdToken, Some("value"))
+        .unwrap();
+    let value = store.session(&id).get(PersistKey::IdToken).unwrap();
+    assert_eq!(value.as_deref(), Some("value"), "{url}");
+    if url != "memory:" {
+        drop(store);
+        let again = storage::open(url).unwrap();
+        let value = again.session(&id).get(PersistKey::IdToken).unwrap();
+        assert_eq!(value.as_deref(), Some("value"), "{url}");
+    }
+}
+
+#[test]
+fn every_storage_is_opened_by_its_url() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    works("memory:");
+    works(&format!("sqlite://{}", path("sessions.db")));
+    works(&format!("sled://{}", path("sled")));
+}
+
+fn config_error(url: &str) -> ConfigError {
+    match storage::open(url).unwrap_err() {
+        LogtoError::Config(error) => error,
+        other => panic!("{url}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_url_that_names_no_storage_says_what_there_is() {
+    for url in [
+        "",
+        "redis://localhost",
+        "/var/lib/sessions.db",
+        "SQLITE://x",
+    ] {
+        let error = config_error(url);
+        assert!(
+            matches!(error, ConfigError::UnknownStorage { .. }),
+            "{url}: {error}"
+        );
+        assert!(error.to_string().contains("sqlite://"), "{error}");
+    }
+    for url in ["sqlite:", "sqlite://", "sled://", "file://"] {
+        let error = config_error(url);
+        assert!(
+            matches!(error, ConfigError::StorageWithoutPath { .. }),
+            "{url}: {error}"
+        );
+    }
+}
+
+/// Does nothing by itself: the tests start this in processes with a key of their own.
+#[test]
+fn process_that_opens_files() {
+    if let Ok(url) = std::env::var("STORAGE_CHOICE_URL") {
+        match storage::open(&url) {
+            Ok(_) => works(&url),
+            Err(error) => println!("refused: {error}"),
+        }
+    }
+}
+
+fn open_files_with(key: Option<&str>) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", directory.path().join("sessions").display());
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "process_that_opens_files", "--nocapture"]);
+    child
+        .env("STORAGE_CHOICE_URL", url)
+        .env_remove(STORAGE_KEY_VARIABLE);
+    if let Some(key) = key {
+        child.env(STORAGE_KEY_VARIABLE, key);
+    }
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn encrypted_files_take_their_key_from_the_environment() {
+    let key = EncryptionKey::generate_base64();
+    let said = open_files_with(Some(key.expose()));
+    assert!(!said.contains("refused"), "{said}");
+    for (key, expected) in [
+        (None, "is not set"),
+        (Some(" "), "is not set"),
+        (Some("c2hvcnQ"), "is not a key"),
+    ] {
+        let said = open_files_with(key);
+        assert!(
+            said.contains(STORAGE_KEY_VARIABLE) && said.contains(expected),
+            "{said}"
+        );
+        assert!(!said.contains("c2hvcnQ"), "{said}");
+    }
+}
