@@ -19,9 +19,9 @@ mod open;
 
 pub use logto_core::{
     Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, EncryptionKey,
-    EncryptionKeyError, LocalLock, LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder,
-    Opened, PersistKey, SealError, Sealer, SessionId, SessionStore, Storage, StorageError,
-    StorageErrorKind, StorageLock,
+    EncryptionKeyError, IdleLifetime, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
+    MemoryStoreBuilder, Opened, PersistKey, SealError, Sealer, SessionId, SessionStore, Storage,
+    StorageError, StorageErrorKind, StorageLock,
 };
 #[cfg(feature = "file")]
 pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};

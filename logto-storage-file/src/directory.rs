@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto_core::{Opened, Sealer, StorageError, StorageErrorKind};
+use logto_core::{IdleLifetime, Opened, Sealer, StorageError, StorageErrorKind};
 
 use crate::fs::{Fs, LONGEST_FILE, OsFs, ReadError};
-use crate::idle::Idle;
 use crate::lock::{FileLock, Wait};
 use crate::locks::Locks;
 use crate::place::{self, Place};
@@ -28,7 +27,7 @@ pub(crate) struct Directory {
     path: PathBuf,
     fs: Arc<dyn Fs>,
     sealer: Sealer,
-    idle: Idle,
+    idle: IdleLifetime,
     locks: Arc<Locks>,
     busy_timeout: Duration,
 }
@@ -47,7 +46,7 @@ impl Directory {
         path: PathBuf,
         locked_as: &Path,
         sealer: Sealer,
-        idle: Idle,
+        idle: IdleLifetime,
         busy_timeout: Duration,
     ) -> Self {
         Self {
@@ -72,7 +71,7 @@ impl Directory {
         &self.path
     }
 
-    pub(crate) fn idle(&self) -> &Idle {
+    pub(crate) fn idle(&self) -> &IdleLifetime {
         &self.idle
     }
 

@@ -171,7 +171,6 @@
 mod directory;
 mod error;
 mod fs;
-mod idle;
 mod lock;
 mod locks;
 mod place;

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto_core::{Change, PersistKey, Sealer, Storage, StorageError, StorageLock, SystemClock};
+use logto_core::{
+    Change, IdleLifetime, PersistKey, Sealer, Storage, StorageError, StorageLock, SystemClock,
+};
 
 use crate::directory::{self, Directory, Durable};
 use crate::error;
-use crate::idle::Idle;
 use crate::place::Place;
 use crate::record::Record;
 use crate::store::DEFAULT_BUSY_TIMEOUT;
@@ -73,7 +74,7 @@ impl FileStorage {
 
     fn in_directory(parent: PathBuf, name: &OsStr, sealer: Sealer) -> Self {
         let place = Place::of_file(&parent, name);
-        let idle = Idle::new(Duration::MAX, Arc::new(SystemClock));
+        let idle = IdleLifetime::new(Duration::MAX, Arc::new(SystemClock));
         let busy = DEFAULT_BUSY_TIMEOUT;
         let directory = Directory::new(parent, &place.session, sealer, idle, busy);
         Self::new(Arc::new(directory), place)

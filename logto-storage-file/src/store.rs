@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, Sealer, SessionId, SessionStore, Storage, StorageError,
-    StorageErrorKind, SystemClock,
+    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, Sealer, SessionId, SessionStore, Storage,
+    StorageError, StorageErrorKind, SystemClock,
 };
 
 use crate::directory::{self, Directory, Durable};
-use crate::idle::Idle;
 use crate::place::Place;
 use crate::storage::{self, FileStorage};
 
@@ -219,7 +218,7 @@ impl FileStoreBuilder {
     /// be created or read, or lets other users in; the message says what to do.
     pub fn open(self) -> Result<FileStore, StorageError> {
         let path = directory::open(&self.path, 0o077, "chmod 700 it")?;
-        let idle = Idle::new(self.idle_lifetime, self.clock);
+        let idle = IdleLifetime::new(self.idle_lifetime, self.clock);
         let directory = Directory::new(path.clone(), &path, self.sealer, idle, self.busy_timeout);
         let store = FileStore::new(directory);
         let names = store.directory.names()?;

@@ -114,7 +114,6 @@ mod database;
 mod directory;
 mod durable;
 mod error;
-mod idle;
 mod permissions;
 mod record;
 mod storage;

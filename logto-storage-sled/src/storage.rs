@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto_core::{Change, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock};
+use logto_core::{
+    Change, IdleLifetime, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock,
+};
 
 use crate::database::{Database, Writes};
 use crate::error;
-use crate::idle::Idle;
 use crate::record::{self, Record, Value};
 use crate::store::Shared;
 
@@ -42,7 +43,7 @@ impl SledStorage {
         &self.shared.database
     }
 
-    fn idle(&self) -> &Idle {
+    fn idle(&self) -> &IdleLifetime {
         &self.shared.idle
     }
 
@@ -168,7 +169,7 @@ fn check_lengths(database: &Database, changes: &[Change<'_>]) -> Result<(), Stor
 /// What must be written for these changes, if anything.
 fn apply(
     database: &Database,
-    idle: &Idle,
+    idle: &IdleLifetime,
     session: &[u8; 32],
     changes: &[Change<'_>],
 ) -> Result<Option<Writes>, StorageError> {

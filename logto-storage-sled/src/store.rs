@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, SessionId, SessionStore, Storage, StorageError, SystemClock,
+    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, SessionId, SessionStore, Storage, StorageError,
+    SystemClock,
 };
 
 use crate::database::{Database, Writes};
-use crate::idle::Idle;
 use crate::record::{self, Record};
 use crate::storage::SledStorage;
 
@@ -42,7 +42,7 @@ pub struct SledStore {
 /// What a store and its sessions have in common.
 pub(crate) struct Shared {
     pub(crate) database: Arc<Database>,
-    pub(crate) idle: Idle,
+    pub(crate) idle: IdleLifetime,
 }
 
 impl SledStore {
@@ -206,7 +206,7 @@ impl SledStoreBuilder {
     pub fn open(self) -> Result<SledStore, StorageError> {
         let shared = Shared {
             database: Database::open(&self.path)?,
-            idle: Idle::new(self.idle_lifetime, self.clock),
+            idle: IdleLifetime::new(self.idle_lifetime, self.clock),
         };
         Ok(SledStore {
             shared: Arc::new(shared),

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto_core::StorageError;
+use logto_core::{IdleLifetime, StorageError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::idle::Idle;
 use crate::locks::FileLocks;
 use crate::pool::Pool;
 use crate::{error, permissions, schema};
@@ -26,7 +25,7 @@ pub(crate) struct Database {
     locks: Arc<FileLocks>,
     busy_timeout: Duration,
     lease: Duration,
-    idle: Idle,
+    idle: IdleLifetime,
 }
 
 impl Database {
@@ -34,7 +33,7 @@ impl Database {
         path: &Path,
         busy_timeout: Duration,
         lease: Duration,
-        idle: Idle,
+        idle: IdleLifetime,
     ) -> Result<Self, StorageError> {
         // An absolute path means the same after a change of directory, and never SQLite's ":memory:".
         let path = &std::path::absolute(path).map_err(|error| error::not_created(path, error))?;
@@ -58,7 +57,7 @@ impl Database {
         self.pool.path()
     }
 
-    pub(crate) fn idle(&self) -> &Idle {
+    pub(crate) fn idle(&self) -> &IdleLifetime {
         &self.idle
     }
 

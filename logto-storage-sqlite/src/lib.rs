@@ -121,7 +121,6 @@
 
 mod database;
 mod error;
-mod idle;
 mod lease;
 mod lock;
 mod locks;

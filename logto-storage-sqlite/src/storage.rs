@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto_core::{Change, PersistKey, Storage, StorageError, StorageLock};
+use logto_core::{Change, IdleLifetime, PersistKey, Storage, StorageError, StorageLock};
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::database::Database;
-use crate::idle::Idle;
 use crate::lock::SessionLock;
 
 /// One session of a [`SqliteStore`](crate::SqliteStore), named by the digest of its id.
@@ -82,7 +81,7 @@ impl Storage for SqliteStorage {
 /// The row of a session that exists and has not expired. An expired one is removed.
 pub(crate) fn live_session(
     transaction: &Transaction<'_>,
-    idle: &Idle,
+    idle: &IdleLifetime,
     session: &[u8; 32],
     now: i64,
 ) -> rusqlite::Result<Option<i64>> {
@@ -119,7 +118,7 @@ fn select(
 
 fn apply(
     transaction: &Transaction<'_>,
-    idle: &Idle,
+    idle: &IdleLifetime,
     session: &[u8; 32],
     changes: &[Change<'_>],
 ) -> rusqlite::Result<()> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, SessionId, SessionStore, Storage, StorageError, SystemClock,
+    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, SessionId, SessionStore, Storage, StorageError,
+    SystemClock,
 };
 
 use crate::database::Database;
-use crate::idle::Idle;
 use crate::storage::{self, SqliteStorage};
 
 /// How long a call waits for another writer, unless the store is told otherwise.
@@ -173,7 +173,7 @@ impl SqliteStoreBuilder {
     ///   wrote it. It has not been changed.
     /// - [`Busy`](logto_core::StorageErrorKind::Busy) if another process held it for too long.
     pub fn open(self) -> Result<SqliteStore, StorageError> {
-        let idle = Idle::new(self.idle_lifetime, self.clock);
+        let idle = IdleLifetime::new(self.idle_lifetime, self.clock);
         let database = Database::open(&self.path, self.busy_timeout, self.lease, idle)?;
         Ok(SqliteStore {
             database: Arc::new(database),

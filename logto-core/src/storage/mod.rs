@@ -1,6 +1,7 @@
 //! Where sessions live: the traits that a backend implements, and memory.
 
 mod encrypted;
+mod idle;
 mod lock;
 mod memory;
 mod persist_key;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use encrypted::{EncryptedStorage, EncryptedStore};
+pub use idle::IdleLifetime;
 pub use lock::{LocalLock, LocalLocks, StorageLock};
 pub use memory::{MemoryStorage, MemoryStore, MemoryStoreBuilder};
 pub use persist_key::PersistKey;

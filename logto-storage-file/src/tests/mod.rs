@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logto_core::{
-    Clock, EncryptionKey, PersistKey, SessionId, SessionStore, Storage as _, StorageError,
+    Clock, EncryptionKey, IdleLifetime, PersistKey, SessionId, SessionStore, Storage as _,
+    StorageError,
 };
 
 use crate::FileStore;
 use crate::directory::Directory;
 use crate::fs::Fs;
-use crate::idle::Idle;
 
 const LIFETIME: Duration = Duration::from_secs(1_000);
 
@@ -26,7 +26,7 @@ type Values = BTreeMap<PersistKey, String>;
 /// A store over other file operations than the system's. The directory must be a real one: the locks
 /// are.
 fn store(path: &Path, fs: impl Fs + 'static, clock: &TestClock) -> FileStore {
-    let idle = Idle::new(LIFETIME, Arc::new(clock.clone()));
+    let idle = IdleLifetime::new(LIFETIME, Arc::new(clock.clone()));
     let key = EncryptionKey::from_bytes([1; 32]).into();
     let timeout = Duration::from_secs(10);
     FileStore::new(Directory::new(path.to_owned(), path, key, idle, timeout).over(fs))

@@ -3,40 +3,55 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use logto_core::Clock;
+use crate::clock::Clock;
 
-/// The idle lifetime of a store's sessions, and the clock to measure it by. Times are milliseconds
-/// since 1970.
-pub(crate) struct Idle {
+/// The idle lifetime of a store's sessions, and the clock to measure it by: what a backend decides with
+/// whether a session is still there. Times are milliseconds since 1970.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::{IdleLifetime, SystemClock};
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// let idle = IdleLifetime::new(Duration::from_secs(60), Arc::new(SystemClock));
+/// let used_at = idle.now();
+/// assert!(!idle.is_over(used_at, used_at + 60_000));
+/// assert!(idle.is_over(used_at, used_at + 60_001));
+/// ```
+#[derive(Debug, Clone)]
+pub struct IdleLifetime {
     lifetime: i64,
     clock: Arc<dyn Clock>,
 }
 
-impl Idle {
-    pub(crate) fn new(lifetime: Duration, clock: Arc<dyn Clock>) -> Self {
+impl IdleLifetime {
+    /// This lifetime by this clock. `Duration::MAX` never ends.
+    pub fn new(lifetime: Duration, clock: Arc<dyn Clock>) -> Self {
         Self {
             lifetime: millis(lifetime),
             clock,
         }
     }
 
-    pub(crate) fn now(&self) -> i64 {
+    /// The time now.
+    pub fn now(&self) -> i64 {
         unix_millis(self.clock.now())
     }
 
     /// Whether a session that was last used at `used_at` has expired.
-    pub(crate) fn is_over(&self, used_at: i64, now: i64) -> bool {
+    pub fn is_over(&self, used_at: i64, now: i64) -> bool {
         used_at < self.oldest_live(now)
     }
 
     /// The earliest last use of a session that has not expired.
-    pub(crate) fn oldest_live(&self, now: i64) -> i64 {
+    pub fn oldest_live(&self, now: i64) -> i64 {
         now.saturating_sub(self.lifetime)
     }
 
     /// Whether a read must be written down, so that its session's last use is never noted more than
     /// a twentieth of the lifetime late. So it is after the clock was put back, too.
-    pub(crate) fn should_note(&self, used_at: i64, now: i64) -> bool {
+    pub fn should_note(&self, used_at: i64, now: i64) -> bool {
         now.abs_diff(used_at) > self.lifetime.unsigned_abs() / 20
     }
 }
@@ -55,12 +70,11 @@ fn millis(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use logto_core::SystemClock;
-
     use super::*;
+    use crate::clock::SystemClock;
 
-    fn idle(lifetime: Duration) -> Idle {
-        Idle::new(lifetime, Arc::new(SystemClock))
+    fn idle(lifetime: Duration) -> IdleLifetime {
+        IdleLifetime::new(lifetime, Arc::new(SystemClock))
     }
 
     #[test]
