@@ -1,13 +1,21 @@
 //! Where sessions are kept.
 //!
-//! | store | sessions survive | shared by | feature |
-//! | --- | --- | --- | --- |
-//! | [`MemoryStore`] | nothing: they are gone with the process | the threads of one process | none |
-//! | `SqliteStore` | restarts, `kill -9`, power failure | the threads and processes of one machine | `sqlite` |
-//! | `FileStore`, `FileStorage` | restarts, `kill -9`, power failure | the threads and processes of one machine | `file` |
-//! | `SledStore` | restarts, `kill -9`, and power failure as far as sled 0.34 does | the threads of one process | `sled` |
+//! | | [`MemoryStore`] | `SqliteStore` | `FileStore`, `FileStorage` | `SledStore` |
+//! | --- | --- | --- | --- | --- |
+//! | feature | none | `sqlite` | `file` | `sled` |
+//! | sessions survive | nothing | restarts, `kill -9`, power failure | restarts, `kill -9`, power failure | restarts, `kill -9`; power failure as far as sled 0.34 does |
+//! | shared by | the threads of a process | the processes of a machine | the processes of a machine | the threads of a process |
+//! | tokens at rest | in memory only | in clear, in files of mode 0600 | encrypted | in clear, in a directory of mode 0700 |
+//! | what is on disk | nothing | one file, and two or three beside it | a file and a lock file for each session | a directory |
+//! | adds to the build | nothing | SQLite in C | nothing | sled and what it stands on, which nobody maintains |
 //!
-//! `FileStore` and `FileStorage` are encrypted. [`EncryptedStore`] around any other encrypts the values.
+//! A web application takes `SqliteStore`. A desktop or command-line program takes `FileStorage`, with its
+//! key in the system's keyring or from a passphrase. `SledStore` is for a program that has sled already.
+//! None is for several machines, nor for a network file system.
+//!
+//! [`EncryptedStore`] around any of them encrypts the values; `FileStore` and `FileStorage` do it
+//! always. What encryption does not promise: that somebody who can write the storage cannot put an
+//! older state back, or that another program of the same user cannot read this one's memory.
 //!
 //! [`open`] takes the choice from a URL, for a program that leaves it to its configuration.
 //!
