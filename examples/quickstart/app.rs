@@ -99,11 +99,18 @@ impl App {
         let Some(id) = cookie::session_id(request) else {
             return Ok(Response::redirect_303("/"));
         };
-        let sign_out = self
-            .client(&id)
-            .sign_out(self.settings.post_sign_out_uri())?;
+        let client = self.client(&id);
+        let next = match client.sign_out(self.settings.post_sign_out_uri()) {
+            Ok(sign_out) => sign_out.url,
+            // Whoever wants to leave is let go here, even if Logto cannot be told.
+            Err(error) if error.is_retryable() => {
+                client.clear_all_tokens()?;
+                "/".to_owned()
+            }
+            Err(error) => return Err(error),
+        };
         self.store.remove(&id)?;
-        let response = Response::redirect_303(sign_out.url);
+        let response = Response::redirect_303(next);
         Ok(cookie::forget(response, self.settings.is_https()))
     }
 
