@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use logto_core::{
-    Change, EncryptionKey, PersistKey, SessionStore, Storage, StorageError, StorageLock,
+    Change, EncryptedStore, EncryptionKey, PersistKey, SessionStore, Storage, StorageError,
+    StorageLock,
 };
 use logto_storage_file::{FileStorage, FileStore};
 use logto_testing::TestClock;
@@ -46,6 +47,44 @@ fn key() -> EncryptionKey {
 }
 
 logto_testing::session_store_contract!(Files);
+
+mod encrypted {
+    use super::*;
+
+    /// The same, with values that are sealed once more.
+    struct Encrypted(Files);
+
+    impl Fixture for Encrypted {
+        const PERSISTENT: bool = true;
+
+        fn new() -> Self {
+            Self(Files::new())
+        }
+
+        fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+            encrypted(self.0.open(idle_lifetime, clock))
+        }
+
+        fn place(&self) -> Option<String> {
+            self.0.place()
+        }
+
+        fn open_place(place: &str) -> Box<dyn SessionStore> {
+            encrypted(Files::open_place(place))
+        }
+
+        fn lock_recovery() -> Duration {
+            Files::lock_recovery()
+        }
+    }
+
+    fn encrypted(inner: Box<dyn SessionStore>) -> Box<dyn SessionStore> {
+        let key = EncryptionKey::from_bytes([8; 32]);
+        Box::new(EncryptedStore::new(inner, key))
+    }
+
+    logto_testing::session_store_contract!(Encrypted);
+}
 
 /// The storage of a program with one user.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use logto_core::PersistKey::{AccessTokenMap, IdToken, RefreshToken};
-use logto_core::{Change, SessionId, SessionStore, Storage};
+use logto_core::{Change, EncryptedStore, EncryptionKey, SessionId, SessionStore, Storage};
 use logto_storage_sled::SledStore;
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
@@ -28,6 +28,28 @@ impl Fixture for InDirectory {
 }
 
 logto_testing::session_store_contract!(InDirectory);
+
+mod encrypted {
+    use super::*;
+
+    /// The same, with sealed values.
+    struct Encrypted(InDirectory);
+
+    impl Fixture for Encrypted {
+        const PERSISTENT: bool = true;
+
+        fn new() -> Self {
+            Self(InDirectory::new())
+        }
+
+        fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+            let key = EncryptionKey::from_bytes([7; 32]);
+            Box::new(EncryptedStore::new(self.0.open(idle_lifetime, clock), key))
+        }
+    }
+
+    logto_testing::session_store_contract!(Encrypted);
+}
 
 const MIB: usize = 1024 * 1024;
 

@@ -1,0 +1,213 @@
+//! The libraries under the storages, as a careful program would use them for one session.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use logto::storage::PersistKey;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::rows::Raw;
+use crate::tokens;
+
+const SESSION: [u8; 32] = [7; 32];
+
+#[derive(Clone, Default)]
+pub(crate) struct Memory {
+    values: Arc<Mutex<HashMap<PersistKey, String>>>,
+    lock: Arc<Mutex<()>>,
+}
+
+impl Raw for Memory {
+    fn get(&self) -> String {
+        self.values.lock().unwrap()[&PersistKey::AccessTokenMap].clone()
+    }
+
+    fn update(&self, tokens: &[(PersistKey, String); 3]) {
+        let mut values = self.values.lock().unwrap();
+        values.extend(tokens.iter().cloned());
+    }
+
+    fn lock_and_unlock(&self) {
+        drop(self.lock.lock().unwrap());
+    }
+}
+
+/// One connection, its statements prepared.
+#[derive(Clone)]
+pub(crate) struct Sqlite(Rc<Connection>);
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path) -> Self {
+        let connection = Connection::open(path).unwrap();
+        let tables = "
+            PRAGMA journal_mode = WAL;
+            PRAGMA synchronous = FULL;
+            CREATE TABLE session_values (
+                session BLOB, key TEXT, value TEXT, PRIMARY KEY (session, key)
+            ) STRICT;
+            CREATE TABLE locks (session BLOB PRIMARY KEY, holder BLOB) STRICT;
+        ";
+        connection.execute_batch(tables).unwrap();
+        Self(Rc::new(connection))
+    }
+
+    fn transact(&self, work: impl FnOnce()) {
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = rusqlite::Transaction::new_unchecked(&self.0, immediate).unwrap();
+        work();
+        transaction.commit().unwrap();
+    }
+
+    fn execute(&self, statement: &str, parameters: impl rusqlite::Params) {
+        let mut statement = self.0.prepare_cached(statement).unwrap();
+        statement.execute(parameters).unwrap();
+    }
+}
+
+impl Raw for Sqlite {
+    fn get(&self) -> String {
+        let select = "SELECT value FROM session_values WHERE session = ?1 AND key = ?2";
+        let mut select = self.0.prepare_cached(select).unwrap();
+        let parameters = (SESSION, PersistKey::AccessTokenMap.as_str());
+        select.query_row(parameters, |row| row.get(0)).unwrap()
+    }
+
+    fn update(&self, tokens: &[(PersistKey, String); 3]) {
+        let upsert = "INSERT INTO session_values (session, key, value) VALUES (?1, ?2, ?3)
+                      ON CONFLICT (session, key) DO UPDATE SET value = excluded.value";
+        self.transact(|| {
+            for (key, value) in tokens {
+                self.execute(upsert, (SESSION, key.as_str(), value));
+            }
+        });
+    }
+
+    /// A lock among processes is a row here too.
+    fn lock_and_unlock(&self) {
+        let insert = "INSERT INTO locks (session, holder) VALUES (?1, ?2)";
+        self.transact(|| self.execute(insert, (SESSION, SESSION)));
+        let delete = "DELETE FROM locks WHERE session = ?1 AND holder = ?2";
+        self.transact(|| self.execute(delete, (SESSION, SESSION)));
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Sled {
+    db: sled::Db,
+    tree: sled::Tree,
+    log: Arc<File>,
+    lock: Arc<Mutex<()>>,
+}
+
+impl Sled {
+    pub(crate) fn open(path: &Path) -> Self {
+        let db = sled::open(path).unwrap();
+        let log = OpenOptions::new().write(true).open(path.join("db"));
+        Self {
+            tree: db.open_tree("sessions").unwrap(),
+            db,
+            log: Arc::new(log.unwrap()),
+            lock: Arc::default(),
+        }
+    }
+}
+
+impl Raw for Sled {
+    fn get(&self) -> String {
+        tokens::first(&self.tree.get(SESSION).unwrap().unwrap())
+    }
+
+    /// sled's own flush does not reach the disk on Linux.
+    fn update(&self, tokens: &[(PersistKey, String); 3]) {
+        self.tree.insert(SESSION, tokens::joined(tokens)).unwrap();
+        self.db.flush().unwrap();
+        self.log.sync_data().unwrap();
+    }
+
+    fn lock_and_unlock(&self) {
+        drop(self.lock.lock().unwrap());
+    }
+}
+
+/// A nonce and what is encrypted with it, in one file.
+#[derive(Clone)]
+pub(crate) struct Files {
+    directory: PathBuf,
+    key: Rc<LessSafeKey>,
+}
+
+impl Files {
+    pub(crate) fn open(directory: &Path) -> Self {
+        fs::create_dir(directory).unwrap();
+        let key = UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap();
+        Self {
+            directory: directory.to_owned(),
+            key: Rc::new(LessSafeKey::new(key)),
+        }
+    }
+
+    fn seal(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let nonce = random();
+        self.key
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::empty(),
+                &mut bytes,
+            )
+            .unwrap();
+        [&nonce[..], &bytes].concat()
+    }
+}
+
+impl Raw for Files {
+    fn get(&self) -> String {
+        let mut bytes = fs::read(self.directory.join("session")).unwrap();
+        let (nonce, sealed) = bytes.split_at_mut(NONCE_LEN);
+        let nonce = Nonce::try_assume_unique_for_key(nonce).unwrap();
+        let opened = self.key.open_in_place(nonce, Aad::empty(), sealed);
+        tokens::first(opened.unwrap())
+    }
+
+    fn update(&self, tokens: &[(PersistKey, String); 3]) {
+        let temporary = self.directory.join("session.tmp");
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = options.open(&temporary).unwrap();
+        file.write_all(&self.seal(tokens::joined(tokens))).unwrap();
+        file.sync_all().unwrap();
+        fs::rename(&temporary, self.directory.join("session")).unwrap();
+        File::open(&self.directory).unwrap().sync_all().unwrap();
+    }
+
+    fn lock_and_unlock(&self) {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(self.directory.join("lock")).unwrap();
+        file.try_lock().unwrap();
+        file.unlock().unwrap();
+    }
+}
+
+fn random() -> [u8; NONCE_LEN] {
+    let mut bytes = [0; NONCE_LEN];
+    SystemRandom::new().fill(&mut bytes).unwrap();
+    bytes
+}
+
+/// What the disk alone takes for each durable write.
+pub(crate) fn floor(directory: &Path) -> impl FnMut() + use<> {
+    let mut options = OpenOptions::new();
+    let file = options.append(true).create(true);
+    let mut file = file.open(directory.join("floor")).unwrap();
+    move || {
+        file.write_all(&[7; 4096]).unwrap();
+        file.sync_data().unwrap();
+    }
+}

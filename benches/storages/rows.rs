@@ -1,0 +1,122 @@
+//! What is measured.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logto::SessionId;
+use logto::storage::{
+    EncryptionKey, FileStore, MemoryStore, PersistKey, SessionStore, SledStore, SqliteStore,
+    Storage,
+};
+
+use crate::raw;
+use crate::tokens::{self, Tokens};
+
+pub(crate) type Work = Box<dyn FnMut()>;
+
+/// The same work, done by ours and by the library under it.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// Whether it waits for the disk.
+    pub(crate) is_durable: bool,
+    pub(crate) sides: [(&'static str, Work); 2],
+}
+
+impl Row {
+    fn new(
+        name: String,
+        is_durable: bool,
+        ours: impl FnMut() + 'static,
+        raw: impl FnMut() + 'static,
+    ) -> Self {
+        let sides: [(_, Work); 2] = [("ours", Box::new(ours)), ("raw", Box::new(raw))];
+        Self {
+            name,
+            is_durable,
+            sides,
+        }
+    }
+}
+
+/// One library without us.
+pub(crate) trait Raw {
+    fn get(&self) -> String;
+    fn update(&self, tokens: &[(PersistKey, String); 3]);
+    fn lock_and_unlock(&self);
+}
+
+pub(crate) fn all(directory: &Path) -> Vec<Row> {
+    let path = |name: &str| directory.join(name);
+    let key = EncryptionKey::from_bytes([7; 32]);
+    let sqlite = SqliteStore::open(path("ours.db")).unwrap();
+    let sled = SledStore::open(path("ours.sled")).unwrap();
+    let files = FileStore::open(path("ours"), key).unwrap();
+    let raw_sled = raw::Sled::open(&path("raw.sled"));
+    let mut rows = Vec::new();
+    rows.extend(rows_of(
+        "memory",
+        &MemoryStore::new(),
+        raw::Memory::default(),
+    ));
+    rows.extend(rows_of(
+        "sqlite",
+        &sqlite,
+        raw::Sqlite::open(&path("raw.db")),
+    ));
+    rows.extend(rows_of("sled", &sled, raw_sled.clone()));
+    rows.push(update("sled long update", &sled, raw_sled, Tokens::long));
+    rows.extend(rows_of("file", &files, raw::Files::open(&path("raw"))));
+    rows
+}
+
+fn rows_of(backend: &str, store: &dyn SessionStore, raw: impl Raw + Clone + 'static) -> [Row; 3] {
+    [
+        get(backend, store, raw.clone()),
+        update(
+            &format!("{backend} update"),
+            store,
+            raw.clone(),
+            Tokens::new,
+        ),
+        lock(backend, store, raw),
+    ]
+}
+
+fn get(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> Row {
+    let storage = session(store);
+    set(&*storage, Tokens::new().next());
+    raw.update(Tokens::new().next());
+    let ours = move || drop(black_box(storage.get(PersistKey::AccessTokenMap).unwrap()));
+    let raw = move || drop(black_box(raw.get()));
+    Row::new(format!("{backend} get"), false, ours, raw)
+}
+
+fn update(
+    name: &str,
+    store: &dyn SessionStore,
+    raw: impl Raw + 'static,
+    tokens: fn() -> Tokens,
+) -> Row {
+    let storage = session(store);
+    let (mut for_ours, mut for_raw) = (tokens(), tokens());
+    let ours = move || set(&*storage, for_ours.next());
+    let raw = move || raw.update(for_raw.next());
+    Row::new(name.to_owned(), !name.starts_with("memory"), ours, raw)
+}
+
+fn lock(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> Row {
+    let storage = session(store);
+    let ours = move || drop(storage.lock(Duration::from_secs(1)).unwrap());
+    let raw = move || raw.lock_and_unlock();
+    Row::new(format!("{backend} lock and unlock"), false, ours, raw)
+}
+
+fn session(store: &dyn SessionStore) -> Arc<dyn Storage> {
+    store.session(&SessionId::random())
+}
+
+fn set(storage: &dyn Storage, tokens: &[(PersistKey, String); 3]) {
+    storage.update(&tokens::changes(tokens)).unwrap();
+}
