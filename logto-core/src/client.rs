@@ -44,7 +44,7 @@ use crate::storage::{SessionId, SessionStore, Storage};
 ///     cookie: &SessionId,
 ///     url: &str,
 /// ) -> Result<(), LogtoError> {
-///     // The session gets a new id with the sign-in, so that a planted one is worth nothing.
+///     // The session gets a new id, so that whoever planted the old one is not signed in by it.
 ///     let (session_id, user) = logto.finish_sign_in(store, cookie, url)?;
 ///     set_cookie(session_id.expose());
 ///     println!("{} is signed in", user.claims.sub);

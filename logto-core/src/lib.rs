@@ -28,7 +28,7 @@ pub use error::{
     CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError,
     OAuthError, ResponseError, SignInError, StorageError, StorageErrorKind,
 };
-pub use http::{HttpClient, UreqClient};
+pub use http::{ConnectWithin, HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder};
 pub use models::{
     AccessTokenClaims, AccessTokenRequest, Audience, DirectSignIn, FirstScreen, IdTokenClaims,

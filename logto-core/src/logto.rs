@@ -6,6 +6,7 @@ mod time_keeper;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 pub use self::builder::{Dangerous, LogtoBuilder};
@@ -46,8 +47,12 @@ struct Inner {
     lock_timeout: Duration,
     access_token_margin: i64,
     early_refresh: i64,
+    early_refresh_failed_at: AtomicI64,
     time_keeper: TimeKeeper,
 }
+
+/// How long after an early refresh has failed none is tried, in seconds.
+const EARLY_REFRESH_PAUSE: i64 = 10;
 
 impl Logto {
     /// The application of this configuration, with the defaults. Nothing is sent yet.
@@ -106,7 +111,19 @@ impl Logto {
 
     /// In seconds.
     pub(crate) fn early_refresh(&self) -> i64 {
-        self.inner.early_refresh
+        let failed_at = self.inner.early_refresh_failed_at.load(Ordering::Relaxed);
+        let pause = failed_at..failed_at.saturating_add(EARLY_REFRESH_PAUSE);
+        match pause.contains(&self.now()) {
+            true => 0,
+            false => self.inner.early_refresh,
+        }
+    }
+
+    /// Notes that the server did not give a token that is not needed yet.
+    pub(crate) fn note_failed_early_refresh(&self) {
+        self.inner
+            .early_refresh_failed_at
+            .store(self.now(), Ordering::Relaxed);
     }
 }
 

@@ -13,7 +13,7 @@ use self::keys::KeyCache;
 use crate::clock::{Clock, SystemClock};
 use crate::config::is_secure;
 use crate::error::{DiscoveryError, HttpError, IdTokenError, LogtoError};
-use crate::http::{HttpClient, UreqClient, send_logged};
+use crate::http::{ConnectWithin, HttpClient, UreqClient, send_logged};
 use crate::models::{
     AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
 };
@@ -237,13 +237,21 @@ impl OidcCore {
         &self,
         grant: &RefreshTokenGrant<'_>,
     ) -> Result<TokenResponse, LogtoError> {
-        self.refresh(grant)?.tokens
+        self.refresh(grant, None)?.tokens
     }
 
-    /// The same, with what must not be lost of an answer that is refused.
-    pub(crate) fn refresh(&self, grant: &RefreshTokenGrant<'_>) -> Result<Refreshed, LogtoError> {
-        let request = grant.request(&self.metadata.token_endpoint);
-        let answer = self.link.send(request, ANSWER_LIMIT)?;
+    /// The same, with what must not be lost of an answer that is refused; sent only if a connection is
+    /// had in this time.
+    pub(crate) fn refresh(
+        &self,
+        grant: &RefreshTokenGrant<'_>,
+        connect_within: Option<Duration>,
+    ) -> Result<Refreshed, LogtoError> {
+        let mut request = grant.request(&self.metadata.token_endpoint)?;
+        if let Some(time) = connect_within {
+            request.extensions_mut().insert(ConnectWithin(time));
+        }
+        let answer = self.link.send(Ok(request), ANSWER_LIMIT)?;
         Ok(Refreshed {
             refresh_token: token::rotated(&answer),
             tokens: token::response(&answer),

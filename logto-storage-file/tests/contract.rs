@@ -1,50 +1,19 @@
 //! The store keeps the contract, among processes too.
 
-use std::path::Path;
+mod common;
+
 use std::time::Duration;
 
 use logto_core::{
     Change, EncryptedStore, EncryptionKey, PersistKey, SessionStore, Storage, StorageError,
     StorageLock,
 };
-use logto_storage_file::{FileStorage, FileStore};
+use logto_storage_file::FileStorage;
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
 use tempfile::TempDir;
 
-/// A directory with a directory of sessions in it.
-struct Files(TempDir);
-
-impl Fixture for Files {
-    const PERSISTENT: bool = true;
-
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
-        let builder = FileStore::builder(self.0.path().join("sessions"), key());
-        let builder = builder.idle_lifetime(idle_lifetime).clock(clock);
-        Box::new(builder.open().unwrap())
-    }
-
-    fn place(&self) -> Option<String> {
-        self.0.path().to_str().map(str::to_owned)
-    }
-
-    fn open_place(place: &str) -> Box<dyn SessionStore> {
-        let path = Path::new(place).join("sessions");
-        Box::new(FileStore::open(path, key()).unwrap())
-    }
-
-    fn lock_recovery() -> Duration {
-        Duration::from_secs(5)
-    }
-}
-
-fn key() -> EncryptionKey {
-    EncryptionKey::from_bytes([7; 32])
-}
+use common::{Files, key};
 
 logto_testing::session_store_contract!(Files);
 

@@ -1,35 +1,26 @@
 //! The promises of every storage, and those of this one.
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use logto_core::PersistKey::{AccessTokenMap, IdToken, RefreshToken};
 use logto_core::{Change, EncryptedStore, EncryptionKey, SessionId, SessionStore, Storage};
 use logto_storage_sled::SledStore;
-use logto_testing::TestClock;
-use logto_testing::contract::Fixture;
 use tempfile::TempDir;
 
-struct InDirectory(TempDir);
-
-impl Fixture for InDirectory {
-    const PERSISTENT: bool = true;
-
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
-        let builder = SledStore::builder(self.0.path()).idle_lifetime(idle_lifetime);
-        Box::new(builder.clock(clock).open().unwrap())
-    }
-}
+use common::InDirectory;
 
 logto_testing::session_store_contract!(InDirectory);
 
 mod encrypted {
+    use std::time::Duration;
+
+    use logto_testing::TestClock;
+    use logto_testing::contract::Fixture;
+
     use super::*;
 
     /// The same, with sealed values.

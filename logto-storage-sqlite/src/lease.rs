@@ -54,6 +54,11 @@ impl Lease {
         Ok(deleted == 1)
     }
 
+    /// Whether the session is still the same holder's by the same turn.
+    pub(crate) fn is_same_holding(&self, other: &Self) -> bool {
+        (self.holder, self.turn) == (other.holder, other.turn)
+    }
+
     /// Deletes all that a dead process held.
     pub(crate) fn delete_all_of(
         transaction: &Transaction<'_>,

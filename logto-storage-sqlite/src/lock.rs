@@ -53,6 +53,17 @@ impl<'a> SessionLock<'a> {
     }
 }
 
+impl SessionLock<'_> {
+    /// Whether nobody has taken the lease over. What cannot be read counts as lost.
+    pub(crate) fn is_held(&self) -> bool {
+        let session = &self.lease.session;
+        let found = self
+            .database
+            .read(|connection| Lease::find(connection, session));
+        matches!(found, Ok(Some(found)) if found.is_same_holding(&self.lease))
+    }
+}
+
 impl Drop for SessionLock<'_> {
     fn drop(&mut self) {
         let deleted = self

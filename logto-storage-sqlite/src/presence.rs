@@ -39,7 +39,7 @@ impl Presence {
         database: &Path,
         bury: impl FnOnce(&[u8; 32]) -> Result<(), StorageError>,
     ) -> Result<Self, StorageError> {
-        let id = SessionId::random().digest();
+        let mut id = SessionId::random().digest();
         let slot = match claim(database) {
             Ok((number, mut file)) => {
                 if let Some(dead) = read_id(&mut file) {
@@ -58,6 +58,10 @@ impl Presence {
                 );
             })
             .ok();
+        if slot.is_none() {
+            // The file may say this one, and nobody holds it.
+            id = SessionId::random().digest();
+        }
         Ok(Self {
             id,
             turns: AtomicI64::new(0),

@@ -74,7 +74,8 @@ impl Storage for SqliteStorage {
     }
 
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        SessionLock::acquire(&self.database, self.session, timeout).map(StorageLock::new)
+        let lock = SessionLock::acquire(&self.database, self.session, timeout)?;
+        Ok(StorageLock::lease(lock, SessionLock::is_held))
     }
 }
 

@@ -1,44 +1,14 @@
 //! The store keeps the contract, among processes too.
 
-use std::path::Path;
+mod common;
+
 use std::time::Duration;
 
 use logto_core::{EncryptedStore, EncryptionKey, SessionStore};
-use logto_storage_sqlite::SqliteStore;
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
-use tempfile::TempDir;
 
-/// A directory with a database.
-struct Sqlite(TempDir);
-
-impl Fixture for Sqlite {
-    const PERSISTENT: bool = true;
-
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
-        let builder = SqliteStore::builder(self.0.path().join("sessions.db"));
-        let builder = builder.idle_lifetime(idle_lifetime).clock(clock);
-        Box::new(builder.open().unwrap())
-    }
-
-    fn place(&self) -> Option<String> {
-        self.0.path().to_str().map(str::to_owned)
-    }
-
-    fn open_place(place: &str) -> Box<dyn SessionStore> {
-        let path = Path::new(place).join("sessions.db");
-        Box::new(SqliteStore::open(path).unwrap())
-    }
-
-    /// Far less than a lease.
-    fn lock_recovery() -> Duration {
-        Duration::from_secs(5)
-    }
-}
+use common::Sqlite;
 
 logto_testing::session_store_contract!(Sqlite);
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::LogtoClient;
 use super::stored::to_json;
+use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, LogtoError, ResponseError, StorageError};
 use crate::logto::Logto;
 use crate::models::{IdTokenClaims, SignedIn, TokenResponse};
@@ -115,7 +116,8 @@ impl LogtoClient {
 
     /// Whoever takes the sign-in out of the storage is the only one to send its code.
     fn take_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
+        let _state = self.lock_state(&lock, callback.state()?)?;
         let sign_in = self.find_sign_in(callback)?;
         let mut sign_ins = self.stored_sign_ins()?;
         sign_ins.finish(&sign_in.state, self.logto.now());
@@ -186,8 +188,8 @@ impl LogtoClient {
                 value: tokens.refresh_token.as_ref().map(Secret::expose),
             },
             Change::remove(PersistKey::PendingRefreshToken),
-            Change::set(PersistKey::IdToken, id_token.expose()),
             Change::set(PersistKey::AccessTokenMap, &access_tokens),
+            Change::set(PersistKey::IdToken, id_token.expose()),
         ];
         // A refresh of the old session that is under way ends first, and is then replaced.
         let lock = self.lock()?;
@@ -197,6 +199,11 @@ impl LogtoClient {
         }
         if let Some(refresh_token) = &tokens.refresh_token {
             lock.include(refresh_token);
+        }
+        lock.check()?;
+        if !lock.is_of_the_storage() {
+            // Its changes may not be atomic: better nobody signed in than two users in one session.
+            self.storage.update(&NO_TOKENS)?;
         }
         write(&changes, &to_json(&sign_ins)?)?;
         Ok(SignedIn {

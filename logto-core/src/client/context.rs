@@ -91,6 +91,20 @@ impl LogtoClient {
     /// not the same as nobody being signed in, which is no error here.
     #[doc(alias = "getContext")]
     pub fn context(&self, options: ContextOptions<'_>) -> Result<LogtoContext, LogtoError> {
+        loop {
+            let context = self.context_now(options)?;
+            // A sign-in in between would mix two users.
+            let subject = match self.is_authenticated()? {
+                true => Some(self.id_token_claims()?.sub),
+                false => None,
+            };
+            if subject.as_ref() == context.claims.as_ref().map(|claims| &claims.sub) {
+                return Ok(context);
+            }
+        }
+    }
+
+    fn context_now(&self, options: ContextOptions<'_>) -> Result<LogtoContext, LogtoError> {
         if !self.is_authenticated()? {
             return Ok(LogtoContext::default());
         }

@@ -22,6 +22,9 @@ use crate::storage::{Change, PersistKey};
 /// the server's three seconds is for the second request to get there.
 const RESEND_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long a connection for the second request may take, by name and by socket each.
+const CONNECT_WITHIN: Duration = Duration::from_millis(700);
+
 /// How often a refresh is begun anew because somebody without the lock has rotated the token.
 const MOST_ATTEMPTS: usize = 3;
 
@@ -58,12 +61,16 @@ impl LogtoClient {
             return Ok(expose(token));
         };
         match self.token_under_lock(&lock, request, Some(token)) {
-            Ok(Some(newer)) => Ok(Some(newer)),
-            Ok(None) => Ok(expose(token)),
-            Err(error) => {
+            Err(error) if !error.requires_sign_in() => {
                 log::warn!("an access token could not be replaced before it expires: {error}");
-                Ok(expose(token))
+                self.logto.note_failed_early_refresh();
+                let tokens = self.stored_access_tokens()?;
+                match tokens.x.get(&*request.cache_key()) {
+                    Some(stored) if stored.token == token.token => Ok(expose(token)),
+                    _ => Err(error),
+                }
             }
+            result => result,
         }
     }
 
@@ -78,7 +85,10 @@ impl LogtoClient {
         loop {
             let tokens = self.stored_access_tokens()?;
             let cached = tokens.x.get(&*request.cache_key());
-            if let Some(token) = cached.filter(|token| is_newer(token, seen)) {
+            let serves = |token: &&AccessToken| is_newer(token, seen) && self.still_serves(token);
+            if let Some(token) = cached.filter(serves)
+                && !request.force_refresh
+            {
                 return Ok(expose(token));
             }
             let Some(refresh_token) = self.stored_refresh_token()? else {
@@ -119,18 +129,27 @@ impl LogtoClient {
         refresh_token: &Secret,
     ) -> Result<String, LogtoError> {
         let core = self.logto.oidc_core()?;
-        let answer = self.send_refresh(&core, request, refresh_token)?;
-        if let Some(rotated) = answer.refresh_token.filter(|token| token != refresh_token) {
-            self.keep_rotated(lock, &rotated);
-        }
-        let tokens = answer.tokens?;
-        let claims = self.verify_refreshed(&core, &tokens)?;
+        let answer = self.send_refresh(lock, &core, request, refresh_token)?;
+        let rotated = answer.refresh_token.filter(|token| token != refresh_token);
+        let is_kept = rotated
+            .as_ref()
+            .is_none_or(|rotated| self.keep_rotated(lock, rotated));
+        let verified = answer.tokens.and_then(|tokens| {
+            let claims = self.verify_refreshed(&core, &tokens)?;
+            Ok((tokens, claims))
+        });
+        let (tokens, claims) = verified.inspect_err(|_| {
+            if let Some(rotated) = rotated.filter(|_| !is_kept) {
+                self.keep_rotated(lock, &rotated);
+            }
+        })?;
         self.store_refreshed(&request.cache_key(), &tokens, claims.as_ref())?;
         Ok(tokens.access_token.expose().to_owned())
     }
 
     fn send_refresh(
         &self,
+        lock: &SessionLock<'_>,
         core: &OidcCore,
         request: &AccessTokenRequest<'_>,
         refresh_token: &Secret,
@@ -143,22 +162,32 @@ impl LogtoClient {
             resource: request.resource,
             organization_id: request.organization_id,
         };
+        lock.check()?;
         let begun = Instant::now();
-        match core.refresh(&grant) {
+        match core.refresh(&grant, None) {
             Err(error) if is_lost(&error) && begun.elapsed() < RESEND_WITHIN => {
-                core.refresh(&grant)
+                lock.check()?;
+                core.refresh(&grant, Some(CONNECT_WITHIN))
             }
             result => result,
         }
     }
 
+    /// Whether a token that came while this caller waited is to be handed out: not if the caller has
+    /// slept since.
+    fn still_serves(&self, token: &AccessToken) -> bool {
+        let margin = self.logto.access_token_margin().max(60);
+        self.logto.token_time() < token.expires_at.saturating_add(margin)
+    }
+
     /// Makes a rotated refresh token durable, before anything else of the answer is looked at. If that
     /// fails, the session may still be written as a whole.
-    fn keep_rotated(&self, lock: &SessionLock<'_>, rotated: &Secret) {
+    fn keep_rotated(&self, lock: &SessionLock<'_>, rotated: &Secret) -> bool {
         lock.include(rotated);
-        if let Err(error) = self.store_pending(rotated) {
+        let kept = self.store_pending(rotated).inspect_err(|error| {
             log::warn!("a rotated refresh token could not be kept at once: {error}");
-        }
+        });
+        kept.is_ok()
     }
 
     fn store_pending(&self, rotated: &Secret) -> Result<(), StorageError> {

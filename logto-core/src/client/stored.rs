@@ -1,7 +1,7 @@
 //! What the session has stored, as values; and its lock.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,17 +21,33 @@ pub(super) struct ParsedAccessTokens(Mutex<Option<(Zeroizing<String>, Arc<Access
 
 /// Sole use of the session.
 pub(super) struct SessionLock<'a> {
-    _storage: StorageLock<'a>,
+    storage: StorageLock<'a>,
     /// Of a storage that cannot lock: who else has the refresh token waits for these.
     in_process: Option<Mutex<Vec<LocalLock>>>,
 }
 
 impl SessionLock<'_> {
+    /// Whether the storage itself excludes others.
+    pub fn is_of_the_storage(&self) -> bool {
+        self.in_process.is_none()
+    }
+
+    /// Holds the lock not to be lost, before something is done that only one may do.
+    pub fn check(&self) -> Result<(), StorageError> {
+        match self.storage.is_held() {
+            true => Ok(()),
+            false => Err(StorageError::new(
+                StorageErrorKind::Busy,
+                "the lock of the session was lost to another process",
+            )),
+        }
+    }
+
     /// To be called before a new refresh token is stored: whoever reads it must wait too, until the
     /// rest of the session is stored. Nobody else has its lock, because nobody else knows it.
     pub fn include(&self, refresh_token: &Secret) {
         if let Some(locks) = &self.in_process
-            && let Ok(lock) = lock_in_process(Some(refresh_token), Duration::ZERO)
+            && let Ok(lock) = lock_in_process(refresh_token, Duration::ZERO)
         {
             let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
             locks.push(lock);
@@ -95,18 +111,20 @@ impl LogtoClient {
             false => Some(Mutex::new(vec![self.lock_in_process(timeout)?])),
         };
         Ok(SessionLock {
-            _storage: storage,
+            storage,
             in_process,
         })
     }
 
     /// For a storage that cannot lock: whoever has the same refresh token waits for the one who sends
-    /// it, and then for the one that came of it. Sessions without one share a lock, under which
-    /// nothing is sent.
+    /// it, and then for the one that came of it. Without one, the clones of this client wait.
     fn lock_in_process(&self, timeout: Duration) -> Result<LocalLock, StorageError> {
+        let own = Secret::from(format!("client {:p}", Arc::as_ptr(&self.storage)));
+        let started = Instant::now();
         loop {
             let token = self.stored_refresh_token()?;
-            let lock = lock_in_process(token.as_ref(), timeout)?;
+            let left = timeout.saturating_sub(started.elapsed());
+            let lock = lock_in_process(token.as_ref().unwrap_or(&own), left)?;
             if self.stored_refresh_token()? == token {
                 return Ok(lock);
             }
@@ -140,6 +158,18 @@ impl LogtoClient {
         }
     }
 
+    /// For a storage that cannot lock: sole use of what belongs to this state, among all clients.
+    pub(super) fn lock_state(
+        &self,
+        lock: &SessionLock<'_>,
+        state: &Secret,
+    ) -> Result<Option<LocalLock>, StorageError> {
+        match lock.is_of_the_storage() {
+            true => Ok(None),
+            false => lock_in_process(state, self.logto.lock_timeout()).map(Some),
+        }
+    }
+
     pub(super) fn is_fresh(&self, token: &AccessToken) -> bool {
         token.is_fresh(self.logto.token_time(), self.logto.access_token_margin())
     }
@@ -151,10 +181,9 @@ impl LogtoClient {
     }
 }
 
-fn lock_in_process(token: Option<&Secret>, timeout: Duration) -> Result<LocalLock, StorageError> {
+fn lock_in_process(name: &Secret, timeout: Duration) -> Result<LocalLock, StorageError> {
     static LOCKS: LazyLock<LocalLocks> = LazyLock::new(LocalLocks::default);
-    let name = token.map_or("", Secret::expose);
-    LOCKS.lock(sha256(name.as_bytes()), timeout)
+    LOCKS.lock(sha256(name.expose().as_bytes()), timeout)
 }
 
 /// A value that cannot be read is as good as none. It is not told what it was, because it may hold a

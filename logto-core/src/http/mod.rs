@@ -17,6 +17,12 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take in all, unless the HTTP client is told otherwise.
 pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// In a request's [extensions](Request::extensions): how long a connection for it may take, by name
+/// and by socket each. It goes before the client's own limits, because what comes later is worse than
+/// nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectWithin(pub Duration);
+
 /// Sends requests to the server. The default is [`UreqClient`]; implement it to bring an HTTP stack of
 /// your own, or to watch the requests in a test.
 ///
@@ -28,6 +34,7 @@ pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// - It gives up in the end, whatever the server does.
 /// - A pooled connection is not used when it was idle for five seconds: Logto closes it then, and a
 ///   request that is lost so must not be repeated blindly.
+/// - [`ConnectWithin`] among the request's extensions is kept.
 /// - Headers and bodies are secret: they are not logged.
 ///
 /// ```

@@ -10,7 +10,7 @@ use ::ureq::typestate::AgentScope;
 use http::{Request, Response, Uri};
 use url::Url;
 
-use super::{CONNECT_TIMEOUT, HttpClient, TOTAL_TIMEOUT, place};
+use super::{CONNECT_TIMEOUT, ConnectWithin, HttpClient, TOTAL_TIMEOUT, place};
 use crate::config;
 use crate::error::HttpError;
 
@@ -134,10 +134,16 @@ impl UreqClient {
         request: Request<impl ::ureq::AsSendBody>,
     ) -> Result<Response<::ureq::Body>, ::ureq::Error> {
         let is_loopback = is_loopback(request.uri());
+        let connect_within = request.extensions().get::<ConnectWithin>().copied();
         let mut settings = self.agent.configure_request(request);
         if is_loopback {
             // Plain http is fine on this machine, and nowhere else.
             settings = settings.proxy(None);
+        }
+        if let Some(ConnectWithin(time)) = connect_within {
+            settings = settings
+                .timeout_resolve(Some(time))
+                .timeout_connect(Some(time));
         }
         let request = settings
             .max_redirects(0)

@@ -1,6 +1,7 @@
 //! What of an application can be set.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use super::{DiscoveryCache, Inner, Logto, TimeKeeper};
@@ -136,6 +137,7 @@ impl LogtoBuilder {
                 lock_timeout: self.lock_timeout,
                 access_token_margin,
                 early_refresh,
+                early_refresh_failed_at: AtomicI64::new(i64::MIN),
                 time_keeper: TimeKeeper::new(),
             }),
         })

@@ -13,8 +13,30 @@ pub struct StorageLock<'a> {
     guard: Option<Box<dyn Guard + 'a>>,
 }
 
-trait Guard {}
-impl<T> Guard for T {}
+trait Guard {
+    fn is_held(&self) -> bool;
+}
+
+/// A lock that is held until it is dropped.
+struct Held<G>(#[allow(dead_code)] G);
+
+impl<G> Guard for Held<G> {
+    fn is_held(&self) -> bool {
+        true
+    }
+}
+
+/// A lock that somebody else can take over.
+struct Lease<G> {
+    guard: G,
+    is_held: fn(&G) -> bool,
+}
+
+impl<G> Guard for Lease<G> {
+    fn is_held(&self) -> bool {
+        (self.is_held)(&self.guard)
+    }
+}
 
 impl<'a> StorageLock<'a> {
     /// A lock that excludes nobody, for a storage that has none.
@@ -25,8 +47,22 @@ impl<'a> StorageLock<'a> {
     /// A lock that dropping `guard` releases.
     pub fn new(guard: impl Sized + 'a) -> Self {
         Self {
-            guard: Some(Box::new(guard)),
+            guard: Some(Box::new(Held(guard))),
         }
+    }
+
+    /// A lock that dropping `guard` releases, and that may be lost before: a lease that has run out
+    /// because this process was stopped, say. `is_held` tells whether it is still held.
+    pub fn lease<G: 'a>(guard: G, is_held: fn(&G) -> bool) -> Self {
+        Self {
+            guard: Some(Box::new(Lease { guard, is_held })),
+        }
+    }
+
+    /// Whether it has not been lost meanwhile. Asked before a refresh token is sent, which must not
+    /// be one that somebody else has used. Of [`none`](Self::none) it is `true`.
+    pub fn is_held(&self) -> bool {
+        self.guard.as_ref().is_none_or(|guard| guard.is_held())
     }
 
     /// Whether this excludes anybody; `false` of [`none`](Self::none).

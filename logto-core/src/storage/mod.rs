@@ -95,17 +95,27 @@ pub trait Storage: Debug + Send + Sync {
     /// last change counts. Who reads meanwhile sees what was before or what is after. No changes are
     /// no error.
     ///
-    /// The default sets one value after the other, the refresh token first, because its loss signs
-    /// the user out. A crash or an error in between leaves the rest undone.
+    /// The default makes one change after the other: a new refresh token first, because its loss signs
+    /// the user out; then what is removed, then what is set, and a refresh token is removed last. A
+    /// crash or an error in between leaves the rest undone.
     ///
     /// # Errors
     ///
     /// If the backend could not write; a backend that overrides this has then changed nothing.
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        let (first, rest): (Vec<&Change<'_>>, Vec<&Change<'_>>) = changes
-            .iter()
-            .partition(|change| change.key == PersistKey::RefreshToken);
-        for change in first.into_iter().chain(rest) {
+        let rank = |change: &Change<'_>| match (change.key, change.value) {
+            (PersistKey::RefreshToken, Some(_)) => 0,
+            (PersistKey::RefreshToken, None) => 3,
+            (_, None) => 1,
+            (_, Some(_)) => 2,
+        };
+        let is_last = |(n, change): &(usize, &Change<'_>)| {
+            changes[n + 1..].iter().all(|later| later.key != change.key)
+        };
+        let last = changes.iter().enumerate().filter(is_last);
+        let mut changes: Vec<_> = last.map(|(_, change)| *change).collect();
+        changes.sort_by_key(rank);
+        for change in changes {
             self.set(change.key, change.value)?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Other processes: this test binary, started again to play a part.
+//! What the contract is tested by, and other processes: this test binary, started again to play a part.
 
 // Each test binary that includes this uses what it needs.
 #![allow(dead_code)]
@@ -9,9 +9,13 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use logto_core::{EncryptionKey, SessionId};
+use logto_core::{EncryptionKey, SessionId, SessionStore};
 use logto_storage_file::FileStore;
+use logto_testing::TestClock;
+use logto_testing::contract::Fixture;
+use tempfile::TempDir;
 
 const PART: &str = "LOGTO_FILE_TEST_PART";
 const DIRECTORY: &str = "LOGTO_FILE_TEST_DIRECTORY";
@@ -152,4 +156,39 @@ pub(crate) fn names(directory: &Path, end: &str) -> Vec<String> {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.ends_with(end))
         .collect()
+}
+
+/// A directory with a directory of sessions in it.
+pub(crate) struct Files(TempDir);
+
+impl Files {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("sessions")
+    }
+}
+
+impl Fixture for Files {
+    const PERSISTENT: bool = true;
+
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+        let builder = FileStore::builder(self.path(), key());
+        let builder = builder.idle_lifetime(idle_lifetime).clock(clock);
+        Box::new(builder.open().unwrap())
+    }
+
+    fn place(&self) -> Option<String> {
+        self.path().to_str().map(str::to_owned)
+    }
+
+    fn open_place(place: &str) -> Box<dyn SessionStore> {
+        Box::new(open(Path::new(place)))
+    }
+
+    fn lock_recovery() -> Duration {
+        Duration::from_secs(5)
+    }
 }

@@ -1,4 +1,4 @@
-//! Other processes: this test binary, started again to play a part.
+//! What the contract is tested by, and other processes: this test binary, started again to play a part.
 
 // Each test binary that includes this uses what it needs.
 #![allow(dead_code)]
@@ -11,7 +11,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use logto_core::SessionId;
+use logto_core::{SessionId, SessionStore};
+use logto_storage_sled::SledStore;
+use logto_testing::TestClock;
+use logto_testing::contract::Fixture;
+use tempfile::TempDir;
 
 const PART: &str = "LOGTO_SLED_TEST_PART";
 const DATABASE: &str = "LOGTO_SLED_TEST_DATABASE";
@@ -145,4 +149,34 @@ pub(crate) fn seed() -> u64 {
     let seed = given.unwrap_or_else(|_| RandomState::new().hash_one(0));
     println!("LOGTO_CRASH_SEED={seed}");
     seed
+}
+
+/// A directory with a database.
+pub(crate) struct InDirectory(TempDir);
+
+impl InDirectory {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Fixture for InDirectory {
+    const PERSISTENT: bool = true;
+    const SHARED: bool = false;
+
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+        let builder = SledStore::builder(self.path()).idle_lifetime(idle_lifetime);
+        Box::new(builder.clock(clock).open().unwrap())
+    }
+    fn place(&self) -> Option<String> {
+        self.path().to_str().map(str::to_owned)
+    }
+
+    fn open_place(place: &str) -> Box<dyn SessionStore> {
+        Box::new(SledStore::open(place).unwrap())
+    }
 }

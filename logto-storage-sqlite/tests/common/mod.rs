@@ -1,4 +1,4 @@
-//! Other processes: this test binary, started again to play a part.
+//! What the contract is tested by, and other processes: this test binary, started again to play a part.
 
 // Each test binary that includes this uses what it needs.
 #![allow(dead_code)]
@@ -9,8 +9,13 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use logto_core::SessionId;
+use logto_core::{SessionId, SessionStore};
+use logto_storage_sqlite::SqliteStore;
+use logto_testing::TestClock;
+use logto_testing::contract::Fixture;
+use tempfile::TempDir;
 
 const PART: &str = "LOGTO_SQLITE_TEST_PART";
 const DATABASE: &str = "LOGTO_SQLITE_TEST_DATABASE";
@@ -133,4 +138,40 @@ pub(crate) fn seed() -> u64 {
     let seed = given.unwrap_or_else(|_| RandomState::new().hash_one(0));
     println!("LOGTO_CRASH_SEED={seed}");
     seed
+}
+
+/// A directory with a database.
+pub(crate) struct Sqlite(TempDir);
+
+impl Sqlite {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("sessions.db")
+    }
+}
+
+impl Fixture for Sqlite {
+    const PERSISTENT: bool = true;
+
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+        let builder = SqliteStore::builder(self.path());
+        let builder = builder.idle_lifetime(idle_lifetime).clock(clock);
+        Box::new(builder.open().unwrap())
+    }
+
+    fn place(&self) -> Option<String> {
+        self.path().to_str().map(str::to_owned)
+    }
+
+    fn open_place(place: &str) -> Box<dyn SessionStore> {
+        Box::new(SqliteStore::open(place).unwrap())
+    }
+
+    /// Far less than a lease.
+    fn lock_recovery() -> Duration {
+        Duration::from_secs(5)
+    }
 }

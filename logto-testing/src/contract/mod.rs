@@ -39,12 +39,17 @@
 //! # fn main() {}
 //! ```
 //!
+//! For a backend that keeps sessions longer than its process lives,
+//! [`crash_contract!`](crate::crash_contract) kills processes that write, and looks at what they left:
+//! see [`crash`].
+//!
 //! The calls stand in an integration test or in a `#[cfg(test)]` module. Each makes a module, so two of
 //! a kind need modules around them.
 //!
 //! What the tests do not see: whether a value survives a power failure, what a failed call has
 //! changed, and whether values or ids can be found in files.
 
+pub mod crash;
 pub mod processes;
 pub mod session_store;
 pub mod storage;
@@ -164,6 +169,9 @@ pub trait Fixture: Send + Sync + 'static {
     /// Whether sessions are still in the place when all stores over it were dropped.
     const PERSISTENT: bool;
 
+    /// Whether several processes may have the [`place`](Self::place) open at once. Default: yes.
+    const SHARED: bool = true;
+
     /// A new place, without sessions.
     fn new() -> Self;
 
@@ -172,11 +180,11 @@ pub trait Fixture: Send + Sync + 'static {
     ///
     /// It is called again for the same place when the earlier stores were dropped, if the backend
     /// is [`PERSISTENT`](Self::PERSISTENT), and while they are open, if it has a
-    /// [`place`](Self::place).
+    /// [`place`](Self::place) that is [`SHARED`](Self::SHARED).
     fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore>;
 
-    /// The place in words, such as a path, if several processes may use it at once; `None`, the
-    /// default, if one process has it for itself.
+    /// The place in words, such as a path, if other processes can open it; `None`, the default, if it
+    /// is within this process.
     fn place(&self) -> Option<String> {
         None
     }

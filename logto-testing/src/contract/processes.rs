@@ -1,6 +1,6 @@
 //! What [`SessionStore`](logto_core::SessionStore) promises where several processes use one place: one check for each
 //! promise. A check panics if the promise is not kept, and does nothing if [`Fixture::place`] is
-//! `None`.
+//! `None` or the place is not [`SHARED`](Fixture::SHARED).
 //!
 //! The other processes are the test's own program, started again to run one test, which calls
 //! [`play`]. A check is told the path of the module that has this test, named `plays_a_process`.
@@ -18,7 +18,7 @@ use logto_core::{SessionId, Storage as _};
 use super::support::{
     assert_busy, assert_value, count_up, counted, get, lock, set, try_lock, while_held,
 };
-use super::{Fixture, SessionInPlace};
+use super::{Fixture, SessionInPlace, crash};
 
 /// A check of one promise. It is given the path of the module with `plays_a_process`.
 pub type Check = fn(&str);
@@ -121,6 +121,9 @@ pub fn play<F: Fixture>() {
     let (Ok(role), Ok(place)) = (env::var(ROLE), env::var(PLACE)) else {
         return;
     };
+    if crash::play::<F>(&role, &place) {
+        return;
+    }
     let store = F::open_place(&place);
     let session = store.session(&shared_id());
     match role.as_str() {
@@ -154,7 +157,7 @@ fn shared_id() -> SessionId {
 }
 
 /// In one write, so that a process that is killed has said the line or has not.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let line = format!("{SAYS}{line}\n");
     let mut stdout = io::stdout().lock();
     stdout.write_all(line.as_bytes()).expect("a listener");
@@ -175,7 +178,7 @@ struct Stage<F> {
 impl<F: Fixture> Stage<F> {
     fn new(module: &str) -> Option<Self> {
         let fixture = F::new();
-        let place = fixture.place()?;
+        let place = fixture.place().filter(|_| F::SHARED)?;
         Some(Self {
             session: SessionInPlace::new(fixture, &shared_id()),
             place,
@@ -189,7 +192,7 @@ impl<F: Fixture> Stage<F> {
 }
 
 /// As the test harness names it: without the crate.
-fn test_in(module: &str) -> String {
+pub(super) fn test_in(module: &str) -> String {
     match module.split_once("::") {
         None => "plays_a_process".to_owned(),
         Some((_, path)) => format!("{path}::plays_a_process"),
@@ -197,16 +200,17 @@ fn test_in(module: &str) -> String {
 }
 
 /// Another process. It is killed when this is dropped.
-struct Player {
+pub(super) struct Player {
     child: Child,
     says: Receiver<String>,
 }
 
 impl Player {
-    fn start(test: &str, role: &str, place: &str) -> Self {
+    pub(super) fn start(test: &str, role: &str, place: &str) -> Self {
         let program = env::current_exe().expect("this program's path");
         let mut child = Command::new(program)
-            .args([test, "--exact", "--nocapture"])
+            // With one thread the harness does not end its own line before the test begins.
+            .args([test, "--exact", "--nocapture", "--test-threads=2"])
             .env(ROLE, role)
             .env(PLACE, place)
             .stdin(Stdio::piped())
@@ -216,19 +220,35 @@ impl Player {
         let stdout = child.stdout.take().expect("its output");
         let (sender, says) = mpsc::channel();
         thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if let Some(words) = line.strip_prefix(SAYS) {
+            let mut stdout = BufReader::new(stdout);
+            let mut line = String::new();
+            while stdout.read_line(&mut line).is_ok_and(|length| length > 0) {
+                // The last line of a process that is killed may be cut.
+                if let Some(words) = line.strip_suffix('\n').and_then(|l| l.strip_prefix(SAYS)) {
                     // Nobody may be listening any more.
                     let _ = sender.send(words.to_owned());
                 }
+                line.clear();
             }
         });
         Self { child, says }
     }
 
-    fn hear(&self) -> String {
+    pub(super) fn hear(&self) -> String {
         let words = self.says.recv_timeout(PATIENCE);
         words.expect("words of another process; does the module have the test `plays_a_process`?")
+    }
+
+    pub(super) fn is_alive(&mut self) -> bool {
+        let ended = self.child.try_wait().expect("the state of the process");
+        ended.is_none()
+    }
+
+    /// What it said until it was killed, which is now, and was not heard yet.
+    pub(super) fn kill(mut self) -> Vec<String> {
+        self.child.kill().expect("the death of the process");
+        self.child.wait().expect("the end of the process");
+        self.says.iter().collect()
     }
 
     fn end_input(&mut self) {

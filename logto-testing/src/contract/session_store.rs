@@ -99,7 +99,7 @@ impl<F: Fixture> Stage<F> {
 
     /// A store that is opened while the first one is open; `None` if the backend is for one process.
     fn second_store(&self) -> Option<Box<dyn SessionStore>> {
-        self.fixture.place()?;
+        self.fixture.place().filter(|_| F::SHARED)?;
         Some(self.fixture.open(LIFETIME, self.clock.clone()))
     }
 

@@ -46,7 +46,7 @@ pub(super) fn assert_value(storage: &dyn Storage, key: PersistKey, expected: Opt
     );
 }
 
-fn beginning(value: Option<&str>) -> String {
+pub(super) fn beginning(value: Option<&str>) -> String {
     match value {
         None => "absent".to_owned(),
         Some(text) if text.len() <= 80 => format!("{text:?}"),
@@ -126,5 +126,25 @@ pub(super) fn for_a_while(mut step: impl FnMut(u64)) {
     while round == 0 || Instant::now() < end {
         round += 1;
         step(round);
+    }
+}
+
+/// Numbers that only look random: the same for the same seed (SplitMix64).
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    pub(super) fn index(&mut self, length: usize) -> usize {
+        self.below(length as u64) as usize
     }
 }
