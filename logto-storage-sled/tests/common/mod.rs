@@ -47,12 +47,8 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    /// Starts the test `another_process` of this binary in a process of its own.
-    pub(crate) fn start(part: &str, database: &Path, seed: u64) -> Self {
-        Self::start_and_hear(part, database, seed, |_| {})
-    }
-
-    /// As [`start`](Self::start), and `hear` is given each line as it is said.
+    /// Starts the test `another_process` of this binary in a process of its own. `hear` is given each line
+    /// as it is said.
     pub(crate) fn start_and_hear(
         part: &str,
         database: &Path,
