@@ -107,6 +107,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! For a backend that keeps sessions when its process ends, [`crash_contract!`] kills processes that write,
+//! 200 times, and looks at what they left: see [`contract::crash`].
+//!
 //! And [`Faulty`] makes a storage fail, to see what your program does then:
 //!
 //! ```

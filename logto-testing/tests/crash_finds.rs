@@ -42,7 +42,7 @@ fn a_sound_toy_survives_and_is_looked_at_each_time() {
 
 #[test]
 fn what_is_said_before_it_is_written_is_found() {
-    finds(Flaw::WritesLater, "where it must be");
+    finds(Flaw::WritesLater, "and must be");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn what_is_written_in_parts_is_found() {
 
 #[test]
 fn what_is_not_removed_is_found() {
-    finds(Flaw::RemovesNothing, "where it must be absent");
+    finds(Flaw::RemovesNothing, "and must be absent");
 }
 
 #[test]

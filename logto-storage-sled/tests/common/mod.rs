@@ -1,4 +1,5 @@
-//! What the contract is tested by, and other processes: this test binary, started again to play a part.
+//! What the contract is tested with, and other processes: this test binary, started again to play a
+//! part.
 
 // Each test binary that includes this uses what it needs.
 #![allow(dead_code)]
@@ -46,12 +47,8 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    /// Starts the test `another_process` of this binary in a process of its own.
-    pub(crate) fn start(part: &str, database: &Path, seed: u64) -> Self {
-        Self::start_and_hear(part, database, seed, |_| {})
-    }
-
-    /// As [`start`](Self::start), and `hear` is given each line as it is said.
+    /// Starts the test `another_process` of this binary in a process of its own. `hear` is given each line
+    /// as it is said.
     pub(crate) fn start_and_hear(
         part: &str,
         database: &Path,

@@ -1,4 +1,5 @@
-//! What the contract is tested by, and other processes: this test binary, started again to play a part.
+//! What the contract is tested with, and other processes: this test binary, started again to play a
+//! part.
 
 // Each test binary that includes this uses what it needs.
 #![allow(dead_code)]

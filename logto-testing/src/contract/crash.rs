@@ -183,7 +183,8 @@ pub fn run_with<F: Fixture>(
         for writer in &mut writers {
             let said = said.iter().filter(|line| **line == writer.name()).count();
             if let Err(lost) = writer.catch_up(&*store, seed, said) {
-                panic!("after kill {round}, with {said} calls said: {lost}");
+                let name = writer.name();
+                panic!("after kill {round}, of {name}, which has said {said} calls: {lost}");
             }
         }
         // Otherwise the next process finds what nobody has had open since the kill.
@@ -316,8 +317,7 @@ impl Writer {
         step.expect(&mut next);
         if found != next {
             return Err(format!(
-                "{} that it said, {}, and {} if it was killed before it could say {unsaid}",
-                self.name(),
+                "{}; or, if it was killed before it could say {unsaid}, {}",
                 difference(&found, &self.sessions),
                 difference(&found, &next),
             ));
@@ -331,7 +331,7 @@ impl Writer {
     fn read(&self, store: &dyn SessionStore) -> Result<Sessions, String> {
         let mut sessions = Sessions::default();
         for (number, values) in sessions.iter_mut().enumerate() {
-            let failed = |error| format!("session {number} of {}: {error:?}", self.name());
+            let failed = |error| format!("session {number} cannot be read: {error:?}");
             let session = store.session(&self.id(number));
             let _held = session.lock(BOUND).map_err(failed)?;
             for key in PersistKey::ALL {
@@ -352,7 +352,7 @@ fn difference(found: &Sessions, expected: &Sessions) -> String {
             if found != expected {
                 let [found, expected] =
                     [found, expected].map(|value| beginning(value.map(String::as_str)));
-                return format!("{key} of session {number} is {found} where it must be {expected}");
+                return format!("{key} of session {number} is {found} and must be {expected}");
             }
         }
     }
