@@ -104,7 +104,7 @@ impl Random {
         let mut bytes = bytes.to_vec();
         let at = self.next() as usize % bytes.len();
         bytes[at] = self.next() as u8;
-        if self.next() % 4 == 0 {
+        if self.next().is_multiple_of(4) {
             bytes.truncate(self.next() as usize % bytes.len());
         }
         bytes
