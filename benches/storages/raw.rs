@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use logto::storage::PersistKey;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::rows::Raw;
 use crate::tokens;
@@ -39,13 +38,16 @@ impl Raw for Memory {
     }
 }
 
-/// One connection, its statements prepared.
+/// Its statements are prepared.
 #[derive(Clone)]
-pub(crate) struct Sqlite(Rc<Connection>);
+pub(crate) struct Sqlite {
+    values: Rc<Connection>,
+    /// Need not outlive the machine.
+    locks: Rc<Connection>,
+}
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Self {
-        let connection = Connection::open(path).unwrap();
         let tables = "
             PRAGMA journal_mode = WAL;
             PRAGMA synchronous = FULL;
@@ -54,27 +56,35 @@ impl Sqlite {
             ) STRICT;
             CREATE TABLE locks (session BLOB PRIMARY KEY, holder BLOB) STRICT;
         ";
-        connection.execute_batch(tables).unwrap();
-        Self(Rc::new(connection))
+        Self {
+            values: connect(path, tables),
+            locks: connect(path, "PRAGMA synchronous = NORMAL"),
+        }
     }
+}
 
-    fn transact(&self, work: impl FnOnce()) {
-        let immediate = TransactionBehavior::Immediate;
-        let transaction = rusqlite::Transaction::new_unchecked(&self.0, immediate).unwrap();
-        work();
-        transaction.commit().unwrap();
-    }
+fn connect(path: &Path, settings: &str) -> Rc<Connection> {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(settings).unwrap();
+    Rc::new(connection)
+}
 
-    fn execute(&self, statement: &str, parameters: impl rusqlite::Params) {
-        let mut statement = self.0.prepare_cached(statement).unwrap();
-        statement.execute(parameters).unwrap();
-    }
+fn transact(connection: &Connection, work: impl FnOnce()) {
+    let immediate = TransactionBehavior::Immediate;
+    let transaction = Transaction::new_unchecked(connection, immediate).unwrap();
+    work();
+    transaction.commit().unwrap();
+}
+
+fn execute(connection: &Connection, statement: &str, parameters: impl rusqlite::Params) {
+    let mut statement = connection.prepare_cached(statement).unwrap();
+    statement.execute(parameters).unwrap();
 }
 
 impl Raw for Sqlite {
     fn get(&self) -> String {
         let select = "SELECT value FROM session_values WHERE session = ?1 AND key = ?2";
-        let mut select = self.0.prepare_cached(select).unwrap();
+        let mut select = self.values.prepare_cached(select).unwrap();
         let parameters = (SESSION, PersistKey::AccessTokenMap.as_str());
         select.query_row(parameters, |row| row.get(0)).unwrap()
     }
@@ -82,9 +92,9 @@ impl Raw for Sqlite {
     fn update(&self, tokens: &[(PersistKey, String); 3]) {
         let upsert = "INSERT INTO session_values (session, key, value) VALUES (?1, ?2, ?3)
                       ON CONFLICT (session, key) DO UPDATE SET value = excluded.value";
-        self.transact(|| {
+        transact(&self.values, || {
             for (key, value) in tokens {
-                self.execute(upsert, (SESSION, key.as_str(), value));
+                execute(&self.values, upsert, (SESSION, key.as_str(), value));
             }
         });
     }
@@ -92,9 +102,13 @@ impl Raw for Sqlite {
     /// A lock among processes is a row here too.
     fn lock_and_unlock(&self) {
         let insert = "INSERT INTO locks (session, holder) VALUES (?1, ?2)";
-        self.transact(|| self.execute(insert, (SESSION, SESSION)));
+        transact(&self.locks, || {
+            execute(&self.locks, insert, (SESSION, SESSION))
+        });
         let delete = "DELETE FROM locks WHERE session = ?1 AND holder = ?2";
-        self.transact(|| self.execute(delete, (SESSION, SESSION)));
+        transact(&self.locks, || {
+            execute(&self.locks, delete, (SESSION, SESSION))
+        });
     }
 }
 
@@ -177,22 +191,28 @@ impl Raw for Files {
 
     fn update(&self, tokens: &[(PersistKey, String); 3]) {
         let temporary = self.directory.join("session.tmp");
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let mut file = options.open(&temporary).unwrap();
+        let mut file = private().create_new(true).open(&temporary).unwrap();
         file.write_all(&self.seal(tokens::joined(tokens))).unwrap();
         file.sync_all().unwrap();
         fs::rename(&temporary, self.directory.join("session")).unwrap();
+        #[cfg(unix)]
         File::open(&self.directory).unwrap().sync_all().unwrap();
     }
 
     fn lock_and_unlock(&self) {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(self.directory.join("lock")).unwrap();
+        let file = private().create(true).open(self.directory.join("lock"));
+        let file = file.unwrap();
         file.try_lock().unwrap();
         file.unlock().unwrap();
     }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn random() -> [u8; NONCE_LEN] {

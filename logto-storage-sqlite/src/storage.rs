@@ -100,17 +100,20 @@ pub(crate) fn live_session(
 }
 
 /// When the session was used last, and the value of this key.
+///
+/// Not as a left join: SQLite would compile that anew for each key that is bound to it.
+const SELECT: &str = "
+    SELECT used_at, (SELECT value FROM session_values WHERE session = id AND key = ?2)
+    FROM sessions WHERE digest = ?1
+";
+
 fn select(
     connection: &Connection,
     session: &[u8; 32],
     key: PersistKey,
 ) -> rusqlite::Result<Option<(i64, Option<String>)>> {
     connection
-        .prepare_cached(
-            "SELECT used_at, value FROM sessions
-             LEFT JOIN session_values ON session = id AND key = ?2
-             WHERE digest = ?1",
-        )?
+        .prepare_cached(SELECT)?
         .query_row((session, key.as_str()), |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
@@ -179,4 +182,33 @@ fn remove_if_empty(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<(
         )?
         .execute([id])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use logto_core::{SessionId, SessionStore as _};
+    use rusqlite::StatementStatus::RePrepare;
+
+    use super::*;
+    use crate::SqliteStore;
+
+    #[test]
+    fn what_was_compiled_to_read_is_used_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        let id = SessionId::random();
+        let store = SqliteStore::open(&path).unwrap();
+        store
+            .session(&id)
+            .set(PersistKey::IdToken, Some("a"))
+            .unwrap();
+
+        let connection = Connection::open(&path).unwrap();
+        for key in PersistKey::ALL {
+            let found = select(&connection, &id.digest(), key).unwrap();
+            assert_eq!(found.unwrap().1.is_some(), key == PersistKey::IdToken);
+        }
+        let select = connection.prepare_cached(SELECT).unwrap();
+        assert_eq!(select.get_status(RePrepare), 0);
+    }
 }

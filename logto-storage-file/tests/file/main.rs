@@ -6,6 +6,7 @@ mod idle;
 mod keys;
 mod locks;
 mod permissions;
+mod records;
 mod refused;
 mod rename;
 mod secrets;
