@@ -127,6 +127,7 @@ impl Scene {
 struct Watched {
     inner: MemoryStorage,
     fail_write: AtomicUsize,
+    fail_all_writes: AtomicBool,
     fail_reads: AtomicBool,
     is_locked: AtomicBool,
 }
@@ -144,6 +145,10 @@ impl Watched {
                 left.checked_sub(1)
             });
         match counted {
+            _ if self.fail_all_writes.load(Ordering::SeqCst) => Err(StorageError::new(
+                StorageErrorKind::Backend,
+                "the disk is full",
+            )),
             Ok(1) => Err(StorageError::new(
                 StorageErrorKind::Backend,
                 "the disk is full",
@@ -451,6 +456,23 @@ fn with_the_second_write_failing() {
     assert_eq!(scene.identity(), before);
     scene.pass_the_grace();
     scene.token().unwrap().expect("the rotated token was safe");
+    scene.lives();
+}
+
+#[test]
+fn with_every_write_failing() {
+    let scene = Scene::new();
+    scene.expire();
+    let before = scene.identity();
+    scene.storage.fail_all_writes.store(true, Ordering::SeqCst);
+    assert!(matches!(scene.token().unwrap_err(), LogtoError::Storage(_)));
+    assert_eq!(scene.identity(), before);
+    scene.storage.fail_all_writes.store(false, Ordering::SeqCst);
+    scene.pass_the_grace();
+    scene
+        .token()
+        .unwrap()
+        .expect("this process remembers the rotated token");
     scene.lives();
 }
 

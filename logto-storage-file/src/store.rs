@@ -224,10 +224,16 @@ impl FileStoreBuilder {
         let names = store.directory.names()?;
         store.sweep(&names);
         // What opens gives its salt to the boxes to come, so that a passphrase is derived once.
-        let _ = store
-            .places(&names)
-            .take(SALTS)
-            .any(|place| matches!(store.directory.read(&place), Ok(Some(_))));
+        let mut is_wrong_key = false;
+        let opens = store.places(&names).take(SALTS).any(|place| {
+            let read = store.directory.read(&place);
+            is_wrong_key |=
+                matches!(&read, Err(error) if error.kind() == StorageErrorKind::WrongKey);
+            matches!(read, Ok(Some(_)))
+        });
+        if is_wrong_key && !opens {
+            log::warn!("the sessions in this directory were sealed with another key");
+        }
         Ok(store)
     }
 }

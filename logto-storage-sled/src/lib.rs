@@ -17,7 +17,7 @@
 //! let session = store.session(&visitor);
 //! session.set(PersistKey::RefreshToken, Some("…"))?;
 //!
-//! // The visitor has signed in: the same session under an id that nobody could have planted.
+//! // The same session under another id.
 //! let user = SessionId::random();
 //! store.rename(&visitor, &user)?;
 //! assert_eq!(store.session(&user).get(PersistKey::RefreshToken)?.as_deref(), Some("…"));

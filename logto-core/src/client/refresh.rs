@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::LogtoClient;
-use super::stored::{SessionLock, to_json};
+use super::stored::{SessionLock, Unstored, to_json};
 use crate::error::{HttpError, LogtoError, StorageError};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
 use crate::oidc::id_token::Occasion;
@@ -131,19 +131,13 @@ impl LogtoClient {
         let core = self.logto.oidc_core()?;
         let answer = self.send_refresh(lock, &core, request, refresh_token)?;
         let rotated = answer.refresh_token.filter(|token| token != refresh_token);
-        let is_kept = rotated
-            .as_ref()
-            .is_none_or(|rotated| self.keep_rotated(lock, rotated));
-        let verified = answer.tokens.and_then(|tokens| {
-            let claims = self.verify_refreshed(&core, &tokens)?;
-            Ok((tokens, claims))
-        });
-        let (tokens, claims) = verified.inspect_err(|_| {
-            if let Some(rotated) = rotated.filter(|_| !is_kept) {
-                self.keep_rotated(lock, &rotated);
-            }
-        })?;
+        if let Some(rotated) = &rotated {
+            self.keep_rotated(lock, rotated, refresh_token);
+        }
+        let tokens = answer.tokens?;
+        let claims = self.verify_refreshed(&core, &tokens)?;
         self.store_refreshed(&request.cache_key(), &tokens, claims.as_ref())?;
+        Unstored::forget(refresh_token);
         Ok(tokens.access_token.expose().to_owned())
     }
 
@@ -181,13 +175,13 @@ impl LogtoClient {
     }
 
     /// Makes a rotated refresh token durable, before anything else of the answer is looked at. If that
-    /// fails, the session may still be written as a whole.
-    fn keep_rotated(&self, lock: &SessionLock<'_>, rotated: &Secret) -> bool {
+    /// fails, this process remembers it, and the session may still be written as a whole.
+    fn keep_rotated(&self, lock: &SessionLock<'_>, rotated: &Secret, sent: &Secret) {
         lock.include(rotated);
-        let kept = self.store_pending(rotated).inspect_err(|error| {
+        if let Err(error) = self.store_pending(rotated) {
             log::warn!("a rotated refresh token could not be kept at once: {error}");
-        });
-        kept.is_ok()
+            Unstored::keep(rotated, sent);
+        }
     }
 
     fn store_pending(&self, rotated: &Secret) -> Result<(), StorageError> {

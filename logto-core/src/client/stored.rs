@@ -1,5 +1,6 @@
 //! What the session has stored, as values; and its lock.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,37 @@ impl SessionLock<'_> {
     }
 }
 
+/// Rotated refresh tokens that could not be stored, by the digest of the one that each replaces: while
+/// this process lives, a full disk signs nobody out.
+pub(super) struct Unstored;
+
+static UNSTORED: Mutex<BTreeMap<[u8; 32], Secret>> = Mutex::new(BTreeMap::new());
+
+/// More are not kept: a storage that fails for so many sessions fails for good.
+const MOST_UNSTORED: usize = 10_000;
+
+impl Unstored {
+    pub fn keep(rotated: &Secret, replaced: &Secret) {
+        let mut unstored = UNSTORED.lock().unwrap_or_else(PoisonError::into_inner);
+        if unstored.len() < MOST_UNSTORED {
+            unstored.insert(sha256(replaced.expose().as_bytes()), rotated.clone());
+        }
+    }
+
+    pub fn forget(replaced: &Secret) {
+        let mut unstored = UNSTORED.lock().unwrap_or_else(PoisonError::into_inner);
+        unstored.remove(&sha256(replaced.expose().as_bytes()));
+    }
+
+    fn instead_of(replaced: &Secret) -> Option<Secret> {
+        let unstored = UNSTORED.lock().unwrap_or_else(PoisonError::into_inner);
+        if unstored.is_empty() {
+            return None;
+        }
+        unstored.get(&sha256(replaced.expose().as_bytes())).cloned()
+    }
+}
+
 impl LogtoClient {
     pub(super) fn stored_access_tokens(&self) -> Result<Arc<AccessTokenMap>, StorageError> {
         let Some(text) = self.storage.get(PersistKey::AccessTokenMap)? else {
@@ -87,7 +119,8 @@ impl LogtoClient {
         let pending: Option<PendingRefreshToken> =
             text.and_then(|text| parse(PersistKey::PendingRefreshToken, text.expose()));
         let newer = pending.and_then(|pending| pending.instead_of(&stored));
-        Ok(Some(newer.unwrap_or(stored)))
+        let known = newer.unwrap_or(stored);
+        Ok(Some(Unstored::instead_of(&known).unwrap_or(known)))
     }
 
     /// A value as it is stored; an empty one counts as none.

@@ -14,7 +14,8 @@ impl LogtoClient {
     /// It comes from the cache while it is fresh for another minute, without lock or network.
     /// Otherwise it is had by the refresh token: by one caller at a time among all threads and
     /// processes that share the session, and whoever waited is served by what that one got. Returns
-    /// `None` if there is neither a fresh token nor a refresh token.
+    /// `None` if there is neither a fresh token nor a refresh token: nobody is signed in, or the server
+    /// has ended the session and an earlier call has told so.
     ///
     /// ```no_run
     /// # use logto_core as logto;

@@ -35,7 +35,8 @@ pub(crate) fn part() -> Option<(String, PathBuf, u64)> {
 /// Says a line to the test that started this process. It has been said when this returns, even if the
 /// process is killed the moment after.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    let line = format!("{SAYS}{line}\n");
+    // The line before may not have ended: the harness writes to it too.
+    let line = format!("\n{SAYS}{line}\n");
     io::stdout().lock().write_all(line.as_bytes()).unwrap();
 }
 
