@@ -583,6 +583,80 @@ fn while_another_process_has_rotated_without_the_lock() {
     scene.lives();
 }
 
+#[test]
+fn with_the_lock_lost_to_another_process() {
+    #[derive(Debug, Default)]
+    struct Lost(MemoryStorage, AtomicBool);
+
+    impl Storage for Lost {
+        fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+            self.0.get(key)
+        }
+
+        fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+            self.0.set(key, value)
+        }
+
+        fn lock(&self, _: Duration) -> Result<StorageLock<'_>, StorageError> {
+            Ok(StorageLock::lease(self, |lost| {
+                !lost.1.load(Ordering::SeqCst)
+            }))
+        }
+    }
+
+    let scene = Scene::new();
+    let storage = Arc::new(Lost::default());
+    let client = scene.logto.client(Arc::clone(&storage));
+    let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
+    client.handle_sign_in_callback(&callback).unwrap();
+    scene.expire();
+    storage.1.store(true, Ordering::SeqCst);
+    let error = client.access_token(RESOURCE).unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert_eq!(scene.refreshes(), 0);
+    storage.1.store(false, Ordering::SeqCst);
+    client.access_token(RESOURCE).unwrap().unwrap();
+}
+
+#[test]
+fn a_sign_in_that_is_stored_by_halves_mixes_no_users() {
+    for nth in 1..=12 {
+        let scene = Scene::new();
+        let halves = Halves(Arc::clone(&scene.storage));
+        let client = scene.logto.client(halves);
+        client.access_token(RESOURCE).unwrap().unwrap();
+        scene.fake.sign_in_as("bob");
+        let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
+        scene.storage.fail_write(nth);
+        let result = client.handle_sign_in_callback(&callback);
+        scene.storage.fail_write(0);
+        let subject = client.id_token_claims().ok().map(|claims| claims.sub);
+        let token = client.access_token(RESOURCE).ok().flatten();
+        let of_token = token.map(|_| client.access_token_claims(RESOURCE).unwrap().sub);
+        match (result.is_ok(), &subject, &of_token) {
+            (true, Some(subject), Some(of_token)) => {
+                assert_eq!((&**subject, &**of_token), ("bob", "bob"))
+            }
+            (_, Some(subject), Some(of_token)) => assert_eq!(subject, of_token, "write {nth}"),
+            _ => {}
+        }
+    }
+}
+
+/// The same storage with the least that a storage must implement.
+#[derive(Debug)]
+struct Halves(Arc<Watched>);
+
+impl Storage for Halves {
+    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+        self.0.get(key)
+    }
+
+    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+        self.0.set(key, value)
+    }
+}
+
 /// Holds the server's next answer to a token request until it is told to go on.
 fn hold_the_answer(fake: &FakeLogto) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (reached, is_reached) = mpsc::channel();

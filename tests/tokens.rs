@@ -321,3 +321,27 @@ fn a_token_that_the_python_sdk_cached_is_used() {
     scene.pass(100);
     assert_ne!(scene.token(), "of-python");
 }
+
+#[test]
+fn an_early_refresh_hands_out_nothing_of_a_session_that_has_ended() {
+    let scene = Scene::with(|builder| builder.early_refresh(Duration::from_secs(300)));
+    let token = scene.token();
+    scene.pass(3300);
+    scene.fake.revoke_grants();
+    let error = scene.client.access_token(RESOURCE).unwrap_err();
+    assert!(error.requires_sign_in(), "{error:?}");
+    assert_eq!(scene.token(), token, "still good for a while");
+}
+
+#[test]
+fn every_forced_refresh_is_sent() {
+    let scene = Scene::new();
+    let forced = AccessTokenRequest::from(RESOURCE).force_refresh(true);
+    let before = scene.refreshes();
+    thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| scene.client.access_token(forced).unwrap().unwrap());
+        }
+    });
+    assert_eq!(scene.refreshes(), before + 4);
+}

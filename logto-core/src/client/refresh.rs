@@ -60,17 +60,22 @@ impl LogtoClient {
         let Ok(lock) = self.try_lock() else {
             return Ok(expose(token));
         };
-        match self.token_under_lock(&lock, request, Some(token)) {
-            Err(error) if !error.requires_sign_in() => {
+        let failure = match self.token_under_lock(&lock, request, Some(token)) {
+            Ok(Some(newer)) => return Ok(Some(newer)),
+            Ok(None) => None,
+            Err(error) if error.requires_sign_in() => return Err(error),
+            Err(error) => {
                 log::warn!("an access token could not be replaced before it expires: {error}");
                 self.logto.note_failed_early_refresh();
-                let tokens = self.stored_access_tokens()?;
-                match tokens.x.get(&*request.cache_key()) {
-                    Some(stored) if stored.token == token.token => Ok(expose(token)),
-                    _ => Err(error),
-                }
+                Some(error)
             }
-            result => result,
+        };
+        // The session may have ended, or become somebody else's, since the token was read.
+        let tokens = self.stored_access_tokens()?;
+        match (tokens.x.get(&*request.cache_key()), failure) {
+            (Some(stored), _) if stored.token == token.token => Ok(expose(token)),
+            (_, Some(error)) => Err(error),
+            (_, None) => Ok(None),
         }
     }
 
