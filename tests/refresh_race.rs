@@ -383,8 +383,12 @@ fn race_with_kills(case: &str, store: &str, grace: u32) {
         thread::sleep(Duration::from_millis(random.below(60)));
         let victims = [random.below(8) as usize, random.below(8) as usize];
         for victim in victims {
-            askers[victim] = start();
+            // Before its successor starts, so that it dies in the midst of it.
+            let _ = askers[victim].child.kill();
             kills += 1;
+        }
+        for victim in victims {
+            askers[victim] = start();
         }
         let living = (0..PROCESSES).filter(|index| !victims.contains(index));
         let answers: BTreeSet<_> = living
