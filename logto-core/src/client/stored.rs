@@ -73,9 +73,10 @@ impl Unstored {
         }
     }
 
-    pub fn forget(replaced: &Secret) {
+    /// To be called when a token was sent and what came of it is stored.
+    pub fn forget(sent: &Secret) {
         let mut unstored = UNSTORED.lock().unwrap_or_else(PoisonError::into_inner);
-        unstored.remove(&sha256(replaced.expose().as_bytes()));
+        unstored.retain(|_, rotated| rotated != sent);
     }
 
     fn instead_of(replaced: &Secret) -> Option<Secret> {
