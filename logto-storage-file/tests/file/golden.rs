@@ -129,9 +129,12 @@ fn kind<T: std::fmt::Debug>(outcome: Result<T, StorageError>) -> StorageErrorKin
     kind
 }
 
+/// Writes the golden files, and does nothing unless it is asked to.
 #[test]
-#[ignore = "writes the golden files"]
 fn make_golden_files() {
+    if std::env::var_os("MAKE_GOLDEN_FILES").is_none() {
+        return;
+    }
     let fixture = Fixture::new();
     for (name, key) in [(OF_BYTES, key()), (OF_A_PASSPHRASE, passphrase())] {
         let clock = TestClock::new();
