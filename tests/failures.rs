@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use logto::storage::{MemoryStorage, MemoryStore, PersistKey, SessionStore, Storage};
 use logto::{
-    CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError, Logto, LogtoClient,
-    LogtoConfig, LogtoError, ResponseError, Revocation, SessionId, SignInError, SignInOptions,
-    UreqClient,
+    CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError, JwtError, Logto,
+    LogtoClient, LogtoConfig, LogtoError, ResponseError, Revocation, SessionId, SignInError,
+    SignInOptions, UreqClient,
 };
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
 
@@ -710,7 +710,10 @@ fn an_unknown_key_is_fetched_at_once_and_then_not_for_a_while() {
     for _ in 0..5 {
         let error = scene.sign_in("alice").unwrap_err();
         assert!(
-            matches!(error, LogtoError::IdToken(IdTokenError::NoMatchingKey)),
+            matches!(
+                error,
+                LogtoError::IdToken(IdTokenError::Jwt(JwtError::NoMatchingKey))
+            ),
             "{error:?}"
         );
     }

@@ -10,8 +10,8 @@ use logto::storage::{
     Change, MemoryStorage, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock,
 };
 use logto::{
-    AccessTokenRequest, ContextOptions, HttpClient, HttpError, IdTokenError, Logto, LogtoClient,
-    LogtoConfig, LogtoError, Revocation, UreqClient, UserInfoScope,
+    AccessTokenRequest, ContextOptions, HttpClient, HttpError, IdTokenError, JwtError, Logto,
+    LogtoClient, LogtoConfig, LogtoError, Revocation, UreqClient, UserInfoScope,
 };
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
 use serde_json::{Value, json};
@@ -395,7 +395,10 @@ fn with_missing_or_absurd_members() {
 fn with_a_bad_id_token() {
     let error = with_a_refused_answer(|answer| answer["id_token"] = "a.b.c".into());
     assert!(
-        matches!(error, LogtoError::IdToken(IdTokenError::Malformed(_))),
+        matches!(
+            error,
+            LogtoError::IdToken(IdTokenError::Jwt(JwtError::Json { .. } | JwtError::NotAJwt))
+        ),
         "{error:?}"
     );
     let error = with_a_refused_answer(|answer| {
@@ -403,7 +406,10 @@ fn with_a_bad_id_token() {
         answer["id_token"] = format!("{}AAAA", &token[..token.len() - 4]).into();
     });
     assert!(
-        matches!(error, LogtoError::IdToken(IdTokenError::InvalidSignature)),
+        matches!(
+            error,
+            LogtoError::IdToken(IdTokenError::Jwt(JwtError::InvalidSignature))
+        ),
         "{error:?}"
     );
 }

@@ -12,14 +12,15 @@ use url::Url;
 use self::keys::KeyCache;
 use crate::clock::{Clock, SystemClock};
 use crate::config::is_secure;
-use crate::error::{DiscoveryError, HttpError, IdTokenError, LogtoError};
+use crate::error::{DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
 use crate::http::{ConnectWithin, HttpClient, UreqClient, send_logged};
 use crate::models::{
     AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
 };
 use crate::oidc::client_auth::ClientCredentials;
 use crate::oidc::id_token::{Expected, Occasion};
-use crate::oidc::jwt::Jwt;
+use crate::oidc::jws::SigningAlgorithm;
+use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
 use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
 use crate::secret::Secret;
@@ -284,25 +285,37 @@ impl OidcCore {
     ) -> Result<IdTokenClaims, LogtoError> {
         // A token that no key can save must not cost a request.
         let jwt = Jwt::parse(id_token).map_err(IdTokenError::from)?;
-        id_token::algorithm(&jwt)?;
+        let algorithm = jwt.algorithm(TokenKind::Id).map_err(IdTokenError::from)?;
+        self.verify_signature(&jwt, algorithm)?
+            .map_err(IdTokenError::from)?;
         let expected = Expected {
             issuer: &self.metadata.issuer,
             client_id,
-            now: self.link.clock.unix_seconds(),
+            now: self.now(),
             clock_tolerance: self.link.clock_tolerance,
             occasion,
         };
+        Ok(id_token::check(&jwt, algorithm, &expected)?)
+    }
+
+    /// What the provider's keys say of a token's signature. They are fetched where they are not known,
+    /// and again for a key that is not among them.
+    fn verify_signature(
+        &self,
+        jwt: &Jwt<'_>,
+        algorithm: SigningAlgorithm,
+    ) -> Result<Result<(), JwtError>, LogtoError> {
         let keys = self.keys.get(self)?;
-        match id_token::verify(id_token, &keys, &expected) {
-            Err(IdTokenError::NoMatchingKey) => {}
-            verified => return Ok(verified?),
+        let verified = keys.verify(jwt, algorithm);
+        if verified != Err(JwtError::NoMatchingKey) {
+            return Ok(verified);
         }
         let (newer, is_fetched) = self.keys.get_newer_than(&keys, self)?;
-        let verified = id_token::verify(id_token, &newer, &expected);
-        if is_fetched && verified == Err(IdTokenError::NoMatchingKey) {
+        let verified = newer.verify(jwt, algorithm);
+        if is_fetched && verified == Err(JwtError::NoMatchingKey) {
             self.keys.note_fruitless_fetch(self.now());
         }
-        Ok(verified?)
+        Ok(verified)
     }
 
     /// Fetches what the server knows of the user of this access token, which must be one without a

@@ -1,6 +1,7 @@
 //! What can be wrong with a token.
 
-/// A token cannot be decoded. Holds nothing of the token.
+/// A token is not a JWT of the server's, of the kind that is asked for. Holds nothing of the token but
+/// names in its header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwtError {
@@ -30,6 +31,48 @@ pub enum JwtError {
         /// What is wrong, without any value of the token.
         reason: String,
     },
+    /// Its header asks for an extension that this client does not know.
+    #[error("the token's header has the critical extension {name:?}")]
+    CriticalHeader {
+        /// The header's name.
+        name: &'static str,
+    },
+    /// It is a token of another kind, such as an access token where an ID token is asked for.
+    #[error("the token's type is {}, not that of {expected}", described(typ))]
+    WrongType {
+        /// The type in the token's header; `None` if there is none.
+        typ: Option<String>,
+        /// What is asked for.
+        expected: &'static str,
+    },
+    /// Its algorithm is not one that this client accepts; `none` and HMAC never are.
+    #[error("the token's algorithm {algorithm:?} is not allowed")]
+    AlgorithmNotAllowed {
+        /// The algorithm in the token's header.
+        algorithm: String,
+    },
+    /// Its algorithm needs another crypto library.
+    #[error("the token's algorithm {algorithm} is not supported by this build")]
+    AlgorithmUnsupported {
+        /// The algorithm in the token's header.
+        algorithm: &'static str,
+    },
+    /// The server's key set has no key that fits.
+    #[error("the server's key set has no key that fits the token")]
+    NoMatchingKey,
+    /// It names no key, and several of the server's keys fit.
+    #[error("the token names no key, and several of the server's keys fit")]
+    AmbiguousKey,
+    /// Its signature is wrong.
+    #[error("the token's signature is wrong")]
+    InvalidSignature,
+}
+
+fn described(typ: &Option<String>) -> String {
+    match typ {
+        Some(typ) => format!("{typ:?}"),
+        None => "missing".to_owned(),
+    }
 }
 
 /// The ID token is refused. The checks are those of [OpenID Connect Core, section 3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation)
@@ -37,42 +80,9 @@ pub enum JwtError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdTokenError {
-    /// It cannot be decoded.
-    #[error("the ID token cannot be decoded: {0}")]
-    Malformed(#[from] JwtError),
-    /// Its algorithm is not one that this client accepts; `none` and HMAC never are.
-    #[error("the ID token's algorithm {algorithm:?} is not allowed")]
-    AlgorithmNotAllowed {
-        /// The algorithm in the token's header.
-        algorithm: String,
-    },
-    /// Its algorithm needs another crypto library.
-    #[error("the ID token's algorithm {algorithm} is not supported by this build")]
-    AlgorithmUnsupported {
-        /// The algorithm in the token's header.
-        algorithm: &'static str,
-    },
-    /// Its header asks for an extension that this client does not know.
-    #[error("the ID token's header has the critical extension {name:?}")]
-    CriticalHeader {
-        /// The header's name.
-        name: &'static str,
-    },
-    /// It is a token of another kind, such as an access token.
-    #[error("the token's type is {typ:?}, not that of an ID token")]
-    WrongType {
-        /// The type in the token's header.
-        typ: String,
-    },
-    /// The server's key set has no key that fits.
-    #[error("the server's key set has no key that fits the ID token")]
-    NoMatchingKey,
-    /// It names no key, and several of the server's keys fit.
-    #[error("the ID token names no key, and several of the server's keys fit")]
-    AmbiguousKey,
-    /// Its signature is wrong.
-    #[error("the ID token's signature is wrong")]
-    InvalidSignature,
+    /// It is no token of the server's: its form, its header or its signature is wrong.
+    #[error("the ID token is refused: {0}")]
+    Jwt(#[from] JwtError),
     /// It is of another issuer.
     #[error("the ID token is of another issuer")]
     IssuerMismatch,

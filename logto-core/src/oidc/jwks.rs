@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::jws::{PublicKey, SigningAlgorithm};
 use super::jwt::Jwt;
 use super::response;
-use crate::error::{IdTokenError, LogtoError};
+use crate::error::{JwtError, LogtoError};
 
 /// The keys of a set that this build can use.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl KeySet {
     }
 
     /// Holds the token's signature to be that of a key of this set which fits the token's header.
-    pub fn verify(&self, jwt: &Jwt<'_>, algorithm: SigningAlgorithm) -> Result<(), IdTokenError> {
+    pub fn verify(&self, jwt: &Jwt<'_>, algorithm: SigningAlgorithm) -> Result<(), JwtError> {
         let kid = jwt.header.kid.as_deref();
         let mut fitting = self
             .keys
@@ -52,15 +52,15 @@ impl KeySet {
             .filter(|key| key.fits(algorithm, kid))
             .peekable();
         if fitting.peek().is_none() {
-            return Err(IdTokenError::NoMatchingKey);
+            return Err(JwtError::NoMatchingKey);
         }
         if kid.is_none() && fitting.clone().count() > 1 {
-            return Err(IdTokenError::AmbiguousKey);
+            return Err(JwtError::AmbiguousKey);
         }
         let message = jwt.signing_input.as_bytes();
         match fitting.any(|key| key.public_key.verify(algorithm, message, &jwt.signature)) {
             true => Ok(()),
-            false => Err(IdTokenError::InvalidSignature),
+            false => Err(JwtError::InvalidSignature),
         }
     }
 }

@@ -6,11 +6,35 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::jws::SigningAlgorithm;
 use super::response::describe_json_error;
 use crate::error::JwtError;
 
 /// The longest token that is read, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// What a token is for. The `typ` of its header tells
+/// ([RFC 8725, section 3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)), so that no kind
+/// passes for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// `JWT`, or none.
+    Id,
+}
+
+impl TokenKind {
+    fn is_told_by(self, typ: Option<&str>) -> bool {
+        match self {
+            Self::Id => typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT")),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "an ID token",
+        }
+    }
+}
 
 /// A JWT taken apart. Nothing in it is to be believed yet.
 pub(crate) struct Jwt<'a> {
@@ -61,9 +85,39 @@ impl<'a> Jwt<'a> {
         })
     }
 
+    /// The algorithm, if the header is that of a token of this kind which this build can check.
+    pub fn algorithm(&self, kind: TokenKind) -> Result<SigningAlgorithm, JwtError> {
+        let header = &self.header;
+        for (name, is_present) in [("crit", header.crit), ("b64", header.b64)] {
+            if is_present {
+                return Err(JwtError::CriticalHeader { name });
+            }
+        }
+        if !kind.is_told_by(header.typ.as_deref()) {
+            return Err(JwtError::WrongType {
+                typ: header.typ.as_deref().map(cut),
+                expected: kind.name(),
+            });
+        }
+        let algorithm = SigningAlgorithm::from_name(&header.alg).ok_or_else(|| {
+            JwtError::AlgorithmNotAllowed {
+                algorithm: cut(&header.alg),
+            }
+        })?;
+        match algorithm.unsupported() {
+            Some(algorithm) => Err(JwtError::AlgorithmUnsupported { algorithm }),
+            None => Ok(algorithm),
+        }
+    }
+
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, JwtError> {
         json("payload", &self.payload)
     }
+}
+
+/// What a message can hold of a text from outside.
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
 /// Canonical base64url without padding only: trailing bits that say nothing are refused.

@@ -6,6 +6,9 @@ use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use serde_json::{Value, json};
 
 use super::*;
+use crate::error::JwtError;
+use crate::oidc::jwks::KeySet;
+use crate::oidc::jwt::TokenKind;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -77,7 +80,14 @@ fn check(header: &Value, claims: &Value, occasion: Occasion<'_>) -> Result<(), I
         clock_tolerance: 60,
         occasion,
     };
-    verify(&signer.sign(header, claims), &signer.keys(), &expected).map(|_| ())
+    verify(&signer.sign(header, claims), &signer.keys(), &expected)
+}
+
+fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<(), IdTokenError> {
+    let jwt = Jwt::parse(token)?;
+    let algorithm = jwt.algorithm(TokenKind::Id)?;
+    keys.verify(&jwt, algorithm)?;
+    super::check(&jwt, algorithm, expected).map(|_| ())
 }
 
 fn at_sign_in(claims: &Value) -> Result<(), IdTokenError> {
@@ -157,7 +167,7 @@ fn a_missing_or_odd_claim_is_refused() {
     for claims in odd.into_iter().chain(typed) {
         let error = at_sign_in(&claims).unwrap_err();
         assert!(
-            matches!(error, IdTokenError::Malformed(_)),
+            matches!(error, IdTokenError::Jwt(JwtError::Json { .. })),
             "{claims}: {error}"
         );
     }
@@ -173,12 +183,13 @@ fn the_hash_of_the_access_token_is_checked() {
 
 #[test]
 fn only_an_id_tokens_header_passes() {
-    use IdTokenError::*;
+    use JwtError::*;
     let not_allowed = |algorithm: &str| AlgorithmNotAllowed {
         algorithm: algorithm.to_owned(),
     };
     let wrong_type = |typ: &str| WrongType {
-        typ: typ.to_owned(),
+        typ: Some(typ.to_owned()),
+        expected: "an ID token",
     };
     for (header, expected) in [
         (with(header(), "alg", json!("none")), not_allowed("none")),
@@ -207,7 +218,7 @@ fn only_an_id_tokens_header_passes() {
     ] {
         assert_eq!(
             check(&header, &claims(), Occasion::Unknown),
-            Err(expected),
+            Err(expected.into()),
             "{header}"
         );
     }
@@ -225,7 +236,7 @@ fn another_keys_signature_is_refused() {
         occasion: Occasion::Unknown,
     };
     let verified = verify(&token, &signer.keys(), &expected);
-    assert_eq!(verified, Err(IdTokenError::InvalidSignature));
+    assert_eq!(verified, Err(JwtError::InvalidSignature.into()));
 }
 
 #[test]
