@@ -397,7 +397,7 @@ fn with_a_bad_id_token() {
     assert!(
         matches!(
             error,
-            LogtoError::IdToken(IdTokenError::Jwt(JwtError::Json { .. } | JwtError::NotAJwt))
+            LogtoError::IdToken(IdTokenError::Jwt(JwtError::Base64 { .. }))
         ),
         "{error:?}"
     );
