@@ -1,7 +1,7 @@
 //! A Logto server for tests, in the process of the test; and tests for storages.
 //!
 //! [`FakeLogto`] listens on a free port of 127.0.0.1 and answers as a Logto server does: the same
-//! statuses, headers, members and error bodies, real ES384 signatures, rotating refresh tokens.
+//! statuses, headers, members and error bodies, real signatures, rotating refresh tokens.
 //! Unlike a real one it starts in milliseconds, signs users in without a password, has a clock
 //! that a test can move, and misbehaves on request.
 //!
@@ -124,8 +124,9 @@
 //! # What the server leaves out
 //!
 //! The device flow, token exchange, pushed authorization requests, back-channel logout, consent
-//! pages, RSA keys, the Management API and TLS. Accounts have no passwords.
+//! pages, ES512, the Management API and TLS. Accounts have no passwords.
 
+mod algorithm;
 mod app;
 mod browser;
 mod builder;
@@ -144,9 +145,11 @@ mod provider;
 mod random;
 mod record;
 mod scopes;
+mod signing_key;
 mod store;
 mod user;
 
+pub use algorithm::SigningAlgorithm;
 pub use app::FakeApp;
 pub use builder::FakeLogtoBuilder;
 pub use clock::TestClock;
