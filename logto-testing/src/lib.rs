@@ -123,8 +123,7 @@
 //!
 //! # What the server leaves out
 //!
-//! The device flow, token exchange, pushed authorization requests, back-channel logout, consent
-//! pages, ES512, the Management API and TLS. Accounts have no passwords.
+//! The device flow, token exchange, pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
 
 mod algorithm;
 mod app;
@@ -133,12 +132,14 @@ mod builder;
 mod claims;
 mod clock;
 pub mod contract;
+mod courier;
 mod endpoint;
 mod fake;
 mod faulty;
 mod grants;
 mod http;
 mod keys;
+mod logout_token;
 mod misbehaviour;
 mod people;
 mod provider;
@@ -153,9 +154,11 @@ pub use algorithm::SigningAlgorithm;
 pub use app::FakeApp;
 pub use builder::FakeLogtoBuilder;
 pub use clock::TestClock;
+pub use courier::LogoutDelivery;
 pub use endpoint::Endpoint;
 pub use fake::FakeLogto;
 pub use faulty::{Faulty, StorageCall};
+pub use logout_token::LogoutToken;
 pub use misbehaviour::Misbehaviour;
 pub use record::RecordedRequest;
 pub use user::FakeUser;

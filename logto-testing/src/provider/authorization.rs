@@ -48,7 +48,7 @@ pub(super) fn sign_in(
     let session = BrowserSession {
         user: user.to_owned(),
         signed_in_at: now,
-        apps: Vec::new(),
+        apps: BTreeMap::new(),
     };
     grant(provider, asked, &id, &session).header(
         "Set-Cookie",
@@ -94,7 +94,7 @@ fn with_session(
     id: &str,
     session: &BrowserSession,
 ) -> Response {
-    if asked.prompts("none") && !scopes::has(&session.apps, &asked.app.id) {
+    if asked.prompts("none") && !session.apps.contains_key(&asked.app.id) {
         return asked.back.with_error(OidcError::new(
             400,
             "consent_required",
@@ -122,7 +122,7 @@ fn grant(
 ) -> Response {
     let now = provider.milliseconds();
     let tells_auth_time = asked.max_age.is_some() || asked.prompts("login");
-    let grant = Grant {
+    let mut grant = Grant {
         app: asked.app.id.clone(),
         user: session.user.clone(),
         scopes: user_scopes(asked),
@@ -131,10 +131,12 @@ fn grant(
         auth_time: tells_auth_time.then_some(session.signed_in_at / 1000),
         signed_in_at: session.signed_in_at,
         session: session_id.to_owned(),
+        sid: None,
         expires_at: Grant::lifetime_from(now),
     };
     let code = provider.store.change(|kept| {
-        kept.grants.add_app(session_id, &asked.app.id);
+        let sid = kept.grants.add_app(session_id, &asked.app.id);
+        grant.sid = sid.filter(|_| asked.app.backchannel_logout_session_required);
         let challenge = asked.challenge.as_deref();
         kept.grants
             .grant(grant, &asked.redirect_uri, challenge, now)

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod authorization_request;
+pub(crate) mod backchannel_logout;
 mod client_auth;
 mod client_credentials;
 mod code_grant;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 use crate::app::FakeApp;
 use crate::clock::{TestClock, milliseconds};
+use crate::courier::Courier;
 use crate::endpoint::Endpoint;
 use crate::http::{Delivery, Handler, Reply, Request, Response};
 use crate::misbehaviour::{Misbehaviour, Misbehaviours};
@@ -59,11 +61,13 @@ pub(crate) struct Provider {
     interactions: Mutex<Interactions>,
     misbehaviours: Mutex<Misbehaviours>,
     requests: Mutex<Record>,
+    courier: Courier,
 }
 
 impl Provider {
     pub(crate) fn new(setup: Setup, store: Store, people: People) -> Self {
         Self {
+            courier: Courier::new(&setup.apps),
             setup,
             store,
             people: Mutex::new(people),
@@ -101,7 +105,11 @@ impl Provider {
         lock(&self.requests)
     }
 
-    fn app(&self, id: &str) -> Option<&FakeApp> {
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
+    pub(crate) fn app(&self, id: &str) -> Option<&FakeApp> {
         self.setup.apps.iter().find(|app| app.id == id)
     }
 

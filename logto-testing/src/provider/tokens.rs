@@ -174,6 +174,9 @@ impl TokenRequest<'_> {
         if let Some(auth_time) = issue.grant.auth_time {
             put("auth_time", json!(auth_time));
         }
+        if let Some(sid) = &issue.grant.sid {
+            put("sid", json!(sid));
+        }
         put("aud", json!(self.app.id));
         put("iat", json!(issued_at));
         put("exp", json!(issued_at + ID_TOKEN_LIFETIME));

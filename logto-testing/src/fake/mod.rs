@@ -1,17 +1,18 @@
 //! The fake server, as a test holds it.
 
+mod keys;
+mod logout;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-use crate::algorithm::SigningAlgorithm;
 use crate::browser::Browser;
 use crate::builder::FakeLogtoBuilder;
 use crate::clock::TestClock;
 use crate::endpoint::Endpoint;
 use crate::http::Server;
-use crate::keys::SignatureFault;
 use crate::misbehaviour::Misbehaviour;
 use crate::provider::Provider;
 use crate::record::RecordedRequest;
@@ -175,61 +176,8 @@ impl FakeLogto {
     }
 }
 
-/// Keys and grants.
+/// Grants.
 impl FakeLogto {
-    /// Signs with a new key from now on. The key set still has the previous ones.
-    pub fn rotate_keys(&self) {
-        self.provider.store().change(|kept| kept.keys.rotate());
-    }
-
-    /// Signs with a new key for this algorithm from now on. The key set still has the previous ones.
-    pub fn rotate_keys_to(&self, algorithm: SigningAlgorithm) {
-        self.provider
-            .store()
-            .change(|kept| kept.keys.rotate_to(algorithm));
-    }
-
-    /// Takes all keys but the current one out of the key set.
-    pub fn remove_previous_keys(&self) {
-        self.provider
-            .store()
-            .change(|kept| kept.keys.remove_previous());
-    }
-
-    /// The public keys as the server publishes them, the current one first.
-    pub fn jwks(&self) -> Value {
-        self.provider.store().read().keys.key_set()
-    }
-
-    /// A token of these claims, signed with the current key, as the header says or not. With the
-    /// algorithm `none` the signature is left empty.
-    ///
-    /// ```
-    /// # let fake = logto_testing::FakeLogto::start();
-    /// use serde_json::json;
-    ///
-    /// let header = json!({"alg": "ES384", "kid": fake.jwks()["keys"][0]["kid"]});
-    /// let token = fake.sign_jwt(header, json!({"sub": "alice"}));
-    /// assert_eq!(token.split('.').count(), 3);
-    /// ```
-    pub fn sign_jwt(&self, header: Value, claims: Value) -> String {
-        self.provider
-            .store()
-            .read()
-            .keys
-            .sign(&header, &claims, None)
-    }
-
-    /// The same, signed with a key for the same algorithm that is not in the key set.
-    pub fn forge_jwt(&self, header: Value, claims: Value) -> String {
-        let fault = Some(SignatureFault::WrongSignature);
-        self.provider
-            .store()
-            .read()
-            .keys
-            .sign(&header, &claims, fault)
-    }
-
     /// Ends every grant: no code, refresh token or opaque access token so far is good any more.
     pub fn revoke_grants(&self) {
         self.provider
