@@ -10,6 +10,7 @@ pub struct FakeApp {
     pub(crate) kind: AppKind,
     redirect_uris: Vec<String>,
     post_logout_redirect_uris: Vec<String>,
+    pub(crate) device_flow: bool,
     pub(crate) backchannel_logout_uri: Option<String>,
     pub(crate) backchannel_logout_session_required: bool,
 }
@@ -57,6 +58,14 @@ impl FakeApp {
         self
     }
 
+    /// Lets the application use the device flow, as a native application can at Logto. Default: it may
+    /// not.
+    #[must_use]
+    pub fn device_flow(mut self) -> Self {
+        self.device_flow = true;
+        self
+    }
+
     /// Registers the URI that is told when a user signs out of the server, by `http`. Default: none.
     ///
     /// [`FakeLogto::set_backchannel_logout_uri`](crate::FakeLogto::set_backchannel_logout_uri) does it
@@ -82,6 +91,7 @@ impl FakeApp {
             kind,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            device_flow: false,
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::device_codes::DeviceCodes;
 use crate::random::token;
 use crate::scopes::{self, OFFLINE_ACCESS};
 
@@ -27,6 +28,7 @@ pub(crate) struct Grants {
     refresh_tokens: BTreeMap<String, RefreshToken>,
     access_tokens: BTreeMap<String, AccessToken>,
     sessions: BTreeMap<String, BrowserSession>,
+    pub(crate) devices: DeviceCodes,
 }
 
 /// What a user has granted to an application in one sign-in.
@@ -146,7 +148,7 @@ impl Grants {
         now: i64,
     ) -> String {
         let id = token();
-        self.grants.insert(id.clone(), grant);
+        self.insert(id.clone(), grant);
         let code = token();
         self.codes.insert(
             code.clone(),
@@ -159,6 +161,10 @@ impl Grants {
             },
         );
         code
+    }
+
+    pub(crate) fn insert(&mut self, id: String, grant: Grant) {
+        self.grants.insert(id, grant);
     }
 
     pub(crate) fn get(&self, id: &str, now: i64) -> Option<&Grant> {
@@ -295,6 +301,7 @@ impl Grants {
             .retain(|_, found| found.is_taken(now) && alive(&found.grant));
         self.sessions
             .retain(|_, session| now < session.signed_in_at + SESSION_LIFETIME);
+        self.devices.purge(now);
     }
 
     fn insert_refresh_token(&mut self, grant: &str, first_issued_at: i64, now: i64) -> String {

@@ -123,7 +123,7 @@
 //!
 //! # What the server leaves out
 //!
-//! The device flow, token exchange, pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
+//! Token exchange, pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
 
 mod algorithm;
 mod app;
@@ -133,6 +133,7 @@ mod claims;
 mod clock;
 pub mod contract;
 mod courier;
+mod device_codes;
 mod endpoint;
 mod fake;
 mod faulty;

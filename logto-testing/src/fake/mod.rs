@@ -1,5 +1,6 @@
 //! The fake server, as a test holds it.
 
+mod device;
 mod keys;
 mod logout;
 

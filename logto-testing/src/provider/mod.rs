@@ -6,6 +6,8 @@ pub(crate) mod backchannel_logout;
 mod client_auth;
 mod client_credentials;
 mod code_grant;
+pub(crate) mod device_authorization;
+mod device_grant;
 mod discovery;
 mod end_session;
 mod error;
@@ -81,6 +83,11 @@ impl Provider {
         &self.setup.issuer
     }
 
+    /// The issuer without its path.
+    fn origin(&self) -> &str {
+        self.issuer().trim_end_matches("/oidc")
+    }
+
     pub(crate) fn apps(&self) -> &[FakeApp] {
         &self.setup.apps
     }
@@ -145,6 +152,9 @@ impl Provider {
             ("GET", Some(Endpoint::Jwks)) => Ok(discovery::key_set(self, request)),
             ("GET" | "POST", Some(Endpoint::Authorization)) => {
                 authorization::authorize(self, request)
+            }
+            ("POST", Some(Endpoint::DeviceAuthorization)) => {
+                device_authorization::authorize(self, request)
             }
             ("POST", Some(Endpoint::Token)) => token::exchange(self, request, misbehaviour),
             ("GET" | "POST", Some(Endpoint::UserInfo)) => user_info::answer(self, request),
