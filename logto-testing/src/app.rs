@@ -10,6 +10,9 @@ pub struct FakeApp {
     pub(crate) kind: AppKind,
     redirect_uris: Vec<String>,
     post_logout_redirect_uris: Vec<String>,
+    pub(crate) device_flow: bool,
+    pub(crate) backchannel_logout_uri: Option<String>,
+    pub(crate) backchannel_logout_session_required: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,32 @@ impl FakeApp {
         self
     }
 
+    /// Lets the application use the device flow, as a native application can at Logto. Default: it may
+    /// not.
+    #[must_use]
+    pub fn device_flow(mut self) -> Self {
+        self.device_flow = true;
+        self
+    }
+
+    /// Registers the URI that is told when a user signs out of the server, by `http`. Default: none.
+    ///
+    /// [`FakeLogto::set_backchannel_logout_uri`](crate::FakeLogto::set_backchannel_logout_uri) does it
+    /// later, for an application that has to know the server before it knows its own address.
+    #[must_use]
+    pub fn backchannel_logout_uri(mut self, uri: impl Into<String>) -> Self {
+        self.backchannel_logout_uri = Some(uri.into());
+        self
+    }
+
+    /// Puts the claim `sid` into the application's ID tokens and logout tokens. Default: it is in
+    /// neither.
+    #[must_use]
+    pub fn backchannel_logout_session_required(mut self) -> Self {
+        self.backchannel_logout_session_required = true;
+        self
+    }
+
     fn new(id: String, secret: Option<String>, kind: AppKind) -> Self {
         Self {
             id,
@@ -62,6 +91,9 @@ impl FakeApp {
             kind,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            device_flow: false,
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
         }
     }
 

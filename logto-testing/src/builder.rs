@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::algorithm::SigningAlgorithm;
 use crate::app::FakeApp;
 use crate::clock::{TestClock, milliseconds};
 use crate::fake::FakeLogto;
@@ -36,6 +37,7 @@ pub struct FakeLogtoBuilder {
     resources: Vec<Resource>,
     login_page: bool,
     state_file: Option<PathBuf>,
+    signing_algorithm: SigningAlgorithm,
     clock: TestClock,
     access_token_lifetime: Duration,
     keep_alive: Duration,
@@ -90,6 +92,15 @@ impl FakeLogtoBuilder {
         self
     }
 
+    /// Sets what tokens are signed with. Default: ES384, as at Logto. A state file that is there
+    /// already has its own keys.
+    ///
+    /// The RSA keys are always the same few, which this crate's source shows to everyone.
+    pub fn signing_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.signing_algorithm = algorithm;
+        self
+    }
+
     /// Sets the clock that all lifetimes follow. Default: a new one, with the system's time.
     pub fn clock(mut self, clock: TestClock) -> Self {
         self.clock = clock;
@@ -117,7 +128,11 @@ impl FakeLogtoBuilder {
     pub fn build(self) -> io::Result<FakeLogto> {
         let listener = bind(self.port)?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let store = Store::open(self.state_file, milliseconds(&self.clock))?;
+        let store = Store::open(
+            self.state_file,
+            self.signing_algorithm,
+            milliseconds(&self.clock),
+        )?;
         let setup = Setup {
             issuer: format!("{endpoint}/oidc"),
             apps: or_default(self.apps, default_app),
@@ -151,6 +166,7 @@ impl Default for FakeLogtoBuilder {
             resources: Vec::new(),
             login_page: false,
             state_file: None,
+            signing_algorithm: SigningAlgorithm::default(),
             clock: TestClock::new(),
             access_token_lifetime: Duration::from_secs(3600),
             keep_alive: Duration::from_secs(5),

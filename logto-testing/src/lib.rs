@@ -1,7 +1,7 @@
 //! A Logto server for tests, in the process of the test; and tests for storages.
 //!
 //! [`FakeLogto`] listens on a free port of 127.0.0.1 and answers as a Logto server does: the same
-//! statuses, headers, members and error bodies, real ES384 signatures, rotating refresh tokens.
+//! statuses, headers, members and error bodies, real signatures, rotating refresh tokens.
 //! Unlike a real one it starts in milliseconds, signs users in without a password, has a clock
 //! that a test can move, and misbehaves on request.
 //!
@@ -123,36 +123,43 @@
 //!
 //! # What the server leaves out
 //!
-//! The device flow, token exchange, pushed authorization requests, back-channel logout, consent
-//! pages, RSA keys, the Management API and TLS. Accounts have no passwords.
+//! Token exchange, pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
 
+mod algorithm;
 mod app;
 mod browser;
 mod builder;
 mod claims;
 mod clock;
 pub mod contract;
+mod courier;
+mod device_codes;
 mod endpoint;
 mod fake;
 mod faulty;
 mod grants;
 mod http;
 mod keys;
+mod logout_token;
 mod misbehaviour;
 mod people;
 mod provider;
 mod random;
 mod record;
 mod scopes;
+mod signing_key;
 mod store;
 mod user;
 
+pub use algorithm::SigningAlgorithm;
 pub use app::FakeApp;
 pub use builder::FakeLogtoBuilder;
 pub use clock::TestClock;
+pub use courier::LogoutDelivery;
 pub use endpoint::Endpoint;
 pub use fake::FakeLogto;
 pub use faulty::{Faulty, StorageCall};
+pub use logout_token::LogoutToken;
 pub use misbehaviour::Misbehaviour;
 pub use record::RecordedRequest;
 pub use user::FakeUser;

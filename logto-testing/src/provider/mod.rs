@@ -2,9 +2,12 @@
 
 mod authorization;
 mod authorization_request;
+pub(crate) mod backchannel_logout;
 mod client_auth;
 mod client_credentials;
 mod code_grant;
+pub(crate) mod device_authorization;
+mod device_grant;
 mod discovery;
 mod end_session;
 mod error;
@@ -24,6 +27,7 @@ use serde_json::Value;
 
 use crate::app::FakeApp;
 use crate::clock::{TestClock, milliseconds};
+use crate::courier::Courier;
 use crate::endpoint::Endpoint;
 use crate::http::{Delivery, Handler, Reply, Request, Response};
 use crate::misbehaviour::{Misbehaviour, Misbehaviours};
@@ -59,11 +63,13 @@ pub(crate) struct Provider {
     interactions: Mutex<Interactions>,
     misbehaviours: Mutex<Misbehaviours>,
     requests: Mutex<Record>,
+    courier: Courier,
 }
 
 impl Provider {
     pub(crate) fn new(setup: Setup, store: Store, people: People) -> Self {
         Self {
+            courier: Courier::new(&setup.apps),
             setup,
             store,
             people: Mutex::new(people),
@@ -75,6 +81,11 @@ impl Provider {
 
     pub(crate) fn issuer(&self) -> &str {
         &self.setup.issuer
+    }
+
+    /// The issuer without its path.
+    fn origin(&self) -> &str {
+        self.issuer().trim_end_matches("/oidc")
     }
 
     pub(crate) fn apps(&self) -> &[FakeApp] {
@@ -101,7 +112,11 @@ impl Provider {
         lock(&self.requests)
     }
 
-    fn app(&self, id: &str) -> Option<&FakeApp> {
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
+    pub(crate) fn app(&self, id: &str) -> Option<&FakeApp> {
         self.setup.apps.iter().find(|app| app.id == id)
     }
 
@@ -137,6 +152,9 @@ impl Provider {
             ("GET", Some(Endpoint::Jwks)) => Ok(discovery::key_set(self, request)),
             ("GET" | "POST", Some(Endpoint::Authorization)) => {
                 authorization::authorize(self, request)
+            }
+            ("POST", Some(Endpoint::DeviceAuthorization)) => {
+                device_authorization::authorize(self, request)
             }
             ("POST", Some(Endpoint::Token)) => token::exchange(self, request, misbehaviour),
             ("GET" | "POST", Some(Endpoint::UserInfo)) => user_info::answer(self, request),

@@ -116,9 +116,10 @@ impl TokenRequest<'_> {
             put("organization_id", json!(organization));
         }
         let kept = self.provider.store.read();
-        let mut header = self.header(kept.keys.key_id(self.faults.signature));
+        let mut header = kept.keys.header(self.faults.signature);
         header.insert("typ".to_owned(), json!("at+jwt"));
-        kept.keys.sign(header, claims, self.faults.signature)
+        kept.keys
+            .sign(&header.into(), &claims.into(), self.faults.signature)
     }
 
     /// How long access tokens live, in seconds.
@@ -143,16 +144,16 @@ impl TokenRequest<'_> {
 
     fn id_token(&self, issue: &Issue<'_>) -> String {
         let mut claims = self.id_token_claims(issue);
-        let key_id = {
+        let mut header = {
             let kept = self.provider.store.read();
-            kept.keys.key_id(self.faults.signature).to_owned()
+            kept.keys.header(self.faults.signature)
         };
-        let mut header = self.header(&key_id);
         if let Some(tamper) = &self.faults.tampering {
             tamper(&mut header, &mut claims);
         }
         let kept = self.provider.store.read();
-        kept.keys.sign(header, claims, self.faults.signature)
+        kept.keys
+            .sign(&header.into(), &claims.into(), self.faults.signature)
     }
 
     fn id_token_claims(&self, issue: &Issue<'_>) -> Map<String, Value> {
@@ -173,17 +174,13 @@ impl TokenRequest<'_> {
         if let Some(auth_time) = issue.grant.auth_time {
             put("auth_time", json!(auth_time));
         }
+        if let Some(sid) = &issue.grant.sid {
+            put("sid", json!(sid));
+        }
         put("aud", json!(self.app.id));
         put("iat", json!(issued_at));
         put("exp", json!(issued_at + ID_TOKEN_LIFETIME));
         put("iss", json!(self.provider.issuer()));
         claims
-    }
-
-    fn header(&self, key_id: &str) -> Map<String, Value> {
-        let mut header = Map::new();
-        header.insert("alg".to_owned(), json!("ES384"));
-        header.insert("kid".to_owned(), json!(key_id));
-        header
     }
 }

@@ -1,5 +1,9 @@
 //! The fake server, as a test holds it.
 
+mod device;
+mod keys;
+mod logout;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -173,20 +177,8 @@ impl FakeLogto {
     }
 }
 
-/// Keys and grants.
+/// Grants.
 impl FakeLogto {
-    /// Signs with a new key from now on. The key set still has the previous ones.
-    pub fn rotate_keys(&self) {
-        self.provider.store().change(|kept| kept.keys.rotate());
-    }
-
-    /// Takes all keys but the current one out of the key set.
-    pub fn remove_previous_keys(&self) {
-        self.provider
-            .store()
-            .change(|kept| kept.keys.remove_previous());
-    }
-
     /// Ends every grant: no code, refresh token or opaque access token so far is good any more.
     pub fn revoke_grants(&self) {
         self.provider
@@ -232,6 +224,19 @@ impl FakeLogto {
         self.provider
             .misbehaviours()
             .tamper_response(endpoint, Arc::new(tamper));
+    }
+
+    /// Publishes this in place of the key set, until [`calm`](Self::calm); the server signs with
+    /// its own key all the same.
+    ///
+    /// ```
+    /// # let fake = logto_testing::FakeLogto::start();
+    /// let mut keys = fake.jwks();
+    /// keys["keys"][0]["use"] = "enc".into();
+    /// fake.set_jwks(keys);
+    /// ```
+    pub fn set_jwks(&self, key_set: Value) {
+        self.provider.misbehaviours().set_key_set(key_set);
     }
 
     /// Ends all misbehaviour and tampering.
