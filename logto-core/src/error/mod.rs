@@ -1,5 +1,6 @@
 //! What can go wrong.
 
+mod access_token;
 mod callback;
 mod config;
 mod discovery;
@@ -12,6 +13,7 @@ mod storage;
 
 use std::time::Duration;
 
+pub use access_token::AccessTokenError;
 pub use callback::CallbackError;
 pub use config::ConfigError;
 pub use discovery::DiscoveryError;
@@ -60,6 +62,9 @@ pub enum LogtoError {
     /// The ID token is refused.
     #[error(transparent)]
     IdToken(#[from] IdTokenError),
+    /// The access token that an API is called with is refused.
+    #[error(transparent)]
+    AccessToken(#[from] AccessTokenError),
     /// A token cannot be decoded.
     #[error(transparent)]
     Jwt(#[from] JwtError),
@@ -137,6 +142,7 @@ impl LogtoError {
             Self::Callback(error) => error.clone().into(),
             Self::Discovery(error) => error.clone().into(),
             Self::IdToken(error) => error.clone().into(),
+            Self::AccessToken(error) => error.clone().into(),
             Self::Jwt(error) => error.clone().into(),
             Self::OAuth(error) => Self::OAuth(error.clone()),
             Self::Response(error) => Self::Response(error.clone()),

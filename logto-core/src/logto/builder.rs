@@ -111,11 +111,7 @@ impl LogtoBuilder {
     /// [`ConfigError`] if the configuration could not work, or a setting is out of its bounds.
     pub fn build(self) -> Result<Logto, LogtoError> {
         self.config.validate(self.allow_insecure_http)?;
-        let clock_tolerance = bounded(
-            "clock_tolerance",
-            self.clock_tolerance,
-            LARGEST_CLOCK_TOLERANCE,
-        )?;
+        let clock_tolerance = checked_clock_tolerance(self.clock_tolerance)?;
         let access_token_margin = bounded(
             "access_token_margin",
             self.access_token_margin,
@@ -142,6 +138,11 @@ impl LogtoBuilder {
             }),
         })
     }
+}
+
+/// In seconds, if it is not too large.
+pub(crate) fn checked_clock_tolerance(tolerance: Duration) -> Result<i64, ConfigError> {
+    bounded("clock_tolerance", tolerance, LARGEST_CLOCK_TOLERANCE)
 }
 
 /// In seconds, if it is not more than the limit.

@@ -4,6 +4,7 @@ mod access_token_request;
 mod audience;
 mod extra;
 mod oidc;
+mod requirements;
 mod response;
 mod sign_in;
 mod sign_out;
@@ -11,6 +12,8 @@ mod sign_out;
 pub use access_token_request::AccessTokenRequest;
 pub use audience::Audience;
 pub use oidc::{AccessTokenClaims, IdTokenClaims, OidcProviderMetadata};
+pub(crate) use requirements::RequiredOrganization;
+pub use requirements::{ApiAudience, Requirements};
 pub use response::{TokenResponse, UserIdentity, UserInfoResponse};
 pub use sign_in::{
     DirectSignIn, FirstScreen, Identifier, InteractionMode, Prompt, SignInOptions, SignedIn,

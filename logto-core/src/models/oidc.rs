@@ -235,6 +235,9 @@ pub struct AccessTokenClaims {
     pub exp: i64,
     /// When the token was issued, in Unix seconds.
     pub iat: i64,
+    /// When the token becomes valid, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// The scopes that are granted, separated by spaces; empty if there are none.
     #[serde(default, deserialize_with = "null_as_default")]
     pub scope: String,

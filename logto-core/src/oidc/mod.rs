@@ -1,6 +1,8 @@
 //! The protocol, without I/O: requests are built and answers are read; the time is an argument.
 
+pub(crate) mod access_token;
 pub(crate) mod authorize;
+pub(crate) mod bearer;
 pub(crate) mod callback;
 pub(crate) mod client_auth;
 pub(crate) mod discovery;
