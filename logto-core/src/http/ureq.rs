@@ -163,6 +163,10 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
     use ::ureq::{Error, Timeout};
 
     match error {
+        ref refusal if is_about_certificate(refusal) => HttpError::Certificate {
+            url,
+            source: error.into(),
+        },
         Error::BodyExceedsLimit(_) => HttpError::BodyTooLarge {
             url,
             limit: body_limit,
@@ -190,6 +194,17 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
             url,
             source: error.into(),
         },
+    }
+}
+
+/// Each TLS library has errors of its own, which ureq hands on by its features or inside an I/O error.
+fn is_about_certificate(error: &::ureq::Error) -> bool {
+    use ::ureq::Error;
+
+    match error {
+        Error::BadUri(_) | Error::Protocol(_) | Error::ConnectProxyFailed(_) => false,
+        Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => false,
+        error => error.to_string().contains("certificate"),
     }
 }
 

@@ -117,10 +117,16 @@ fn is_json(content_type: &str) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// The longest `Retry-After` that is handed on, in seconds: a day.
+const LONGEST_WAIT: u64 = 24 * 60 * 60;
+
 /// `Retry-After` in seconds; as a date it is not read, for want of a reason to trust the clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    // A number of too many digits is a long time too.
+    let seconds = is_number.then(|| seconds.parse().unwrap_or(u64::MAX))?;
+    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
 }
 
 #[cfg(test)]
@@ -177,6 +183,32 @@ mod tests {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
         let error = json::<Value>("answer", &response(307, "text/plain", "")).unwrap_err();
         assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_longer_than_a_day() {
+        let wait = |value: &str| {
+            let mut response = response(503, "text/plain", "no");
+            let value = value.parse().unwrap();
+            response.headers_mut().insert(RETRY_AFTER, value);
+            success("answer", &response).unwrap_err().retry_after()
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(wait("0"), seconds(0));
+        assert_eq!(wait(" 120 "), seconds(120));
+        for long in ["86401", "18446744073709551615", "99999999999999999999999"] {
+            assert_eq!(wait(long), seconds(86_400));
+        }
+        for other in [
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "soon",
+            "Fri, 31 Dec 1999 23:59:59 GMT",
+        ] {
+            assert_eq!(wait(other), None, "{other}");
+        }
     }
 
     #[test]
