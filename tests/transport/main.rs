@@ -1,0 +1,10 @@
+//! What comes over the wire may be slow, endless, broken or from elsewhere: an error each, after a known
+//! number of requests, and the session stays.
+
+mod bodies;
+mod broken;
+mod elsewhere;
+mod place;
+
+mod raw;
+mod slow;
