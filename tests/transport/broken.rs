@@ -71,7 +71,12 @@ fn what_is_not_http_is_an_error_everywhere() {
 #[test]
 fn a_connection_that_breaks_in_the_answer_is_told_apart() {
     for place in Place::ALL {
-        for answer in ["", "HTTP/1.1 200 OK\r\nContent-Le"] {
+        for answer in [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Le",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{",
+        ] {
             let error = place.ask(patient(), &RawServer::with(answer).url());
             let is_lost = matches!(&error, LogtoError::Http(error)
                 if matches!(**error, HttpError::Interrupted { .. }));

@@ -5,6 +5,7 @@ mod bodies;
 mod broken;
 mod elsewhere;
 mod place;
-
+mod proxy;
 mod raw;
 mod slow;
+mod tls;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -24,13 +24,14 @@ struct Shared {
     connections: AtomicUsize,
     requests: AtomicUsize,
     is_stopped: AtomicBool,
+    recorded: Mutex<Vec<String>>,
 }
 
 impl RawServer {
     pub fn start(answer: impl Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::<Shared>::default();
         let acceptor = thread::spawn({
             let shared = Arc::clone(&shared);
             move || accept(&listener, &shared, &Arc::new(answer))
@@ -49,8 +50,9 @@ impl RawServer {
         Self::start(move |stream| drop(stream.write_all(&answer)))
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// What it was sent so far.
+    pub fn recorded(&self) -> Vec<String> {
+        self.shared.recorded.lock().unwrap().clone()
     }
 
     pub fn url(&self) -> String {
@@ -92,7 +94,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, answer: &Arc<impl Answer
         shared.connections.fetch_add(1, Ordering::SeqCst);
         let (shared, answer) = (Arc::clone(shared), Arc::clone(answer));
         thread::spawn(move || {
-            if read_request(&mut stream).is_ok() {
+            if let Ok(request) = read_request(&mut stream) {
+                let text = String::from_utf8_lossy(&request).into_owned();
+                shared.recorded.lock().unwrap().push(text);
                 shared.requests.fetch_add(1, Ordering::SeqCst);
                 answer(&mut stream);
             }
