@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{LogtoError, OAuthError, ResponseError};
+use crate::secret::Sent;
 
 /// Reads a successful answer of JSON; anything else is its error. `what` names the answer in
 /// messages.
@@ -20,7 +21,7 @@ pub(crate) fn json<T: DeserializeOwned>(
     if !is_json(&actual) {
         return Err(ResponseError::ContentType {
             what,
-            actual: OAuthError::clean(&actual),
+            actual: clean(response, &actual),
         }
         .into());
     }
@@ -92,16 +93,24 @@ fn oauth_error(response: &Response<Vec<u8>>) -> Option<OAuthError> {
         return None;
     }
     let body: ErrorBody = serde_json::from_slice(response.body()).ok()?;
-    let clean = |text: Option<String>| text.map(|text| OAuthError::clean(&text));
+    let text = |text: Option<String>| text.map(|text| clean(response, &text));
     Some(OAuthError {
-        error_description: clean(body.error_description),
-        error_uri: clean(body.error_uri),
-        code: clean(body.code),
-        message: clean(body.message),
+        error_description: text(body.error_description),
+        error_uri: text(body.error_uri),
+        code: text(body.code),
+        message: text(body.message),
         status: Some(response.status().as_u16()),
         retry_after: retry_after(response.headers()),
-        ..OAuthError::new(&body.error)
+        ..OAuthError::new(&clean(response, &body.error))
     })
+}
+
+/// A text of the server, for a message: without what the request held.
+fn clean(response: &Response<Vec<u8>>, text: &str) -> String {
+    match response.extensions().get::<Sent>() {
+        Some(sent) => OAuthError::clean(&sent.hide(text)),
+        None => OAuthError::clean(text),
+    }
 }
 
 fn content_type(headers: &HeaderMap) -> String {
