@@ -11,6 +11,8 @@ pub struct FakeApp {
     redirect_uris: Vec<String>,
     post_logout_redirect_uris: Vec<String>,
     pub(crate) device_flow: bool,
+    pub(crate) token_exchange: bool,
+    organizations: Vec<(String, Vec<String>)>,
     pub(crate) backchannel_logout_uri: Option<String>,
     pub(crate) backchannel_logout_session_required: bool,
 }
@@ -66,6 +68,26 @@ impl FakeApp {
         self
     }
 
+    /// Lets the application exchange the tokens of users. Default: it may not.
+    #[must_use]
+    pub fn token_exchange(mut self) -> Self {
+        self.token_exchange = true;
+        self
+    }
+
+    /// Makes a machine-to-machine application a member of an organization, with these permissions in
+    /// it. Default: of none.
+    #[must_use]
+    pub fn organization<P: Into<String>>(
+        mut self,
+        id: impl Into<String>,
+        permissions: impl IntoIterator<Item = P>,
+    ) -> Self {
+        let permissions = permissions.into_iter().map(Into::into).collect();
+        self.organizations.push((id.into(), permissions));
+        self
+    }
+
     /// Registers the URI that is told when a user signs out of the server, by `http`. Default: none.
     ///
     /// [`FakeLogto::set_backchannel_logout_uri`](crate::FakeLogto::set_backchannel_logout_uri) does it
@@ -92,9 +114,17 @@ impl FakeApp {
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
             device_flow: false,
+            token_exchange: false,
+            organizations: Vec::new(),
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
         }
+    }
+
+    /// The permissions in an organization, if the application is a member of it.
+    pub(crate) fn organization_permissions(&self, id: &str) -> Option<&[String]> {
+        let (_, permissions) = self.organizations.iter().find(|(known, _)| known == id)?;
+        Some(permissions)
     }
 
     pub(crate) fn accepts_redirect_uri(&self, uri: &str) -> bool {

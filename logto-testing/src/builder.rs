@@ -15,6 +15,8 @@ use crate::provider::{Provider, Resource, Setup};
 use crate::store::Store;
 use crate::user::FakeUser;
 
+const MANAGEMENT_API: &str = "https://default.logto.app/api";
+
 /// Sets up a [`FakeLogto`].
 ///
 /// ```
@@ -64,7 +66,8 @@ impl FakeLogtoBuilder {
         self
     }
 
-    /// Adds an API resource with its scopes. Default: none.
+    /// Adds an API resource with its scopes. Default: none but that of the Management API,
+    /// `https://default.logto.app/api` with the scope `all`, which every Logto server has.
     pub fn resource<S: Into<String>>(
         mut self,
         indicator: impl Into<String>,
@@ -136,7 +139,7 @@ impl FakeLogtoBuilder {
         let setup = Setup {
             issuer: format!("{endpoint}/oidc"),
             apps: or_default(self.apps, default_app),
-            resources: self.resources,
+            resources: with_management_api(self.resources),
             login_page: self.login_page,
             access_token_lifetime: self.access_token_lifetime,
             clock: self.clock,
@@ -179,6 +182,17 @@ fn or_default<T>(given: Vec<T>, default: impl FnOnce() -> T) -> Vec<T> {
         return vec![default()];
     }
     given
+}
+
+fn with_management_api(mut resources: Vec<Resource>) -> Vec<Resource> {
+    let known = |resource: &Resource| resource.indicator == MANAGEMENT_API;
+    if !resources.iter().any(known) {
+        resources.push(Resource {
+            indicator: MANAGEMENT_API.to_owned(),
+            scopes: vec!["all".to_owned()],
+        });
+    }
+    resources
 }
 
 fn default_user() -> FakeUser {

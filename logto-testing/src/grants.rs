@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::device_codes::DeviceCodes;
 use crate::random::token;
 use crate::scopes::{self, OFFLINE_ACCESS};
+use crate::subject_tokens::SubjectTokens;
 
 const SECOND: i64 = 1000;
 const DAY: i64 = 86_400 * SECOND;
@@ -29,6 +30,7 @@ pub(crate) struct Grants {
     access_tokens: BTreeMap<String, AccessToken>,
     sessions: BTreeMap<String, BrowserSession>,
     pub(crate) devices: DeviceCodes,
+    pub(crate) subject_tokens: SubjectTokens,
 }
 
 /// What a user has granted to an application in one sign-in.
@@ -302,6 +304,7 @@ impl Grants {
         self.sessions
             .retain(|_, session| now < session.signed_in_at + SESSION_LIFETIME);
         self.devices.purge(now);
+        self.subject_tokens.purge(now);
     }
 
     fn insert_refresh_token(&mut self, grant: &str, first_issued_at: i64, now: i64) -> String {

@@ -123,7 +123,7 @@
 //!
 //! # What the server leaves out
 //!
-//! Token exchange, pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
+//! Pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
 
 mod algorithm;
 mod app;
@@ -149,6 +149,7 @@ mod record;
 mod scopes;
 mod signing_key;
 mod store;
+mod subject_tokens;
 mod user;
 
 pub use algorithm::SigningAlgorithm;

@@ -7,10 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
-    RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
-    RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+    KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+    RSA_PSS_SHA512, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -135,6 +138,19 @@ impl SigningKey {
         }
     }
 
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let (algorithm, public): (&dyn VerificationAlgorithm, &[u8]) = match &self.pair {
+            Pair::Rsa(pair, _) => (rsa_verification(self.algorithm), pair.public().as_ref()),
+            Pair::Ecdsa(pair) => (
+                ecdsa_verification(self.algorithm),
+                pair.public_key().as_ref(),
+            ),
+            Pair::Ed25519(pair) => (&ED25519, pair.public_key().as_ref()),
+        };
+        let key = UnparsedPublicKey::new(algorithm, public);
+        key.verify(message, signature).is_ok()
+    }
+
     /// None for RSA.
     fn generate_pkcs8(algorithm: SigningAlgorithm) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
@@ -241,6 +257,24 @@ fn rsa(algorithm: SigningAlgorithm) -> Option<&'static dyn RsaEncoding> {
     }
 }
 
+fn ecdsa_verification(algorithm: SigningAlgorithm) -> &'static dyn VerificationAlgorithm {
+    match algorithm {
+        SigningAlgorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
+        _ => &ECDSA_P384_SHA384_FIXED,
+    }
+}
+
+fn rsa_verification(algorithm: SigningAlgorithm) -> &'static dyn VerificationAlgorithm {
+    match algorithm {
+        SigningAlgorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
+        SigningAlgorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
+        SigningAlgorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+        SigningAlgorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
+        SigningAlgorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
+        _ => &RSA_PKCS1_2048_8192_SHA256,
+    }
+}
+
 fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
@@ -248,6 +282,7 @@ fn invalid(reason: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::from_base64url;
 
     #[test]
     fn exported_keys_are_the_same_when_they_come_back() {
@@ -256,6 +291,16 @@ mod tests {
             let again = SigningKey::import(&key.export()).unwrap();
             assert_eq!(again.jwk(), key.jwk());
             assert_eq!(again.algorithm(), algorithm);
+        }
+    }
+
+    #[test]
+    fn signatures_are_known_again() {
+        for algorithm in SigningAlgorithm::ALL {
+            let key = SigningKey::generate(algorithm, &[]);
+            let signature = from_base64url(&key.sign(b"message")).unwrap();
+            assert!(key.verifies(b"message", &signature), "{algorithm:?}");
+            assert!(!key.verifies(b"massage", &signature), "{algorithm:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Users of devices.
 
 use super::FakeLogto;
+use crate::clock::milliseconds;
 use crate::provider::device_authorization;
 
 /// The device flow.
@@ -14,7 +15,7 @@ use crate::provider::device_authorization;
 impl FakeLogto {
     /// The user codes that devices show and no user has dealt with, the oldest first.
     pub fn pending_devices(&self) -> Vec<String> {
-        let now = crate::clock::milliseconds(self.provider.clock());
+        let now = milliseconds(self.provider.clock());
         self.provider.store().read().grants.devices.user_codes(now)
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::browser::Browser;
 use crate::builder::FakeLogtoBuilder;
-use crate::clock::TestClock;
+use crate::clock::{TestClock, milliseconds};
 use crate::endpoint::Endpoint;
 use crate::http::Server;
 use crate::misbehaviour::Misbehaviour;
@@ -179,6 +179,22 @@ impl FakeLogto {
 
 /// Grants.
 impl FakeLogto {
+    /// A token with which an application that may use token exchange acts for the user, once and
+    /// within ten minutes: what Logto's Management API gives out at `POST /api/subject-tokens`. Its
+    /// type is `urn:ietf:params:oauth:token-type:access_token`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no user with this id.
+    pub fn subject_token(&self, user: &str) -> String {
+        let known = self.provider.people().get(user).is_some();
+        assert!(known, "there is no user {user:?}");
+        let now = milliseconds(self.provider.clock());
+        self.provider
+            .store()
+            .change(|kept| kept.grants.subject_tokens.issue(user, now))
+    }
+
     /// Ends every grant: no code, refresh token or opaque access token so far is good any more.
     pub fn revoke_grants(&self) {
         self.provider

@@ -16,6 +16,7 @@ mod refresh_grant;
 mod revocation;
 mod sign_in_page;
 mod token;
+mod token_exchange;
 mod tokens;
 mod user_info;
 

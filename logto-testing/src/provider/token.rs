@@ -4,7 +4,7 @@ use super::error::{OidcError, required};
 use super::tokens::Faults;
 use super::{
     Provider, client_auth, client_credentials, code_grant, device_authorization, device_grant,
-    refresh_grant,
+    refresh_grant, token_exchange,
 };
 use crate::app::{AppKind, FakeApp};
 use crate::http::{Params, Request, Response};
@@ -37,6 +37,9 @@ pub(super) fn exchange(
         ("authorization_code", AppKind::Web | AppKind::Native) => code_grant::exchange(&request)?,
         ("refresh_token", AppKind::Web | AppKind::Native) => refresh_grant::refresh(&request)?,
         (device_authorization::GRANT_TYPE, _) if app.device_flow => device_grant::poll(&request)?,
+        (token_exchange::GRANT_TYPE, _) if app.token_exchange => {
+            token_exchange::exchange(&request)?
+        }
         ("client_credentials", AppKind::Machine) => client_credentials::issue(&request)?,
         (grant_type, _) => return Err(refused(grant_type)),
     };
@@ -76,7 +79,7 @@ fn refused(grant_type: &str) -> OidcError {
         | "refresh_token"
         | "client_credentials"
         | device_authorization::GRANT_TYPE
-        | "urn:ietf:params:oauth:grant-type:token-exchange" => {
+        | token_exchange::GRANT_TYPE => {
             OidcError::invalid_request("requested grant type is not allowed for this client")
         }
         _ => OidcError::new(
