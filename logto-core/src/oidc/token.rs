@@ -125,23 +125,27 @@ pub(crate) fn rotated(response: &Response<Vec<u8>>) -> Option<Secret> {
     Some(rotated.refresh_token).filter(|token| !token.expose().is_empty())
 }
 
-/// Reads the tokens. An empty token is none.
+/// Reads the tokens. An empty ID token is none; an empty refresh token would leave it open which one to
+/// send next.
 pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, LogtoError> {
     let what = "token response";
     let mut tokens: TokenResponse = response::json(what, response)?;
     if !tokens.token_type.eq_ignore_ascii_case("bearer") {
         return Err(ResponseError::TokenType.into());
     }
-    if tokens.access_token.expose().is_empty() {
-        return Err(ResponseError::Json {
-            what,
-            reason: "the access token is empty".to_owned(),
+    for (name, token) in [
+        ("access", Some(&tokens.access_token)),
+        ("refresh", tokens.refresh_token.as_ref()),
+    ] {
+        if token.is_some_and(|token| token.expose().is_empty()) {
+            return Err(ResponseError::Json {
+                what,
+                reason: format!("the {name} token is empty"),
+            }
+            .into());
         }
-        .into());
     }
-    let not_empty = |token: &Secret| !token.expose().is_empty();
-    tokens.refresh_token = tokens.refresh_token.filter(not_empty);
-    tokens.id_token = tokens.id_token.filter(not_empty);
+    tokens.id_token = tokens.id_token.filter(|token| !token.expose().is_empty());
     Ok(tokens)
 }
 
@@ -217,13 +221,13 @@ mod tests {
             response(&answer)
         };
         let tokens =
-            read(r#"{"access_token":"a","token_type":"BEARER","refresh_token":"","scope":""}"#)
-                .unwrap();
-        assert_eq!(tokens.refresh_token, None);
+            read(r#"{"access_token":"a","token_type":"BEARER","id_token":"","scope":""}"#).unwrap();
+        assert_eq!((tokens.refresh_token, tokens.id_token), (None, None));
         assert_eq!(tokens.expires_in, None);
         for body in [
             r#"{"access_token":"a","token_type":"mac"}"#,
             r#"{"access_token":"","token_type":"Bearer"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","refresh_token":""}"#,
             r#"{"access_token":"a"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
             r#"[]"#,
