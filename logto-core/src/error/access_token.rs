@@ -22,6 +22,11 @@ pub enum AccessTokenError {
     /// [wrong type](JwtError::WrongType).
     #[error("the access token is refused: {0}")]
     Jwt(#[from] JwtError),
+    /// It is a JWT, where an opaque token is looked up at the server.
+    #[error(
+        "the token is a JWT, which the server does not look up: verify it with `AccessTokenVerifier`"
+    )]
+    NotOpaque,
     /// It is of another issuer.
     #[error("the access token is of another issuer")]
     IssuerMismatch,
