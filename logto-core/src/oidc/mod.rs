@@ -2,6 +2,7 @@
 
 pub(crate) mod access_token;
 pub(crate) mod answer;
+pub(crate) mod authentication;
 pub(crate) mod authorize;
 pub(crate) mod bearer;
 pub(crate) mod callback;
