@@ -48,6 +48,9 @@ pub enum AccessTokenError {
     /// It names more than one organization, or an empty one.
     #[error("the access token does not name one organization")]
     AmbiguousOrganization,
+    /// It is good only together with a proof of a key (`cnf`, as DPoP has), which is not looked at here.
+    #[error("the access token needs a proof of a key, which is not supported")]
+    ProofRequired,
     /// It has not every scope that is required.
     #[error("the access token has not every scope that is required: {required}")]
     InsufficientScope {

@@ -104,7 +104,8 @@ fn verdict(error: &AccessTokenError) -> (StatusCode, Option<&'static str>, &'sta
         | NotYetValid
         | InvalidSubject
         | InvalidClient
-        | AmbiguousOrganization => invalid("the access token is not accepted"),
+        | AmbiguousOrganization
+        | ProofRequired => invalid("the access token is not accepted"),
         InsufficientScope { .. } => insufficient("the access token has not every scope needed"),
         OrganizationMismatch | UnexpectedOrganization => {
             insufficient("the access token is not for this organization")
