@@ -30,15 +30,16 @@ pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
     AccessTokenError, CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError,
-    JwtError, LogtoError, OAuthError, ResponseError, SignInError, StorageError, StorageErrorKind,
+    JwtError, LogoutTokenError, LogtoError, OAuthError, ResponseError, SignInError, StorageError,
+    StorageErrorKind,
 };
 pub use http::{ConnectWithin, HttpClient, UreqClient};
-pub use logto::{Dangerous, Logto, LogtoBuilder};
+pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
 pub use models::{
     AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DirectSignIn, FirstScreen,
-    IdTokenClaims, Identifier, InteractionMode, OidcProviderMetadata, Prompt, Requirements,
-    Revocation, SignInOptions, SignOut, SignOutOptions, SignedIn, TokenResponse, UserIdentity,
-    UserInfoResponse,
+    IdTokenClaims, Identifier, InteractionMode, Introspection, LogoutTokenClaims,
+    OidcProviderMetadata, Prompt, Requirements, Revocation, SignInOptions, SignOut, SignOutOptions,
+    SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
 };
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};
 pub use oidc_core::OidcCore;

@@ -2,6 +2,9 @@
 
 mod builder;
 mod discovery_cache;
+mod introspection;
+mod logout;
+mod seen_tokens;
 mod time_keeper;
 
 use std::fmt;
@@ -12,6 +15,8 @@ use std::time::Duration;
 pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
 pub(crate) use self::discovery_cache::DiscoveryCache;
+pub use self::logout::VerifiedLogoutToken;
+use self::seen_tokens::SeenTokens;
 use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
@@ -51,6 +56,7 @@ struct Inner {
     early_refresh: i64,
     early_refresh_failed_at: AtomicI64,
     time_keeper: TimeKeeper,
+    seen_tokens: SeenTokens,
 }
 
 /// How long after an early refresh has failed none is tried, in seconds.

@@ -22,6 +22,11 @@ pub enum AccessTokenError {
     /// [wrong type](JwtError::WrongType).
     #[error("the access token is refused: {0}")]
     Jwt(#[from] JwtError),
+    /// It is a JWT, where an opaque token is looked up at the server.
+    #[error(
+        "the token is a JWT, which the server does not look up: verify it with `AccessTokenVerifier`"
+    )]
+    NotOpaque,
     /// It is of another issuer.
     #[error("the access token is of another issuer")]
     IssuerMismatch,
@@ -43,6 +48,9 @@ pub enum AccessTokenError {
     /// It names more than one organization, or an empty one.
     #[error("the access token does not name one organization")]
     AmbiguousOrganization,
+    /// It is good only together with a proof of a key (`cnf`, as DPoP has), which is not looked at here.
+    #[error("the access token needs a proof of a key, which is not supported")]
+    ProofRequired,
     /// It has not every scope that is required.
     #[error("the access token has not every scope that is required: {required}")]
     InsufficientScope {

@@ -6,6 +6,7 @@ mod config;
 mod discovery;
 mod http;
 mod id_token;
+mod logout_token;
 mod oauth;
 mod response;
 mod sign_in;
@@ -19,6 +20,7 @@ pub use config::ConfigError;
 pub use discovery::DiscoveryError;
 pub use http::HttpError;
 pub use id_token::{IdTokenError, JwtError};
+pub use logout_token::LogoutTokenError;
 pub use oauth::OAuthError;
 pub use response::ResponseError;
 pub use sign_in::SignInError;
@@ -65,6 +67,9 @@ pub enum LogtoError {
     /// The access token that an API is called with is refused.
     #[error(transparent)]
     AccessToken(#[from] AccessTokenError),
+    /// The server's request to end sessions is refused.
+    #[error(transparent)]
+    LogoutToken(#[from] LogoutTokenError),
     /// A token cannot be decoded.
     #[error(transparent)]
     Jwt(#[from] JwtError),
@@ -144,6 +149,7 @@ impl LogtoError {
             Self::Discovery(error) => error.clone().into(),
             Self::IdToken(error) => error.clone().into(),
             Self::AccessToken(error) => error.clone().into(),
+            Self::LogoutToken(error) => error.clone().into(),
             Self::Jwt(error) => error.clone().into(),
             Self::OAuth(error) => Self::OAuth(error.clone()),
             Self::Response(error) => Self::Response(error.clone()),

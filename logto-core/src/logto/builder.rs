@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use super::{DiscoveryCache, Inner, Logto, TimeKeeper};
+use super::{DiscoveryCache, Inner, Logto, SeenTokens, TimeKeeper};
 use crate::clock::Clock;
 use crate::config::LogtoConfig;
 use crate::error::{ConfigError, LogtoError};
@@ -135,6 +135,7 @@ impl LogtoBuilder {
                 early_refresh,
                 early_refresh_failed_at: AtomicI64::new(i64::MIN),
                 time_keeper: TimeKeeper::new(),
+                seen_tokens: SeenTokens::default(),
             }),
         })
     }

@@ -3,6 +3,8 @@
 mod access_token_request;
 mod audience;
 mod extra;
+mod introspection;
+mod logout_token;
 mod oidc;
 mod requirements;
 mod response;
@@ -11,6 +13,8 @@ mod sign_out;
 
 pub use access_token_request::AccessTokenRequest;
 pub use audience::Audience;
+pub use introspection::Introspection;
+pub use logout_token::LogoutTokenClaims;
 pub use oidc::{AccessTokenClaims, IdTokenClaims, OidcProviderMetadata};
 pub(crate) use requirements::RequiredOrganization;
 pub use requirements::{ApiAudience, Requirements};

@@ -37,6 +37,10 @@ pub(crate) fn check(
     if claims.client_id.as_deref().is_none_or(str::is_empty) {
         return Err(AccessTokenError::InvalidClient);
     }
+    // As a bearer token it would be good for whoever has stolen it (RFC 9449, section 7.2).
+    if claims.extra.contains_key("cnf") {
+        return Err(AccessTokenError::ProofRequired);
+    }
     Ok(organization.map(str::to_owned))
 }
 
@@ -202,6 +206,8 @@ mod tests {
             (json!({ "sub": "" }), InvalidSubject),
             (json!({ "sub": "x".repeat(256) }), InvalidSubject),
             (json!({ "client_id": null }), InvalidClient),
+            (json!({ "cnf": { "jkt": "x" } }), ProofRequired),
+            (json!({ "cnf": null }), ProofRequired),
             (json!({ "client_id": "" }), InvalidClient),
             (json!({ "organization_id": "" }), AmbiguousOrganization),
         ] {

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-use serde_json::{Map, Value};
 
+use super::answer::json;
 use crate::error::{AccessTokenError, LogtoError};
 
 /// What a caller is told to wait where the server did not say how long.
@@ -99,11 +99,13 @@ fn verdict(error: &AccessTokenError) -> (StatusCode, Option<&'static str>, &'sta
         Expired => invalid("the access token has expired"),
         AudienceMismatch => invalid("the access token is for another API"),
         Jwt(_)
+        | NotOpaque
         | IssuerMismatch
         | NotYetValid
         | InvalidSubject
         | InvalidClient
-        | AmbiguousOrganization => invalid("the access token is not accepted"),
+        | AmbiguousOrganization
+        | ProofRequired => invalid("the access token is not accepted"),
         InsufficientScope { .. } => insufficient("the access token has not every scope needed"),
         OrganizationMismatch | UnexpectedOrganization => {
             insufficient("the access token is not for this organization")
@@ -125,23 +127,6 @@ fn unavailable(retry_after: Duration) -> Response<String> {
     response
 }
 
-/// An answer that nobody keeps.
-pub(crate) fn json(
-    status: StatusCode,
-    members: &[(&'static str, Option<&str>)],
-) -> Response<String> {
-    let members: Map<String, Value> = members
-        .iter()
-        .filter_map(|(name, value)| Some(((*name).to_owned(), Value::from((*value)?))))
-        .collect();
-    let mut response = Response::new(Value::from(members).to_string());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 /// What section 3 allows within quotes: no quote, no backslash, no line end, so that no text of a
 /// program can end the parameter and begin another.
 fn quotable(text: &str) -> String {
@@ -152,6 +137,9 @@ fn quotable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CACHE_CONTROL;
+    use serde_json::Value;
+
     use super::*;
     use crate::error::{JwtError, ResponseError};
 

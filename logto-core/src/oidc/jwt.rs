@@ -22,6 +22,8 @@ pub(crate) enum TokenKind {
     Id,
     /// `at+jwt` ([RFC 9068, section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
     Access,
+    /// `logout+jwt` ([Back-Channel Logout, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken)).
+    Logout,
 }
 
 impl TokenKind {
@@ -29,6 +31,7 @@ impl TokenKind {
         match self {
             Self::Id => typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT")),
             Self::Access => is_media_type(typ, "at+jwt"),
+            Self::Logout => is_media_type(typ, "logout+jwt"),
         }
     }
 
@@ -36,6 +39,7 @@ impl TokenKind {
         match self {
             Self::Id => "an ID token",
             Self::Access => "an access token",
+            Self::Logout => "a logout token",
         }
     }
 }
