@@ -1,0 +1,6 @@
+//! Nothing that is printed or logged has a secret in it.
+
+mod captured;
+mod hunt;
+mod sign_ins;
+mod types;
