@@ -609,6 +609,28 @@ fn user_information_of_somebody_else_is_refused() {
 }
 
 #[test]
+fn a_server_without_user_information_signs_users_in() {
+    let scene = Scene::new();
+    scene.fake.tamper_response(Endpoint::Discovery, |metadata| {
+        metadata
+            .as_object_mut()
+            .unwrap()
+            .remove("userinfo_endpoint");
+        metadata["scopes_supported"] = serde_json::Value::Null;
+    });
+    scene.sign_in("alice").unwrap();
+    let error = scene.client.fetch_user_info().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LogtoError::Discovery(DiscoveryError::NoUserInfoEndpoint)
+        ),
+        "{error:?}"
+    );
+    assert!(scene.fake.requests_to(Endpoint::UserInfo).is_empty());
+}
+
+#[test]
 fn metadata_of_another_issuer_is_refused_and_a_failure_is_not_kept() {
     let scene = Scene::new();
     scene
@@ -716,7 +738,15 @@ fn options_that_cannot_work_are_refused_before_anything_is_stored() {
     let scene = Scene::new();
     let elsewhere = SignInOptions::new(REDIRECT_URI).post_redirect_uri("https://evil.example/");
     let reserved = SignInOptions::new(REDIRECT_URI).extra_param("state", "x");
-    for options in ["callback".into(), elsewhere, reserved] {
+    let answered = format!("{REDIRECT_URI}?code=x").into();
+    let with_password = "http://user:hunter2@localhost:3000/callback".into();
+    for options in [
+        "callback".into(),
+        elsewhere,
+        reserved,
+        answered,
+        with_password,
+    ] {
         let error = scene.client.sign_in(options).unwrap_err();
         assert!(matches!(error, LogtoError::SignIn(_)), "{error:?}");
     }
