@@ -80,8 +80,8 @@ impl FakeLogtoBuilder {
         self
     }
 
-    /// Whether signing in shows a page where a person chooses one of the users by a click, for
-    /// demos. Default: false; the user who is next is signed in at once.
+    /// Whether signing in shows a page where a person chooses one of the users by a click, or turns
+    /// back, for demos and for tests in a real browser. Default: false; the user who is next is signed in at once.
     pub fn login_page(mut self, login_page: bool) -> Self {
         self.login_page = login_page;
         self

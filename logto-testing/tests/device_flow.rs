@@ -141,6 +141,31 @@ fn slow_down_and_an_interval_are_made_by_the_test() {
 }
 
 #[test]
+fn user_decides_in_a_browser() {
+    let fake = start();
+    let http = Http::new(&fake);
+    assert!(http.get("/device").text.contains("name=\"user_code\""));
+    let device = authorize(&http, "tv", &[]).ok();
+    let code = text(&device, "user_code");
+    let page = http.get(&format!("/device?user_code={code}")).text;
+    assert!(page.contains(&format!("name=\"user_code\" value=\"{code}\"")));
+    assert!(page.contains("value=\"bob\""));
+    let user = |user| http.post("/device", &[("user_code", code), ("user", user)]);
+    assert_eq!(user("nobody").status, 400);
+    assert_eq!(user("bob").status, 200);
+    let body = poll(&http, &device).ok();
+    assert_eq!(decode(text(&body, "id_token")).1["sub"], "bob");
+    assert_eq!(user("bob").status, 400, "done already");
+    let page = http.get(&format!("/device?user_code={code}")).text;
+    assert!(page.contains("No device waits with this code."));
+
+    let device = authorize(&http, "tv", &[]).ok();
+    let form = [("user_code", text(&device, "user_code")), ("deny", "yes")];
+    assert_eq!(http.post("/device", &form).status, 200);
+    assert_eq!(poll(&http, &device).error(), error(400, "access_denied"));
+}
+
+#[test]
 fn refusals() {
     let fake = start();
     let http = Http::new(&fake);

@@ -7,7 +7,7 @@ use super::authorization::granted_scopes;
 use super::authorization_request::{check_resources, resources};
 use super::error::OidcError;
 use super::token::form;
-use super::{Provider, client_auth};
+use super::{Provider, client_auth, device_page};
 use crate::device_codes::DeviceState;
 use crate::grants::Grant;
 use crate::http::{Request, Response};
@@ -32,7 +32,7 @@ pub(super) fn authorize(provider: &Provider, request: &Request) -> Result<Respon
         let devices = &mut kept.grants.devices;
         devices.begin(&app.id, scopes, resources(params), now)
     });
-    let page = format!("{}/device", provider.origin());
+    let page = format!("{}{}", provider.origin(), device_page::PATH);
     let body = json!({
         "device_code": issued.device_code,
         "user_code": issued.user_code,

@@ -8,10 +8,12 @@ mod client_credentials;
 mod code_grant;
 pub(crate) mod device_authorization;
 mod device_grant;
+mod device_page;
 mod discovery;
 mod end_session;
 mod error;
 mod introspection;
+mod page;
 mod refresh_grant;
 mod revocation;
 mod sign_in_page;
@@ -162,7 +164,15 @@ impl Provider {
             ("POST", Some(Endpoint::Revocation)) => revocation::revoke(self, request),
             ("POST", Some(Endpoint::Introspection)) => introspection::introspect(self, request),
             ("GET" | "POST", Some(Endpoint::EndSession)) => end_session::end(self, request),
-            ("GET", None) if request.path == end_session::SUCCESS => Ok(Response::html("")),
+            ("GET", None) if request.path == end_session::SUCCESS => {
+                Ok(page::card("Signed out", "<p>You have signed out.</p>\n"))
+            }
+            ("GET", None) if request.path == device_page::PATH => {
+                Ok(device_page::show(self, request))
+            }
+            ("POST", None) if request.path == device_page::PATH => {
+                device_page::decide(self, request)
+            }
             ("GET", None) if request.path == sign_in_page::PATH => {
                 Ok(sign_in_page::show(self, request))
             }
