@@ -1,6 +1,6 @@
 //! User information that is somebody else's, or none.
 
-use logto::{HttpError, LogtoError, ResponseError};
+use logto::{DiscoveryError, HttpError, LogtoError, ResponseError};
 use logto_testing::{Endpoint, Misbehaviour};
 use serde_json::{Value, json};
 
@@ -118,5 +118,19 @@ fn a_token_that_is_refused_once_is_replaced_once() {
     assert_eq!(scene.requests(), requests, "and not again");
     scene.tells_no_secret(&error);
     assert_eq!(scene.client.id_token_claims().unwrap().sub, "alice");
+    scene.recovers();
+}
+
+#[test]
+fn a_server_that_has_none_signs_users_in_all_the_same() {
+    let scene = Scene::new();
+    scene.fake.tamper_response(Endpoint::Discovery, |metadata| {
+        metadata["userinfo_endpoint"] = Value::Null;
+        metadata["scopes_supported"] = Value::Null;
+    });
+    scene.sign_in("alice");
+    let error = scene.refused(&[], |client| client.fetch_user_info());
+    let has_none = is!(LogtoError::Discovery(DiscoveryError::NoUserInfoEndpoint));
+    assert!(has_none(&error), "{error:?}");
     scene.recovers();
 }

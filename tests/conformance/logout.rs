@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use logto::{LogtoError, Revocation, SignInError, SignOutOptions};
+use logto::{CallbackError, Logto, LogtoError, Revocation, SignInError, SignOutOptions};
 use logto_testing::{Endpoint, Misbehaviour};
 
 use crate::scene::{RESOURCE, Scene, is, query_value};
 
 const HOME: &str = "http://localhost:3000/";
+const STATE: &str = "of-this-sign-out";
 
 /// What the server answers the browser after a sign-out with this state.
 fn signed_out(scene: &Scene, options: &SignOutOptions) -> String {
@@ -24,11 +25,10 @@ fn client_test_rp_init_logout() {
         scene.client.id_token().unwrap(),
         scene.client.refresh_token().unwrap(),
     );
-    let options = SignOutOptions::from(HOME).state("of-this-sign-out");
     scene.fake.clear_requests();
-    let back = signed_out(&scene, &options);
-    assert_eq!(back, format!("{HOME}?state=of-this-sign-out"));
-    assert!(options.is_redirected(&back));
+    let back = signed_out(&scene, &SignOutOptions::from(HOME).state(STATE));
+    assert_eq!(back, format!("{HOME}?state={STATE}"));
+    Logto::verify_sign_out_callback(&back, STATE).unwrap();
 
     assert_eq!(scene.requests(), [Endpoint::Revocation]);
     let revoked = scene.fake.requests_to(Endpoint::Revocation).remove(0);
@@ -44,42 +44,49 @@ fn client_test_rp_init_logout() {
     scene.recovers();
 }
 
+/// The refusal of what the browser came back with.
+fn refused(url: &str, state: &str) -> CallbackError {
+    match Logto::verify_sign_out_callback(url, state) {
+        Err(LogtoError::Callback(error)) => error,
+        other => panic!("{url}: {other:?}"),
+    }
+}
+
 #[test]
 fn client_test_rp_init_logout_other_state() {
+    use CallbackError::{DuplicateParameter, SignOutStateMismatch};
     let scene = Scene::signed_in();
-    let options = SignOutOptions::from(HOME).state("of-this-sign-out");
-    let back = signed_out(&scene, &options);
+    let back = signed_out(&scene, &SignOutOptions::from(HOME).state(STATE));
     for state in [
         "another",
-        "",
         "of-this-sign-out2",
-        "of-this-sign-out&state=of-this-sign-out",
+        "of-this-sign",
+        "OF-THIS-SIGN-OUT",
     ] {
-        let back = back.replace("of-this-sign-out", state);
-        assert!(!options.is_redirected(&back), "{back}");
+        assert_eq!(
+            refused(&back.replace(STATE, state), STATE),
+            SignOutStateMismatch
+        );
     }
-    for uri in [
-        "http://localhost:3001/",
-        "https://localhost:3000/",
-        "http://localhost:3000/other",
-    ] {
-        let back = back.replace(HOME, uri);
-        assert!(!options.is_redirected(&back), "{back}");
-    }
-    assert!(!scene.client.is_authenticated().unwrap());
+    let twice = format!("{back}&state={STATE}");
+    assert_eq!(refused(&twice, STATE), DuplicateParameter { name: "state" });
+    assert!(!scene.client.is_authenticated().unwrap(), "all the same");
 }
 
 #[test]
 fn client_test_rp_init_logout_no_state() {
     let scene = Scene::signed_in();
-    let options = SignOutOptions::from(HOME).state("of-this-sign-out");
-    let back = signed_out(&scene, &options);
+    let back = signed_out(&scene, &SignOutOptions::from(HOME).state(STATE));
     let (without, _) = back.split_once('?').unwrap();
-    assert!(!options.is_redirected(without));
-    // Nor is one expected where none was sent.
-    let plain = SignOutOptions::from(HOME);
-    assert!(plain.is_redirected(without) && !plain.is_redirected(&back));
-    assert!(!SignOutOptions::from(None).is_redirected(without));
+    for url in [without, &back.replace(STATE, "")] {
+        assert_eq!(refused(url, STATE), CallbackError::StateMissing);
+    }
+    assert_eq!(
+        refused(&back, ""),
+        CallbackError::StateMissing,
+        "none was sent"
+    );
+    assert!(!scene.client.is_authenticated().unwrap(), "all the same");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod forger;
 mod scene;
 mod secrets;
 
+mod back_channel;
 mod basic;
 mod config;
 mod fapi;

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use logto::storage::{MemoryStore, PersistKey, SessionStore, Storage};
 use logto::{
-    CallbackError, ConfigError, Logto, LogtoConfig, LogtoError, SessionId, SignInError,
-    SignInOptions, StorageErrorKind,
+    CallbackError, ConfigError, LogtoError, SessionId, SignInError, SignInOptions, StorageErrorKind,
 };
 use logto_testing::{Endpoint, FakeLogto};
 
-use crate::scene::{REDIRECT_URI, RESOURCE, Scene, Stage, is, query_value};
+use crate::scene::{REDIRECT_URI, RESOURCE, Scene, Stage, is};
 
 #[test]
 fn nothing_of_the_user_before_is_left_the_moment_another_is_signed_in() {
@@ -240,31 +239,4 @@ fn what_cannot_be_read_counts_as_absent() {
         let error = scene.refused(&[], |client| client.id_token_claims());
         assert_eq!(error.requires_sign_in(), text.is_empty(), "{error:?}");
     }
-}
-
-#[test]
-fn nothing_prints_its_secrets() {
-    let scene = Scene::signed_in();
-    scene.client.access_token(RESOURCE).unwrap();
-    let options = SignInOptions::new(REDIRECT_URI).one_time_token("one-time-secret-of-a-link");
-    scene.secrets.add("one-time-secret-of-a-link");
-    scene.start(options.clone());
-    let sign_out = scene.client.sign_out(None).unwrap();
-    scene
-        .secrets
-        .add(&query_value(&sign_out.url, "id_token_hint"));
-    let error = Logto::new(LogtoConfig::new(
-        "https://user:hunter2-hunter2-hunter2@foo.logto.app",
-        "app",
-    ));
-    scene.secrets.add("hunter2-hunter2-hunter2");
-    let printed = format!(
-        "{options:?} {sign_out:?} {error:?} {:?} {:?} {:?} {:?} {:?}",
-        scene.client,
-        scene.logto,
-        scene.store,
-        scene.id,
-        scene.logto.config()
-    );
-    scene.secrets.are_not_in("what is printed", &printed);
 }
