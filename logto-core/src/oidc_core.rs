@@ -305,13 +305,12 @@ impl OidcCore {
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
     ) -> Result<Result<(), JwtError>, LogtoError> {
-        let keys = self.keys.get(self)?;
-        let verified = keys.verify(jwt, algorithm);
-        if verified != Err(JwtError::NoMatchingKey) {
-            return Ok(verified);
+        let (mut keys, mut is_fetched) = self.keys.get(self)?;
+        let mut verified = keys.verify(jwt, algorithm);
+        if !is_fetched && verified == Err(JwtError::NoMatchingKey) {
+            (keys, is_fetched) = self.keys.get_newer_than(&keys, self)?;
+            verified = keys.verify(jwt, algorithm);
         }
-        let (newer, is_fetched) = self.keys.get_newer_than(&keys, self)?;
-        let verified = newer.verify(jwt, algorithm);
         if is_fetched && verified == Err(JwtError::NoMatchingKey) {
             self.keys.note_fruitless_fetch(self.now());
         }

@@ -3,6 +3,7 @@
 mod access_token_request;
 mod audience;
 mod extra;
+mod numeric_date;
 mod oidc;
 mod response;
 mod sign_in;

@@ -20,9 +20,15 @@ pub(super) struct KeyCache {
 }
 
 impl KeyCache {
-    /// The keys, fetched if they are not known or too old.
-    pub fn get(&self, core: &OidcCore) -> Result<Arc<KeySet>, LogtoError> {
-        self.keys.get(core.now(), |_| fetch(core))
+    /// The keys, fetched if they are not known or too old, and whether they were.
+    pub fn get(&self, core: &OidcCore) -> Result<(Arc<KeySet>, bool), LogtoError> {
+        let mut is_fetched = false;
+        let keys = self.keys.get(core.now(), |_| {
+            let keys = fetch(core)?;
+            is_fetched = true;
+            Ok(keys)
+        })?;
+        Ok((keys, is_fetched))
     }
 
     /// The keys after those that had no key for a token, and whether they were fetched for it. They
