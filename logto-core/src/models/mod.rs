@@ -5,6 +5,7 @@ mod audience;
 mod extra;
 mod introspection;
 mod logout_token;
+mod numeric_date;
 mod oidc;
 mod requirements;
 mod response;

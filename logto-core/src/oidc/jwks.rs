@@ -49,6 +49,12 @@ impl KeySet {
         })
     }
 
+    /// Whether a key of this set fits the token's header.
+    pub fn has_key_for(&self, jwt: &Jwt<'_>, algorithm: SigningAlgorithm) -> bool {
+        let kid = jwt.header.kid.as_deref();
+        self.keys.iter().any(|key| key.fits(algorithm, kid))
+    }
+
     /// Holds the token's signature to be that of a key of this set which fits the token's header.
     pub fn verify(&self, jwt: &Jwt<'_>, algorithm: SigningAlgorithm) -> Result<(), JwtError> {
         let kid = jwt.header.kid.as_deref();

@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::jws::SigningAlgorithm;
 use super::response::describe_json_error;
+use super::unique::Unique;
 use crate::error::JwtError;
 
 /// The longest token that is read, in bytes.
@@ -145,7 +146,12 @@ fn base64url(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
 }
 
 fn json<T: DeserializeOwned>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
-    serde_json::from_slice(text).map_err(|error| JwtError::Json {
+    let read = || {
+        let value = serde_json::from_slice(text)?;
+        serde_json::from_slice::<Unique>(text)?;
+        Ok(value)
+    };
+    read().map_err(|error| JwtError::Json {
         part,
         reason: describe_json_error(&error),
     })

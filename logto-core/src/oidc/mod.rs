@@ -20,4 +20,5 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod revoke;
 pub(crate) mod token;
+pub(crate) mod unique;
 pub(crate) mod userinfo;
