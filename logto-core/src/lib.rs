@@ -25,7 +25,7 @@ mod utilities;
 pub use access_token_verifier::{
     AccessTokenVerifier, AccessTokenVerifierBuilder, DangerousVerifier, VerifiedAccessToken,
 };
-pub use client::{ContextOptions, LogtoClient, LogtoContext};
+pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -38,10 +38,12 @@ pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
 pub use models::{
     AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DirectSignIn, FirstScreen,
     IdTokenClaims, Identifier, InteractionMode, Introspection, LogoutTokenClaims,
-    OidcProviderMetadata, Prompt, Requirements, Revocation, SignInOptions, SignOut, SignOutOptions,
-    SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
+    MachineTokenRequest, OidcProviderMetadata, Prompt, Requirements, Revocation, SignInOptions,
+    SignOut, SignOutOptions, SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
 };
+pub use oidc::client_credentials::ClientCredentialsGrant;
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};
+pub use oidc::token_exchange::{ExchangedTokenType, TokenExchange};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer};

@@ -43,9 +43,11 @@ pub enum ConfigError {
     /// The audience of an API is empty: it is the resource indicator in the Logto Console.
     #[error("the audience is empty: it is the API's identifier in the Logto Console")]
     EmptyAudience,
-    /// The call needs an application's secret: it is one of those that only a confidential client may make.
-    #[error("this call needs the application's secret: set `LogtoConfig::app_secret`")]
-    MissingSecret,
+    /// Something is asked for that only an application with a secret can have.
+    #[error(
+        "the application has no secret: set `LogtoConfig::app_secret`; only applications of the types \"Traditional web\" and \"Machine-to-machine\" have one"
+    )]
+    MissingAppSecret,
     /// The resource is not among those of the configuration, so no sign-in has asked for it. It is not
     /// asked for: Logto would refuse, and might use up the refresh token over it.
     #[error("the resource {resource:?} is not configured: add it with `LogtoConfig::resources`")]

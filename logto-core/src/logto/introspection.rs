@@ -23,12 +23,12 @@ impl Logto {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::MissingSecret`] if this application has no secret: the server tells a public client
+    /// [`ConfigError::MissingAppSecret`] if this application has no secret: the server tells a public client
     /// nothing of the tokens of others. Else as of [`OidcCore::introspect`](crate::OidcCore::introspect).
     pub fn introspect(&self, token: &str) -> Result<Introspection, LogtoError> {
         let config = self.config();
         let secret = config.app_secret.as_ref();
-        let secret = secret.ok_or(ConfigError::MissingSecret)?;
+        let secret = secret.ok_or(ConfigError::MissingAppSecret)?;
         crate::oidc::introspect::check_opaque(token)?;
         self.oidc_core()?
             .introspect(&config.app_id, secret.expose(), token)
@@ -162,7 +162,7 @@ mod tests {
         let logto = Logto::builder(public).http_client(server.clone()).build();
         assert!(matches!(
             logto.unwrap().introspect("t"),
-            Err(LogtoError::Config(ConfigError::MissingSecret))
+            Err(LogtoError::Config(ConfigError::MissingAppSecret))
         ));
         assert!(server.sent.lock().unwrap().is_empty());
         let without = Canned {
