@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::forger::{Forger, encode};
 use crate::scene::{Scene, Stage, is, is_http, is_response};
 
-/// What a first sign-in asks for whose key is not in the set: the set, and once more.
-const FRUITLESS: [Endpoint; 3] = [Endpoint::Token, Endpoint::Jwks, Endpoint::Jwks];
+/// What a first sign-in asks for whose key is not in the set.
+const FRUITLESS: [Endpoint; 2] = [Endpoint::Token, Endpoint::Jwks];
 
 fn is_unknown(error: &LogtoError) -> bool {
     is!(LogtoError::IdToken(IdTokenError::Jwt(
