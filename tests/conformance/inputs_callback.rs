@@ -273,6 +273,21 @@ fn a_callback_of_another_session_is_no_sign_in() {
 }
 
 #[test]
+fn a_code_of_another_sign_in_is_worth_nothing_here() {
+    let scene = Scene::signed_in();
+    let attacker = scene.logto.client(logto::storage::MemoryStorage::new());
+    let theirs = scene
+        .fake
+        .authorize(&attacker.sign_in(REDIRECT_URI).unwrap());
+    let ours = scene.callback();
+    let injected = ours.replace(&query_value(&ours, "code"), &query_value(&theirs, "code"));
+    // The server holds the code to its own verifier.
+    let error = scene.refused_sign_in(&injected, &[Endpoint::Token]);
+    assert_eq!(error.oauth_error().unwrap().error, "invalid_grant");
+    scene.recovers();
+}
+
+#[test]
 fn a_callback_is_read_in_every_form_that_it_can_have() {
     let scene = Scene::new();
     let forms: [fn(&str) -> String; 4] = [

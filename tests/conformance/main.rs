@@ -26,6 +26,7 @@ mod fapi;
 mod inputs_callback;
 mod inputs_discovery;
 mod inputs_id_token;
+mod inputs_jwt;
 mod inputs_keys;
 mod inputs_refresh;
 mod inputs_signature;

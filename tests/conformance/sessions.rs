@@ -167,6 +167,28 @@ fn hold_the_answer(fake: &FakeLogto) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
 }
 
 #[test]
+fn a_sign_in_is_taken_before_its_code_is_sent() {
+    let scene = Scene::signed_in();
+    let callback = scene.callback();
+    let (is_reached, go_on) = hold_the_answer(&scene.fake);
+    thread::scope(|threads| {
+        let finish = threads.spawn(|| scene.finish(&callback));
+        is_reached.recv().unwrap();
+        assert!(scene.pending_states().is_empty());
+        let again = scene.finish(&callback).unwrap_err();
+        let is_used = is!(LogtoError::Callback(CallbackError::AlreadyUsed));
+        assert!(is_used(&again), "{again:?}");
+        drop(go_on);
+        finish.join().unwrap().unwrap();
+    });
+    assert_eq!(
+        scene.fake.requests_to(Endpoint::Token).len(),
+        2,
+        "Alice's and this"
+    );
+}
+
+#[test]
 fn a_sign_out_during_a_callback_stays_signed_out() {
     let scene = Scene::signed_in();
     let callback = scene.callback();
