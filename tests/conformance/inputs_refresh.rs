@@ -225,30 +225,120 @@ fn an_empty_refresh_token_is_an_error_and_replaces_nothing() {
     }
 }
 
-#[test]
-fn a_rotated_token_is_kept_of_an_answer_that_is_refused() {
-    let scene = Scene::native();
+/// The server has rotated the refresh token and told the new one; the rest is refused, and the grant is
+/// alive.
+fn is_rotated_only(scene: &Scene, fed: &str, expected: Check) {
     let (before, sent) = (scene.stored(), scene.client.refresh_token().unwrap());
-    scene.put_claim("sub", "bob");
+    scene.fake.clear_requests();
     let error = scene.refresh().unwrap_err();
-    assert!(mismatch!("sub")(&error), "{error:?}");
+    assert!(expected(&error), "{fed}: {error:?}");
+    assert!(!error.requires_sign_in() && !error.is_retryable(), "{fed}");
+    assert_eq!(scene.requests(), [Endpoint::Token], "{fed}");
     scene.tells_no_secret(&error);
     for (key, value) in scene.stored() {
         let is_kept = key == PersistKey::PendingRefreshToken || value == before[&key];
-        assert!(is_kept, "{key}");
+        assert!(is_kept, "{fed}: the {key} has changed");
     }
-    assert_ne!(scene.client.refresh_token().unwrap(), sent);
+    assert_ne!(scene.client.refresh_token().unwrap(), sent, "{fed}");
     scene.fake.calm();
-    // Later than a used one would be forgiven.
-    scene.pass(10);
-    scene.refresh().unwrap().unwrap();
-    assert_eq!(scene.client.id_token_claims().unwrap().sub, "alice");
+    for _ in 0..2 {
+        // Longer than a used one would be forgiven.
+        scene.pass(10);
+        scene.refresh().unwrap().unwrap();
+        assert_eq!(scene.client.id_token_claims().unwrap().sub, "alice");
+    }
+}
+
+#[test]
+fn a_rotated_token_is_kept_of_an_answer_that_is_refused() {
+    type Tamper = fn(&mut Value);
+    let shape = is_response!(ResponseError::Json { .. });
+    let rows: [(&str, Tamper, Check); 7] = [
+        (
+            "no access_token",
+            |answer| drop(answer.as_object_mut().unwrap().remove("access_token")),
+            shape,
+        ),
+        (
+            "no token_type",
+            |answer| drop(answer.as_object_mut().unwrap().remove("token_type")),
+            shape,
+        ),
+        (
+            "token_type mac",
+            |answer| answer["token_type"] = "mac".into(),
+            is_response!(ResponseError::TokenType),
+        ),
+        (
+            "expires_in -1",
+            |answer| answer["expires_in"] = json!(-1),
+            shape,
+        ),
+        (
+            "expires_in 1e308",
+            |answer| answer["expires_in"] = json!(1e308),
+            shape,
+        ),
+        (
+            "id_token a.b.c",
+            |answer| answer["id_token"] = "a.b.c".into(),
+            is!(LogtoError::IdToken(IdTokenError::Jwt(
+                JwtError::Base64 { .. }
+            ))),
+        ),
+        (
+            "id_token damaged",
+            |answer| {
+                let token = answer["id_token"].as_str().unwrap();
+                answer["id_token"] = format!("{}AAAA", &token[..token.len() - 4]).into();
+            },
+            is!(LogtoError::IdToken(IdTokenError::Jwt(
+                JwtError::InvalidSignature
+            ))),
+        ),
+    ];
+    let scene = Scene::native();
+    for (fed, tamper, expected) in rows {
+        scene.fake.tamper_response(Endpoint::Token, tamper);
+        is_rotated_only(&scene, fed, expected);
+    }
+    let rows: [(&str, Change, Check); 4] = [
+        (
+            "sub",
+            |claims| claims["sub"] = "bob".into(),
+            mismatch!("sub"),
+        ),
+        (
+            "nonce",
+            |claims| claims["nonce"] = "another".into(),
+            mismatch!("nonce"),
+        ),
+        (
+            "iss",
+            |claims| claims["iss"] = "http://evil.example/oidc".into(),
+            is!(LogtoError::IdToken(IdTokenError::IssuerMismatch)),
+        ),
+        (
+            "aud",
+            |claims| claims["aud"] = "evil".into(),
+            is!(LogtoError::IdToken(IdTokenError::AudienceMismatch)),
+        ),
+    ];
+    for (fed, change, expected) in rows {
+        scene.fake.tamper_id_token(move |_, claims| change(claims));
+        is_rotated_only(&scene, fed, expected);
+    }
     scene.recovers();
 }
 
 #[test]
 fn answers_that_are_no_tokens() {
-    let scene = Scene::signed_in();
+    for scene in [Scene::signed_in(), Scene::native()] {
+        each_is_refused(&scene);
+    }
+}
+
+fn each_is_refused(scene: &Scene) {
     let elsewhere = Scene::new();
     let redirect = |status| Misbehaviour::Redirect {
         status,
