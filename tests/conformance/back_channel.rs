@@ -1,8 +1,6 @@
 //! The suite's profile "Back-Channel RP". A refused logout token is answered with 400, and every session
 //! stays what it was; one that is good is answered with 200, once.
 
-use std::sync::Arc;
-
 use logto::{JwtError, LogoutTokenError, LogtoError};
 use logto_testing::{Endpoint, LogoutToken, SigningAlgorithm};
 use serde_json::{Map, Value, json};
@@ -26,7 +24,7 @@ impl Scene {
         if let Err(error) = &result {
             self.tells_no_secret(error);
         }
-        let answer = logto::Logto::logout_answer(result.as_ref().map(|()| ()));
+        let answer = logto::Logto::logout_answer(result.as_ref().copied());
         assert_eq!(answer.headers()["cache-control"], "no-store");
         self.secrets.are_not_in("the answer", answer.body());
         answer
@@ -348,7 +346,7 @@ fn requests_that_are_no_logout_requests() {
 
 #[test]
 fn a_server_that_is_down_is_a_400_and_the_token_may_come_again() {
-    let scene = Arc::new(Scene::new());
+    let scene = Scene::new();
     let token = scene.fake.logout_token("app", "alice").sign();
     for endpoint in [Endpoint::Discovery, Endpoint::Jwks] {
         scene

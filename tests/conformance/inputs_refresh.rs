@@ -1,5 +1,5 @@
 //! What can be wrong with the answer to a refresh. What becomes of the session when a refresh fails at any
-//! other point is in `tests/refresh_failures.rs`.
+//! other point is in `tests/refresh_failures`.
 
 use logto::storage::PersistKey;
 use logto::{HttpError, IdTokenError, JwtError, LogtoError, Prompt, ResponseError, SignInOptions};

@@ -10,7 +10,7 @@
 //!
 //! Elsewhere are: access tokens at an API's server (`tests/access_token_verifier.rs`), connections, redirects,
 //! sizes and slowness at every endpoint (`tests/transport`), every way in which a refresh can fail
-//! (`tests/refresh_failures.rs`), what is printed and logged (`tests/secrecy`), the stores' files (`refused.rs` and
+//! (`tests/refresh_failures`), what is printed and logged (`tests/secrecy`), the stores' files (`refused.rs` and
 //! `permissions.rs` of logto-storage-file and their like), and the loopback listener and the device flow
 //! (`logto::desktop`).
 
@@ -35,3 +35,6 @@ mod inputs_user_info;
 mod logout;
 mod refresh;
 mod sessions;
+
+#[path = "../support/held_answer.rs"]
+mod held_answer;

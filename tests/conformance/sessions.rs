@@ -1,6 +1,5 @@
 //! One session and several users, calls and tabs.
 
-use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -8,8 +7,9 @@ use logto::storage::{MemoryStore, PersistKey, SessionStore, Storage};
 use logto::{
     CallbackError, ConfigError, LogtoError, SessionId, SignInError, SignInOptions, StorageErrorKind,
 };
-use logto_testing::{Endpoint, FakeLogto};
+use logto_testing::Endpoint;
 
+use crate::held_answer::hold_the_answer;
 use crate::scene::{REDIRECT_URI, RESOURCE, Scene, Stage, is};
 
 #[test]
@@ -152,18 +152,6 @@ fn a_refused_sign_in_gives_no_new_id() {
         "{error:?}"
     );
     scene.recovers();
-}
-
-/// Holds the server's answers to token requests until it is told to go on.
-fn hold_the_answer(fake: &FakeLogto) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let (reached, is_reached) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let may_go_on = Mutex::new(may_go_on);
-    fake.tamper_response(Endpoint::Token, move |_| {
-        let _ = reached.send(());
-        let _ = may_go_on.lock().unwrap().recv();
-    });
-    (is_reached, go_on)
 }
 
 #[test]
