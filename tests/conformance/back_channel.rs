@@ -289,6 +289,7 @@ fn each_further_step_has_its_own_refusal() {
     ];
     let scene = Scene::signed_in();
     for (fed, change, expected) in rows {
+        println!("{fed}");
         let error = refused_with(&scene, &[], |token| token.tamper(change));
         assert!(expected(&error), "{fed}: {error:?}");
     }

@@ -95,6 +95,7 @@ fn what_is_not_this_sign_ins_answer_keeps_every_sign_in() {
         (format!("{good}&x={}", "x".repeat(16 * 1024)), Malformed),
     ];
     for (callback, expected) in rows {
+        println!("{callback}");
         let error = scene.refused(&[], |client| client.handle_sign_in_callback(&callback));
         assert_eq!(callback_error(&error), &expected, "{callback}");
         assert!(

@@ -31,6 +31,7 @@ const OF_ANOTHER_TYPE: Check = is!(LogtoError::IdToken(IdTokenError::Jwt(JwtErro
 fn each_is_refused(rows: &[(&str, Change, Check)]) {
     let scene = Scene::signed_in();
     for (fed, change, expected) in rows {
+        println!("{fed}");
         feed(&scene, *change);
         let error = scene.refused_sign_in(&scene.callback(), &[Endpoint::Token]);
         assert!(expected(&error), "{fed}: {error:?}");
@@ -42,6 +43,7 @@ fn each_is_refused(rows: &[(&str, Change, Check)]) {
 fn each_is_accepted(rows: &[(&str, Change)]) {
     let scene = Scene::signed_in();
     for (fed, change) in rows {
+        println!("{fed}");
         feed(&scene, *change);
         let result = scene.finish(&scene.callback());
         assert!(result.is_ok(), "{fed}: {result:?}");

@@ -74,6 +74,7 @@ fn claims_that_are_no_good_json() {
         }),
     ];
     for (fed, change) in rows {
+        println!("{fed}");
         let scene = scene_with_text(change);
         let requests = [Endpoint::Token, Endpoint::Jwks];
         let error = scene.refused_sign_in(&scene.callback(), &requests);

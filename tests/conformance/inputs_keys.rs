@@ -65,6 +65,7 @@ fn keys_that_do_not_fit_are_none() {
         }),
     ];
     for (algorithm, fed, tamper) in rows {
+        println!("{fed}");
         let scene = scene_with_keys(algorithm, move |keys| tamper(&mut keys[0]));
         let error = scene.refused_sign_in(&scene.callback(), &FRUITLESS);
         assert!(is_unknown(&error), "{fed}: {error:?}");

@@ -17,6 +17,7 @@ fn each_is_refused(rows: &[(&str, Make, Check)]) {
     let forger = std::sync::Arc::new(Forger::at(&scene.fake));
     scene.sign_in("alice");
     for (fed, make, expected) in rows {
+        println!("{fed}");
         let (make, forger) = (*make, std::sync::Arc::clone(&forger));
         scene.replace_id_token(move |_, claims| make(&forger, &text(claims)));
         let error = scene.refused_sign_in(&scene.callback(), &[Endpoint::Token]);

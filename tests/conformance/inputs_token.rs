@@ -170,6 +170,7 @@ fn members_that_are_missing_or_wrong() {
     ];
     let scene = Scene::signed_in();
     for (fed, tamper, expected) in rows {
+        println!("{fed}");
         scene.fake.tamper_response(Endpoint::Token, tamper);
         let error = scene.refused_sign_in(&scene.callback(), &[Endpoint::Token]);
         assert!(expected(&error), "{fed}: {error:?}");
@@ -213,6 +214,7 @@ fn members_that_are_odd_and_do_no_harm() {
     ];
     let scene = Scene::new();
     for (fed, tamper) in rows {
+        println!("{fed}");
         scene.fake.tamper_response(Endpoint::Token, tamper);
         let result = scene.finish(&scene.callback());
         assert!(result.is_ok(), "{fed}: {result:?}");

@@ -45,6 +45,7 @@ fn without_a_subject_or_of_another_shape() {
         }),
     ];
     for (fed, tamper) in rows {
+        println!("{fed}");
         scene.fake.tamper_response(Endpoint::UserInfo, tamper);
         refused(&scene, fed, is_response!(ResponseError::Json { .. }));
     }

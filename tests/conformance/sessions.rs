@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use logto::storage::{MemoryStore, PersistKey, SessionStore, Storage};
 use logto::{
-    CallbackError, ConfigError, LogtoError, SessionId, SignInError, SignInOptions, StorageErrorKind,
+    CallbackError, ConfigError, ContextOptions, LogtoError, SessionId, SignInError, SignInOptions,
+    StorageErrorKind,
 };
-use logto_testing::Endpoint;
+use logto_testing::{Endpoint, Faulty, StorageCall};
 
 use crate::held_answer::hold_the_answer;
 use crate::scene::{REDIRECT_URI, RESOURCE, Scene, Stage, is};
@@ -174,6 +175,62 @@ fn a_sign_in_is_taken_before_its_code_is_sent() {
         2,
         "Alice's and this"
     );
+}
+
+#[test]
+fn a_storage_that_fails_sends_no_code_and_signs_nobody_in() {
+    let scene = Scene::signed_in();
+    let storage = Faulty::new(scene.store.session(&scene.id));
+    let client = scene.logto.client(storage.clone());
+    let is_storage = is!(LogtoError::Storage(error) if error.kind() == StorageErrorKind::Backend);
+    for call in [StorageCall::Get, StorageCall::Lock, StorageCall::Set] {
+        let callback = scene.callback();
+        storage.fail(call, 1, StorageErrorKind::Backend);
+        let error = scene.refused(&[], |_| client.handle_sign_in_callback(&callback));
+        assert!(is_storage(&error), "{call:?}: {error:?}");
+        assert_eq!(
+            scene.finish(&callback).unwrap().claims.sub,
+            "bob",
+            "{call:?}"
+        );
+    }
+    scene.sign_in("alice");
+    let (callback, before) = (scene.callback(), scene.tokens());
+    storage.fail(StorageCall::Update, 1, StorageErrorKind::Backend);
+    scene.fake.clear_requests();
+    let error = client.handle_sign_in_callback(&callback).unwrap_err();
+    assert!(is_storage(&error), "{error:?}");
+    scene.tells_no_secret(&error);
+    assert_eq!(scene.requests(), [Endpoint::Token]);
+    assert!(scene.tokens() == before, "Alice is signed in still");
+    let again = scene.refused(&[], |_| client.handle_sign_in_callback(&callback));
+    let is_used = is!(LogtoError::Callback(CallbackError::AlreadyUsed));
+    assert!(is_used(&again), "{again:?}");
+    scene.recovers();
+}
+
+#[test]
+fn a_storage_that_cannot_be_read_is_not_a_user_who_is_signed_out() {
+    let scene = Scene::signed_in();
+    let storage = Faulty::new(scene.store.session(&scene.id));
+    let client = scene.logto.client(storage.clone());
+    for attempt in 0..6 {
+        storage.fail(StorageCall::Get, 1, StorageErrorKind::Backend);
+        let error = scene.refused(&[], |_| match attempt {
+            0 => client.is_authenticated().map(|_| ()),
+            1 => client.id_token_claims().map(|_| ()),
+            2 => client.access_token(RESOURCE).map(|_| ()),
+            3 => client.fetch_user_info().map(|_| ()),
+            4 => client.context(ContextOptions::new()).map(|_| ()),
+            _ => client.sign_out(None).map(|_| ()),
+        });
+        assert!(
+            matches!(error, LogtoError::Storage(_)),
+            "{attempt}: {error:?}"
+        );
+        assert!(!error.requires_sign_in(), "{attempt}");
+    }
+    assert!(client.is_authenticated().unwrap());
 }
 
 #[test]
