@@ -6,7 +6,7 @@ use std::thread;
 use logto::{DiscoveryError, IdTokenError, JwtError, LogtoError};
 use logto_testing::{Endpoint, Misbehaviour, SigningAlgorithm};
 
-use crate::scene::{REDIRECT_URI, RESOURCE, Scene, is};
+use crate::scene::{REDIRECT_URI, RESOURCE, Scene, is, patient};
 
 #[test]
 fn client_test_discovery_openid_config() {
@@ -143,6 +143,7 @@ fn sixty_four_threads_fetch_metadata_and_keys_once() {
     let id_token = signed_in.client.id_token().unwrap().unwrap();
     let logto = logto::Logto::builder(signed_in.logto.config().clone())
         .clock(signed_in.clock.clone())
+        .http_client(patient())
         .build()
         .unwrap();
     signed_in.fake.clear_requests();

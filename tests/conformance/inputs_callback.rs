@@ -312,6 +312,32 @@ fn a_callback_is_read_in_every_form_that_it_can_have() {
 }
 
 #[test]
+fn custom_schemes_loopback_ports_and_queries_of_redirect_uris_are_told_apart() {
+    let scene = Scene::native();
+    let uris = [
+        "io.logto.example://callback",
+        "io.logto.example:/callback",
+        "http://127.0.0.1:8765/callback",
+        "http://[::1]:8765/callback",
+        "https://example.com:8443/callback",
+        "https://example.com/callback?tenant=blue",
+    ];
+    for uri in uris {
+        println!("{uri}");
+        scene.fake.sign_in_as("bob");
+        let callback = scene.come_back(&scene.start(uri));
+        let (_, answer) = callback.split_once("code=").unwrap();
+        for other in uris.iter().filter(|other| **other != uri) {
+            let elsewhere = format!("{}?code={answer}", other.split('?').next().unwrap());
+            let error = scene.refused(&[], |client| client.handle_sign_in_callback(&elsewhere));
+            let is_elsewhere = is!(LogtoError::Callback(CallbackError::RedirectUriMismatch));
+            assert!(is_elsewhere(&error), "{elsewhere}: {error:?}");
+        }
+        assert_eq!(scene.finish(&callback).unwrap().claims.sub, "bob");
+    }
+}
+
+#[test]
 fn without_its_promise_the_issuer_may_be_missing_but_not_another() {
     let scene = Scene::new();
     scene.fake.tamper_response(Endpoint::Discovery, |metadata| {

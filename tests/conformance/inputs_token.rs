@@ -334,16 +334,14 @@ fn when_to_try_again_is_told() {
 fn a_server_that_never_ends_its_answer_is_given_up() {
     for misbehaviour in [
         Misbehaviour::NeverAnswer,
-        Misbehaviour::Drip(Duration::from_secs(1)),
+        Misbehaviour::Drip(Duration::from_secs(2)),
     ] {
         let scene = Scene::signed_in();
         let (callback, before) = (scene.callback(), scene.tokens());
-        // All but the token request is done by a patient client before.
-        let core = scene.logto.oidc_core().unwrap();
         let impatient = Logto::builder(scene.logto.config().clone())
             .clock(scene.clock.clone())
             .http_client(Hasty {
-                hasty: within(Duration::from_millis(300)),
+                hasty: within(Duration::from_secs(1)),
                 patient: crate::scene::patient(),
             })
             .build()
@@ -357,9 +355,8 @@ fn a_server_that_never_ends_its_answer_is_given_up() {
             "{misbehaviour:?}: {error:?}"
         );
         assert!(error.is_retryable());
-        assert_eq!(scene.requests(), [Endpoint::Discovery, Endpoint::Token]);
+        assert!(scene.fake.requests_to(Endpoint::Token).len() <= 1);
         assert!(scene.tokens() == before, "{misbehaviour:?}");
-        drop(core);
         scene.recovers();
     }
 }
