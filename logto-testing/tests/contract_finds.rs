@@ -322,6 +322,15 @@ fn each_check_is_in_its_list() {
     assert_eq!(processes, processes::all::<Files>().len() + 2);
 }
 
+#[test]
+fn a_store_that_finds_no_sessions_only_has_to_say_so() {
+    be_silent();
+    for (name, check) in owners::all::<Files>() {
+        Files::make_with(ProcessFlaw::None);
+        assert_eq!(panic_of(check), None, "{name}");
+    }
+}
+
 /// Does nothing unless another test started this process.
 #[test]
 fn plays_a_process() {
