@@ -90,10 +90,7 @@ fn a_mark_that_lies_finds_nothing_and_is_removed() {
     assert_eq!(marks(&fixture).len(), 6, "the two that were met are gone");
     assert_eq!(found(&fixture.store, "bob"), [id(1).digest()]);
     fixture.store.purge_expired().unwrap();
-    assert_eq!(
-        names_with(&fixture, &id(2).digest_hex()),
-        [PathBuf::new(); 0]
-    );
+    assert!(names_with(&fixture, &id(2).digest_hex()).is_empty());
     assert_eq!(found(&fixture.store, "alice"), [id(0).digest()]);
 }
 
