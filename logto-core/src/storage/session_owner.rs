@@ -56,7 +56,8 @@ impl OwnerDigest {
     }
 
     /// What stands for it in a store that is encrypted with these keys: one for each key, the current
-    /// one first. Without the key nobody can tell of a user whether it is theirs.
+    /// one first. Without the key nobody can tell of a user whether it is theirs. It is HKDF-SHA-256 of
+    /// the root key, without salt, with `logto sealed box 1: pseudonym` and this digest as the info.
     ///
     /// A passphrase hides nothing: its key depends on a random salt, which stands in each box, and no box
     /// is at hand where a session is looked for. There it is the digest as it is.
@@ -260,8 +261,8 @@ mod tests {
         let digest = OwnerDigest::of_user("https://foo.logto.app/oidc", "alice");
         let bytes = sha256(b"sub\0https://foo.logto.app/oidc\0alice");
         assert_eq!(*digest.as_bytes(), bytes);
-        let digest = OwnerDigest::of_server_session("https://foo.logto.app/oidc", "7");
-        let bytes = sha256(b"sid\0https://foo.logto.app/oidc\07");
+        let digest = OwnerDigest::of_server_session("https://foo.logto.app/oidc", "s");
+        let bytes = sha256(b"sid\0https://foo.logto.app/oidc\0s");
         assert_eq!(*digest.as_bytes(), bytes);
     }
 
