@@ -1,5 +1,6 @@
 //! The protocol with its I/O: what the pure requests and answers are sent over.
 
+mod introspection;
 mod keys;
 
 use std::fmt;
@@ -337,7 +338,7 @@ impl OidcCore {
 
     /// What the provider's keys say of a token's signature. They are fetched where they are not known,
     /// and again for a key that is not among them.
-    fn verify_signature(
+    pub(crate) fn verify_signature(
         &self,
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,

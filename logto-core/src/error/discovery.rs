@@ -15,6 +15,12 @@ pub enum DiscoveryError {
         /// The issuer in the metadata.
         actual: String,
     },
+    /// The metadata has no endpoint for what is asked.
+    #[error("the server does not support this: its metadata has no {name}")]
+    MissingEndpoint {
+        /// The member's name.
+        name: &'static str,
+    },
     /// An endpoint in the metadata is no URL.
     #[error("the server's {name} is not a URL")]
     InvalidEndpoint {

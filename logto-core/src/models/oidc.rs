@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::audience::Audience;
-use super::extra::impl_extra_as;
+use super::extra::{impl_extra_as, null_as_default};
 use crate::secret::Secret;
 
 /// What the server says of itself ([OpenID Connect Discovery, section 3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata)).
@@ -235,6 +235,9 @@ pub struct AccessTokenClaims {
     pub exp: i64,
     /// When the token was issued, in Unix seconds.
     pub iat: i64,
+    /// When the token becomes valid, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// The scopes that are granted, separated by spaces; empty if there are none.
     #[serde(default, deserialize_with = "null_as_default")]
     pub scope: String,
@@ -262,12 +265,4 @@ impl AccessTokenClaims {
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scopes().any(|granted| granted == scope)
     }
-}
-
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
