@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use rouille::{Request, Response};
 
 use super::{Rejection, User, WebAuth};
+use crate::LogtoError;
 
 /// Answers the [routes](super#routes); the rest is the application's, for those who are signed in.
 /// Whoever is not is sent to sign in, and then back to the page.
@@ -41,6 +42,18 @@ pub fn answer(auth: &WebAuth, request: &Request, app: impl FnOnce(User) -> Respo
 pub fn handle(auth: &WebAuth, request: &Request) -> Option<Response> {
     let head = head(request)?;
     auth.handle(&head).map(from_http)
+}
+
+/// [`WebAuth::user`]: who is signed in; `None` if nobody is.
+///
+/// # Errors
+///
+/// If the session cannot be read, which is not the same as nobody being signed in.
+pub fn user(auth: &WebAuth, request: &Request) -> Result<Option<User>, LogtoError> {
+    match head(request) {
+        Some(head) => auth.user(&head),
+        None => Ok(None),
+    }
 }
 
 /// [`WebAuth::require_user`]: who is signed in, for a page.
