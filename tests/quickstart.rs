@@ -502,7 +502,7 @@ impl Answer {
 }
 
 fn session_cookie() -> (String, String) {
-    ("localhost".to_owned(), "logto_session".to_owned())
+    ("localhost".to_owned(), "logto".to_owned())
 }
 
 fn host(url: &str) -> String {
