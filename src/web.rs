@@ -36,6 +36,7 @@
 //! | `GET /sign-up` | the same, starting with the registration page |
 //! | `GET /callback` | finishes the sign-in, gives the session a new id, and sends the browser on |
 //! | `POST /sign-out` | ends the session here and at Logto; refused when another site sends it |
+//! | `POST /backchannel-logout` | Logto ends the sessions of a user; only if [turned on](WebAuthBuilder::back_channel_logout_path) |
 //! | `GET /user` | the claims of the signed-in user as JSON; only if [turned on](WebAuthBuilder::user_path) |
 //!
 //! In the Logto Console the application is a *Traditional web* one, with the redirect URI
@@ -48,6 +49,7 @@
 //! in the store, which ends it after its idle lifetime. The cookie outlives it, so that no response has to
 //! renew it; a cookie of a session that has ended signs nobody in.
 
+mod back_channel;
 mod base_url;
 mod builder;
 mod cookie;
@@ -74,6 +76,9 @@ use self::base_url::BaseUrl;
 use self::builder::Paths;
 use self::cookie::SessionCookie;
 use self::problem::ProblemPage;
+
+/// The longest body that [`WebAuth::handle`] reads, in bytes. A longer one is refused.
+pub const LONGEST_BODY: usize = 64 * 1024;
 
 /// The sign-in of a web application: make one at start, and ask it for each request.
 ///
@@ -123,6 +128,13 @@ impl WebAuth {
     /// What goes wrong is answered with a page, and logged. Every answer is `Cache-Control: no-store`.
     pub fn handle<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Option<Response<Vec<u8>>> {
         self.inner.handle(request)
+    }
+
+    /// Whether [`handle`](Self::handle) reads the body of this request: for a framework that hands bodies
+    /// over as a stream. What is longer than [`LONGEST_BODY`] need not be read on.
+    pub fn reads_body<B>(&self, request: &Request<B>) -> bool {
+        let path = self.inner.paths.back_channel_logout.as_deref();
+        request.method() == http::Method::POST && path == Some(request.uri().path())
     }
 
     /// Who is signed in; `None` if nobody is. One read of the store, and no network.

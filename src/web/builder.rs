@@ -46,6 +46,7 @@ pub(super) struct Paths {
     pub callback: String,
     pub sign_out: String,
     pub user: Option<String>,
+    pub back_channel_logout: Option<String>,
     pub after_sign_in: String,
     pub after_sign_out: String,
 }
@@ -96,6 +97,7 @@ impl WebAuthBuilder {
                 callback: "/callback".to_owned(),
                 sign_out: "/sign-out".to_owned(),
                 user: None,
+                back_channel_logout: None,
                 after_sign_in: "/".to_owned(),
                 after_sign_out: "/".to_owned(),
             },
@@ -131,6 +133,15 @@ impl WebAuthBuilder {
     /// Where scripts ask who is signed in: the claims of the ID token as JSON, or 401. Default: nowhere.
     pub fn user_path(mut self, path: impl Into<String>) -> Self {
         self.paths.user = Some(path.into());
+        self
+    }
+
+    /// Where Logto tells of a sign-out that happened elsewhere, such as in another application or by an
+    /// administrator: the sessions of that user end. The Logto Console must know it, after the base URL, as
+    /// the back-channel logout URI, and Logto must be able to reach it. The store must be able to find
+    /// sessions by their user, as all of this crate's can. Default: nowhere.
+    pub fn back_channel_logout_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.back_channel_logout = Some(path.into());
         self
     }
 
@@ -200,6 +211,8 @@ impl Paths {
             ("sign-out", &self.sign_out),
         ];
         routes.extend(self.user.as_ref().map(|path| ("user", path)));
+        let back_channel = self.back_channel_logout.as_ref();
+        routes.extend(back_channel.map(|path| ("back-channel-logout", path)));
         for (name, path) in &routes {
             if base_url.local(path).is_none() || path.contains(['?', '#', '%']) {
                 return Err(invalid_path(name, path));

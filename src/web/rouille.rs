@@ -18,11 +18,12 @@
 //! ```
 
 use std::borrow::Cow;
+use std::io::Read as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use rouille::{Request, Response};
 
-use super::{Rejection, User, WebAuth};
+use super::{LONGEST_BODY, Rejection, User, WebAuth};
 use crate::LogtoError;
 
 /// Answers the [routes](super#routes); the rest is the application's, for those who are signed in.
@@ -40,7 +41,10 @@ pub fn answer(auth: &WebAuth, request: &Request, app: impl FnOnce(User) -> Respo
 /// [`WebAuth::handle`]: answers a request to one of the [routes](super#routes); `None` if it is to none
 /// of them.
 pub fn handle(auth: &WebAuth, request: &Request) -> Option<Response> {
-    let head = head(request)?;
+    let mut head = head(request)?;
+    if auth.reads_body(&head) {
+        *head.body_mut() = body(request);
+    }
     auth.handle(&head).map(from_http)
 }
 
@@ -95,6 +99,16 @@ fn head(request: &Request) -> Option<http::Request<Vec<u8>>> {
         })
         .collect::<HeaderMap>();
     Some(head)
+}
+
+/// One byte more than is taken tells that it is too long.
+fn body(request: &Request) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(body) = request.data() {
+        // What is cut short has no token that verifies.
+        let _ = body.take(LONGEST_BODY as u64 + 1).read_to_end(&mut bytes);
+    }
+    bytes
 }
 
 fn from_http(response: http::Response<Vec<u8>>) -> Response {

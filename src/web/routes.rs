@@ -35,6 +35,7 @@ impl Inner {
             path if path == paths.callback => Method::GET,
             path if path == paths.sign_out => Method::POST,
             path if Some(path) == paths.user.as_deref() => Method::GET,
+            path if Some(path) == paths.back_channel_logout.as_deref() => Method::POST,
             _ => return None,
         };
         if request.method() != allowed {
@@ -43,6 +44,9 @@ impl Inner {
         let answer = match path {
             path if path == paths.callback => self.callback(request),
             path if path == paths.sign_out => self.sign_out(request),
+            path if Some(path) == paths.back_channel_logout.as_deref() => {
+                return Some(self.back_channel_logout(request));
+            }
             path if path == paths.sign_in || path == paths.sign_up => self.sign_in(request),
             _ => self.user_info(request.headers()),
         };

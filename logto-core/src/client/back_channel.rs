@@ -111,7 +111,10 @@ impl Named {
         }
     }
 
-    fn find(&self, store: &(impl SessionStore + ?Sized)) -> Result<Vec<FoundSession>, StorageError> {
+    fn find(
+        &self,
+        store: &(impl SessionStore + ?Sized),
+    ) -> Result<Vec<FoundSession>, StorageError> {
         let mut found: Vec<FoundSession> = Vec::new();
         for digest in [self.server_session, self.user].into_iter().flatten() {
             for session in store.sessions_of(&digest)? {
