@@ -1,0 +1,14 @@
+//! Everything that comes from outside, made from bytes, and what must hold whatever the bytes are.
+//! `tests/hostile_input.rs` tries some of them in every test run, and `fuzz/` as many as it is given
+//! time for.
+
+// The fuzzer's crate compiles these modules too, and each of its targets uses one.
+#![allow(dead_code)]
+
+pub mod callback;
+mod choices;
+mod document;
+mod place;
+mod planted;
+mod server;
+mod token;

@@ -1,0 +1,31 @@
+//! Whatever comes from outside, nothing panics, what is refused changes nothing, and no message tells
+//! a secret. The inputs are the same in every run; `scripts/fuzz` goes on from here.
+
+mod hostile;
+
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+/// How many inputs each test tries, and how long each of them can be, in bytes.
+const CASES: u32 = 1000;
+const LONGEST: usize = 400;
+
+#[test]
+fn a_callback_signs_in_if_it_answers_a_sign_in() {
+    try_many(hostile::callback::try_bytes);
+}
+
+fn try_many(try_bytes: fn(&[u8])) {
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..Config::default()
+    };
+    let result = TestRunner::new(config).run(&vec(any::<u8>(), 0..LONGEST), |bytes| {
+        try_bytes(&bytes);
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
