@@ -16,6 +16,21 @@ fn a_callback_signs_in_if_it_answers_a_sign_in() {
     try_many(hostile::callback::try_bytes);
 }
 
+#[test]
+fn an_id_token_is_believed_if_it_is_signed_and_of_this_user() {
+    try_many(hostile::id_token::try_bytes);
+}
+
+#[test]
+fn a_key_set_brings_the_keys_that_it_has() {
+    try_many(hostile::key_set::try_bytes);
+}
+
+#[test]
+fn metadata_sends_nothing_where_it_can_be_read() {
+    try_many(hostile::metadata::try_bytes);
+}
+
 fn try_many(try_bytes: fn(&[u8])) {
     let config = Config {
         cases: CASES,

@@ -8,6 +8,9 @@
 pub mod callback;
 mod choices;
 mod document;
+pub mod id_token;
+pub mod key_set;
+pub mod metadata;
 mod place;
 mod planted;
 mod server;

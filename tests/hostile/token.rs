@@ -6,9 +6,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logto::urlsafe_encode;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 pub const KID: &str = "the-key";
+
+/// What matters of a token's header.
+#[derive(Deserialize)]
+pub struct Header {
+    pub alg: String,
+    pub kid: Option<String>,
+    pub typ: Option<String>,
+    #[serde(default)]
+    pub crit: Option<IgnoredAny>,
+    #[serde(default)]
+    pub b64: Option<IgnoredAny>,
+}
 
 static KEY: LazyLock<Ed25519KeyPair> =
     LazyLock::new(|| Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap());
@@ -39,13 +53,14 @@ pub fn unsigned(header: &str, claims: &str) -> String {
 }
 
 /// The header and the claims of a token that the key has signed; `None` of any other.
-pub fn believable(token: &str) -> Option<(Value, Value)> {
+pub fn believable(token: &str) -> Option<(Header, Value)> {
     let (input, signature) = token.rsplit_once('.')?;
     let (header, claims) = input.split_once('.')?;
     let key = UnparsedPublicKey::new(&ED25519, KEY.public_key());
     key.verify(input.as_bytes(), &decoded(signature)?).ok()?;
-    let value = |part| serde_json::from_slice(&decoded(part)?).ok();
-    Some((value(header)?, value(claims)?))
+    let header = serde_json::from_slice(&decoded(header)?).ok()?;
+    let claims = serde_json::from_slice(&decoded(claims)?).ok()?;
+    Some((header, claims))
 }
 
 /// The public key, as it stands in a key set.
