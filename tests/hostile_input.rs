@@ -31,6 +31,21 @@ fn metadata_sends_nothing_where_it_can_be_read() {
     try_many(hostile::metadata::try_bytes);
 }
 
+#[test]
+fn a_refused_token_response_costs_no_refresh_token() {
+    try_many(hostile::token_response::try_bytes);
+}
+
+#[test]
+fn user_information_is_about_the_user_who_is_signed_in() {
+    try_many(hostile::user_info::try_bytes);
+}
+
+#[test]
+fn a_user_can_sign_in_over_any_stored_session() {
+    try_many(hostile::stored_session::try_bytes);
+}
+
 fn try_many(try_bytes: fn(&[u8])) {
     let config = Config {
         cases: CASES,

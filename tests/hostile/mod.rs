@@ -14,4 +14,7 @@ pub mod metadata;
 mod place;
 mod planted;
 mod server;
+pub mod stored_session;
 mod token;
+pub mod token_response;
+pub mod user_info;
