@@ -117,10 +117,14 @@ fn is_json(content_type: &str) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// The longest wait that is passed on, in seconds: a caller may add it to a time, or sleep for it.
+const LONGEST_WAIT: u64 = 24 * 60 * 60;
+
 /// `Retry-After` in seconds; as a date it is not read, for want of a reason to trust the clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
+    let seconds: u64 = seconds.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
 }
 
 #[cfg(test)]
@@ -177,6 +181,17 @@ mod tests {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
         let error = json::<Value>("answer", &response(307, "text/plain", "")).unwrap_err();
         assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn nobody_is_asked_to_wait_for_more_than_a_day() {
+        let mut answer = response(503, "text/plain", "no");
+        for (seconds, expected) in [("86400", 86_400), ("18446744073709551615", 86_400)] {
+            let header = seconds.parse().unwrap();
+            answer.headers_mut().insert(RETRY_AFTER, header);
+            let error = json::<Value>("answer", &answer).unwrap_err();
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(expected)));
+        }
     }
 
     #[test]
