@@ -8,7 +8,7 @@ use proptest::prelude::any;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 /// How many inputs each test tries, and how long each of them can be, in bytes.
-const CASES: u32 = 1000;
+const CASES: u32 = 400;
 const LONGEST: usize = 400;
 
 #[test]

@@ -3,6 +3,7 @@
 //! A token is believed only if the set has the key that signed it. Whatever the set was, the token is
 //! believed again when the set is right again and the old one is forgotten.
 
+use logto::OidcCore;
 use serde_json::Value;
 
 use super::choices::Choices;
@@ -62,14 +63,13 @@ fn try_answer(answer: Answer, id_token: &str) {
         }
     }
     planted::assert_silent_log(&[id_token]);
-    assert_recovers(&place);
+    assert_recovers(&place, &core);
 }
 
-fn assert_recovers(place: &Place) {
+fn assert_recovers(place: &Place, core: &OidcCore) {
     let keys = Answer::json(token::key_set().to_string());
     place.server.answer(Asked::Keys, keys);
     place.wait(LIFETIME);
-    let core = place.logto.oidc_core().unwrap();
     let token = TOKENS.with(|tokens| tokens[0].clone());
     core.verify_id_token(&token, APP_ID).unwrap();
     planted::assert_silent_log(&[&token]);

@@ -19,13 +19,19 @@ pub const REFRESH_TOKEN: &str = "planted-refresh-token";
 pub const OLD_ACCESS_TOKEN: &str = "planted-old-access-token";
 pub const OLD_REFRESH_TOKEN: &str = "planted-old-refresh-token";
 
+/// The longest message, in characters: some texts of the server, of 500 characters each.
+const LONGEST_MESSAGE: usize = 2000;
+
 /// Holds an error, and all that was logged on the way to it, to tell no secret: neither a planted one
-/// nor a part of these tokens.
+/// nor a part of these tokens. Each of its messages is one short line.
 pub fn assert_silent(error: &(dyn Error + 'static), tokens: &[&str]) {
     let mut text = taken_log();
     let mut next = Some(error);
     while let Some(error) = next {
-        text.push_str(&format!("{error} {error:?} {error:#?}\n"));
+        let message = error.to_string();
+        assert!(!message.contains(char::is_control), "{error:?}");
+        assert!(message.chars().count() <= LONGEST_MESSAGE, "{error:?}");
+        text.push_str(&format!("{message} {error:?} {error:#?}\n"));
         next = error.source();
     }
     assert_no_secret(&text, tokens);

@@ -3,6 +3,8 @@
 //! A refused answer leaves the session as it was, but for a rotated refresh token, which is the one to
 //! send next; and the answer after that counts.
 
+use std::time::Duration;
+
 use logto::PersistKey::*;
 use logto::{AccessTokenRequest, LogtoError};
 use serde::Deserialize;
@@ -142,7 +144,9 @@ impl TokenPlace {
     /// The access token of the answer is the one that is stored, for a time that makes sense.
     fn assert_tokens_stored(&self, answer: &Answer, resource: &str) -> String {
         let read: Read = serde_json::from_slice(&answer.body).unwrap();
-        assert!(!read.access_token.is_empty());
+        // RFC 6749, appendix A.12: what can stand in a header.
+        let is_visible = |c: char| (' '..='~').contains(&c);
+        assert!(!read.access_token.is_empty() && read.access_token.chars().all(is_visible));
         assert!(read.token_type.eq_ignore_ascii_case("bearer"));
         let stored = self.place.stored();
         let map: Value = serde_json::from_str(stored[&AccessTokenMap].as_ref().unwrap()).unwrap();
@@ -156,6 +160,7 @@ impl TokenPlace {
     fn assert_refused(&self, error: &LogtoError, answer: &Answer) {
         let is_right = answer.is_readable() && answer.body == self.right.body;
         assert!(!is_right, "{error}");
+        assert!(error.retry_after().is_none_or(|time| time <= ONE_DAY));
         let id_token = self.user.id_token.as_str();
         planted::assert_silent(error, &[id_token]);
     }
@@ -178,6 +183,9 @@ fn rotated(answer: &Answer) -> Option<String> {
     let is_there = answer.is_readable() && !rotated.refresh_token.is_empty();
     is_there.then_some(rotated.refresh_token)
 }
+
+/// Nobody should wait for longer because an answer says so.
+const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// In seconds.
 const TEN_YEARS: i64 = 10 * 366 * 24 * 60 * 60;
