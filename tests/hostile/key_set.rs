@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::choices::Choices;
 use super::document::changed;
-use super::place::{APP_ID, NOW, Place, claims};
+use super::place::{APP_ID, KEY_SET, NOW, Place, claims};
 use super::planted;
 use super::server::{Answer, Asked};
 use super::token;
@@ -22,7 +22,7 @@ pub fn try_bytes(bytes: &[u8]) {
     let body = match choices.one_in(12) {
         true => choices.rest(),
         false => {
-            let set = KEY_SET.with(|set| changed(set, &mut choices));
+            let set = SET.with(|set| changed(set, &mut choices));
             set.into_bytes()
         }
     };
@@ -35,14 +35,14 @@ pub fn try_bytes(bytes: &[u8]) {
 }
 
 thread_local! {
-    static KEY_SET: Value = token::key_set();
+    static SET: Value = token::key_set();
     static TOKENS: Vec<String> = tokens();
 }
 
 fn try_answer(answer: Answer, id_token: &str) {
     let place = Place::new();
     let has_key = answer.is_readable() && has_key(&answer.body);
-    let is_right = answer.is_readable() && answer.body == token::key_set().to_string().as_bytes();
+    let is_right = answer.is_readable() && answer.body == KEY_SET.as_bytes();
     place.server.answer(Asked::Keys, answer);
     let core = place.logto.oidc_core().unwrap();
     place.server.take_sent();
@@ -67,7 +67,7 @@ fn try_answer(answer: Answer, id_token: &str) {
 }
 
 fn assert_recovers(place: &Place, core: &OidcCore) {
-    let keys = Answer::json(token::key_set().to_string());
+    let keys = Answer::json(KEY_SET.as_str());
     place.server.answer(Asked::Keys, keys);
     place.wait(LIFETIME);
     let token = TOKENS.with(|tokens| tokens[0].clone());

@@ -9,7 +9,9 @@ use url::{Host, Url};
 
 use super::choices::Choices;
 use super::document::changed;
-use super::place::{ISSUER, Place, REDIRECT_URI, SignedIn, callback, metadata, token_response};
+use super::place::{
+    ISSUER, METADATA, Place, REDIRECT_URI, SignedIn, callback, metadata, token_response,
+};
 use super::planted::{self, MARK};
 use super::server::{Answer, Asked};
 
@@ -17,13 +19,13 @@ pub fn try_bytes(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let body = match choices.below(12) {
         11 => choices.rest(),
-        10 => METADATA.with(|metadata| {
+        10 => RIGHT.with(|metadata| {
             let mut metadata = metadata.clone();
             let name = choices.pick(&ENDPOINTS);
             metadata[name] = changed_url(&mut choices).into();
             metadata.to_string().into_bytes()
         }),
-        _ => METADATA.with(|metadata| changed(metadata, &mut choices).into_bytes()),
+        _ => RIGHT.with(|metadata| changed(metadata, &mut choices).into_bytes()),
     };
     let mut choices = Choices::new(bytes.get(1..).unwrap_or_default());
     let answer = match choices.one_in(4) {
@@ -43,19 +45,20 @@ const ENDPOINTS: [&str; 6] = [
 ];
 
 thread_local! {
-    static METADATA: Value = metadata();
+    static RIGHT: Value = metadata();
     static USER: SignedIn = SignedIn::new();
+    static TOKENS: Answer = USER.with(tokens);
 }
 
 fn try_answer(answer: Answer) {
     let place = Place::new();
     let is_readable = answer.is_readable();
-    let is_right = is_readable && answer.body == metadata().to_string().as_bytes();
+    let is_right = is_readable && answer.body == METADATA.as_bytes();
     place.server.answer(Asked::Metadata, answer);
-    USER.with(|user| {
-        place.store(&user.values());
-        place.server.answer(Asked::Tokens, tokens(user));
-    });
+    USER.with(|user| place.store(&user.values()));
+    place
+        .server
+        .answer(Asked::Tokens, TOKENS.with(Answer::clone));
     let before = place.stored();
     match place.client.sign_in(REDIRECT_URI) {
         Ok(url) => {
@@ -100,7 +103,7 @@ fn try_refused(place: &Place) {
     let sent = place.server.take_sent();
     assert!(sent.iter().all(|sent| sent.asked == Asked::Metadata));
 
-    let metadata = Answer::json(METADATA.with(Value::to_string));
+    let metadata = Answer::json(METADATA.as_str());
     place.server.answer(Asked::Metadata, metadata);
     place.client.handle_sign_in_callback(&callback()).unwrap();
 }

@@ -1,8 +1,8 @@
 //! An application, its server and the session of one user, all in this thread.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logto::{
@@ -23,6 +23,10 @@ pub const REDIRECT_URI: &str = "https://app.example/callback";
 pub const STATE: &str = "planted-state";
 pub const NOW: i64 = 1_800_000_000;
 
+/// What a server answers that is right.
+pub static METADATA: LazyLock<String> = LazyLock::new(|| metadata().to_string());
+pub static KEY_SET: LazyLock<String> = LazyLock::new(|| token::key_set().to_string());
+
 /// What is stored of a session, by key.
 pub type Stored = BTreeMap<PersistKey, Option<String>>;
 
@@ -38,8 +42,8 @@ impl Place {
     /// With a server that answers as it should, and nobody signed in.
     pub fn new() -> Self {
         planted::watch_log();
-        let server = Server::new(metadata().to_string());
-        server.answer(Asked::Keys, Answer::json(token::key_set().to_string()));
+        let server = Server::new(METADATA.as_str());
+        server.answer(Asked::Keys, Answer::json(KEY_SET.as_str()));
         let dial = Dial(Arc::new(AtomicI64::new(NOW)));
         let config = LogtoConfig::new(ENDPOINT, APP_ID)
             .app_secret(APP_SECRET)

@@ -34,6 +34,7 @@ struct UserInfoPlace {
     place: Place,
     user: SignedIn,
     access_tokens: String,
+    right: Vec<u8>,
 }
 
 impl UserInfoPlace {
@@ -46,6 +47,7 @@ impl UserInfoPlace {
         Self {
             place,
             user,
+            right: user_info().to_string().into(),
             access_tokens: json!({ "x": { "": token } }).to_string(),
         }
     }
@@ -56,7 +58,7 @@ impl UserInfoPlace {
         self.place.store(&values);
         let before = self.place.stored();
         let is_readable = answer.is_readable();
-        let is_right = is_readable && answer.body == user_info().to_string().as_bytes();
+        let is_right = is_readable && answer.body == self.right;
         self.place.server.answer(Asked::UserInfo, answer);
 
         let result = self.place.client.fetch_user_info();

@@ -153,6 +153,7 @@ mod tests {
         for endpoint in [
             "https:/foo.logto.app/token",
             "https:foo.logto.app/token",
+            "HTTPS:foo.logto.app",
             "https:\\\\foo.logto.app\\token",
             "https://foo.logto.app/token\n",
             "https://foo.logto.app/to ken",
