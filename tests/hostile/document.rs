@@ -199,7 +199,7 @@ const TEXTS: [&str; 12] = [
 ];
 
 /// Seconds that lie at some limit from now.
-const OFFSETS: [i64; 14] = [
+pub const OFFSETS: [i64; 14] = [
     0, 1, -1, 59, 60, 61, -59, -60, -61, -659, -660, -661, 3600, -86_400,
 ];
 

@@ -8,7 +8,7 @@ use logto::{IdTokenClaims, LogtoError, OidcCore};
 use serde_json::{Value, json};
 
 use super::choices::Choices;
-use super::document::changed;
+use super::document::{OFFSETS, changed};
 use super::place::{APP_ID, ISSUER, NOW, Place, SignedIn, callback, claims, token_response};
 use super::planted::{self, ACCESS_TOKEN, NONCE};
 use super::server::{Answer, Asked};
@@ -163,13 +163,63 @@ fn assert_of_the_session(claims: &Value) {
     assert!(claims["nonce"].is_null() || claims["nonce"] == NONCE);
 }
 
+/// Values for which a member is looked at.
+const HEADERS: [(&str, &[&str]); 6] = [
+    (
+        "alg",
+        &[
+            "none", "HS256", "ES256", "ES384", "ES512", "RS256", "Ed25519", "eddsa",
+        ],
+    ),
+    ("kid", &["rsa", "ec", "other", ""]),
+    ("typ", &["at+jwt", "logout+jwt", "jwt", ""]),
+    ("crit", &["exp"]),
+    ("b64", &["false"]),
+    ("jku", &["https://evil.example/jwks"]),
+];
+const CLAIMS: [(&str, &[&str]); 6] = [
+    (
+        "iss",
+        &[
+            "https://logto.example/oidc/",
+            "https://evil.example/oidc",
+            "",
+        ],
+    ),
+    ("sub", &["another", "", "User"]),
+    ("aud", &["other", "", "app-id "]),
+    ("azp", &["other", APP_ID]),
+    ("nonce", &["other", ""]),
+    ("at_hash", &["", "AAAAAAAAAAAAAAAAAAAAAA"]),
+];
+const TIMES: [&str; 4] = ["exp", "iat", "nbf", "auth_time"];
+
 /// A token whose header, claims and signature are each right or not.
 fn changed_token(choices: &mut Choices<'_>) -> String {
+    let mut header = token::header();
+    let mut claims = claims();
+    match choices.below(8) {
+        0 => set_one(&mut header, &HEADERS, choices),
+        1 | 2 => set_one(&mut claims, &CLAIMS, choices),
+        3..=5 => {
+            let name = choices.pick(&TIMES);
+            claims[name] = (NOW + choices.pick(&OFFSETS)).into();
+        }
+        6 => {
+            claims["aud"] = choices
+                .pick(&[&[][..], &[APP_ID, "other"], &[APP_ID]])
+                .into()
+        }
+        _ => {}
+    }
     let header = match choices.one_in(3) {
-        true => changed(&token::header(), choices),
-        false => token::header().to_string(),
+        true => changed(&header, choices),
+        false => header.to_string(),
     };
-    let claims = changed(&claims(), choices);
+    let claims = match choices.one_in(2) {
+        true => changed(&claims, choices),
+        false => claims.to_string(),
+    };
     let token = match choices.below(12) {
         10 => format!("{}.", token::unsigned(&header, &claims)),
         11 => {
@@ -183,6 +233,11 @@ fn changed_token(choices: &mut Choices<'_>) -> String {
         true => damaged(token, choices),
         false => token,
     }
+}
+
+fn set_one(document: &mut Value, members: &[(&str, &[&str])], choices: &mut Choices<'_>) {
+    let (name, values) = choices.pick(members);
+    document[name] = choices.pick(values).into();
 }
 
 fn damaged(mut token: String, choices: &mut Choices<'_>) -> String {
