@@ -105,7 +105,7 @@ fn try_refused(place: &Place) {
 
     let metadata = Answer::json(METADATA.as_str());
     place.server.answer(Asked::Metadata, metadata);
-    place.client.handle_sign_in_callback(&callback()).unwrap();
+    place.client.sign_in(REDIRECT_URI).unwrap();
 }
 
 /// A request that cannot even be made shows metadata that should have been refused.
