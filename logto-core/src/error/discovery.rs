@@ -15,7 +15,7 @@ pub enum DiscoveryError {
         /// The issuer in the metadata.
         actual: String,
     },
-    /// An endpoint in the metadata is no URL.
+    /// An endpoint in the metadata is no URL, or none that a request can be made to.
     #[error("the server's {name} is not a URL")]
     InvalidEndpoint {
         /// The member's name.

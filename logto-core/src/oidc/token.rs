@@ -141,10 +141,11 @@ pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, Lo
     if !tokens.token_type.eq_ignore_ascii_case("bearer") {
         return Err(ResponseError::TokenType.into());
     }
-    if tokens.access_token.expose().is_empty() {
+    if !is_access_token(tokens.access_token.expose()) {
         return Err(ResponseError::Json {
             what,
-            reason: "the access token is empty".to_owned(),
+            reason: "the access token is empty, or has characters that no header can have"
+                .to_owned(),
         }
         .into());
     }
@@ -152,6 +153,12 @@ pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, Lo
     tokens.refresh_token = tokens.refresh_token.filter(not_empty);
     tokens.id_token = tokens.id_token.filter(not_empty);
     Ok(tokens)
+}
+
+/// Visible ASCII characters and spaces ([RFC 6749, appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)),
+/// so that a line end in a token cannot end the header that it is sent in.
+fn is_access_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 #[cfg(test)]
@@ -233,6 +240,8 @@ mod tests {
         for body in [
             r#"{"access_token":"a","token_type":"mac"}"#,
             r#"{"access_token":"","token_type":"Bearer"}"#,
+            r#"{"access_token":"a\r\nb: c","token_type":"Bearer"}"#,
+            r#"{"access_token":"\u00e9","token_type":"Bearer"}"#,
             r#"{"access_token":"a"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
             r#"[]"#,
