@@ -66,21 +66,21 @@ impl<T: Clone> Cached<T> {
         }
     }
 
-    /// Fetches in any case, unless somebody else has while this caller waited. Tells whether it did.
+    /// Fetches in any case, unless somebody else has while this caller waited.
     pub fn renew(
         &self,
         now: i64,
         is_newer: impl Fn(&T) -> bool,
         fetch: impl FnOnce() -> Result<T, LogtoError>,
-    ) -> Result<(T, bool), LogtoError> {
+    ) -> Result<T, LogtoError> {
         let _sole = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = &self.state().kept
             && is_newer(&kept.value)
         {
-            return Ok((kept.value.clone(), false));
+            return Ok(kept.value.clone());
         }
         let value = fetch()?;
-        Ok((self.state().keep(value, now), true))
+        Ok(self.state().keep(value, now))
     }
 
     /// A panic elsewhere leaves the state whole: each value is replaced in one go.

@@ -20,6 +20,7 @@ use crate::models::{
 use crate::oidc::client_auth::ClientCredentials;
 use crate::oidc::client_credentials::ClientCredentialsGrant;
 use crate::oidc::id_token::{Expected, Occasion};
+use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
@@ -342,17 +343,9 @@ impl OidcCore {
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
     ) -> Result<Result<(), JwtError>, LogtoError> {
-        let keys = self.keys.get(self)?;
-        let verified = keys.verify(jwt, algorithm);
-        if verified != Err(JwtError::NoMatchingKey) {
-            return Ok(verified);
-        }
-        let (newer, is_fetched) = self.keys.get_newer_than(&keys, self)?;
-        let verified = newer.verify(jwt, algorithm);
-        if is_fetched && verified == Err(JwtError::NoMatchingKey) {
-            self.keys.note_fruitless_fetch(self.now());
-        }
-        Ok(verified)
+        let has_wanted = |keys: &KeySet| keys.has_key_for(jwt, algorithm);
+        let keys = self.keys.get(self, has_wanted)?;
+        Ok(keys.verify(jwt, algorithm))
     }
 
     /// Fetches what the server knows of the user of this access token, which must be one without a

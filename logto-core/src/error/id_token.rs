@@ -51,8 +51,8 @@ pub enum JwtError {
         /// The algorithm in the token's header.
         algorithm: String,
     },
-    /// Its algorithm needs another crypto library.
-    #[error("the token's algorithm {algorithm} is not supported by this build")]
+    /// Its algorithm, ES512, needs the feature `aws-lc-rs`.
+    #[error("the token's algorithm {algorithm} needs the feature `aws-lc-rs` of the crate logto")]
     AlgorithmUnsupported {
         /// The algorithm in the token's header.
         algorithm: &'static str,

@@ -4,6 +4,7 @@ mod access_token_request;
 mod audience;
 mod extra;
 mod machine_token_request;
+mod numeric_date;
 mod oidc;
 mod response;
 mod sign_in;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::audience::Audience;
 use super::extra::impl_extra_as;
+use super::numeric_date;
 use crate::secret::Secret;
 
 /// What the server says of itself ([OpenID Connect Discovery, section 3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata)).
@@ -155,14 +156,24 @@ pub struct IdTokenClaims {
     /// The audience: the application's id.
     pub aud: Audience,
     /// When the token expires, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date::deserialize")]
     pub exp: i64,
     /// When the token was issued, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date::deserialize")]
     pub iat: i64,
     /// When the token becomes valid, in Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "numeric_date::option::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub nbf: Option<i64>,
     /// When the user last proved who they are, in Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "numeric_date::option::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub auth_time: Option<i64>,
     /// The nonce of the sign-in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,8 +243,10 @@ pub struct AccessTokenClaims {
     /// (`urn:logto:organization:<organization_id>`), or the application's id.
     pub aud: Audience,
     /// When the token expires, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date::deserialize")]
     pub exp: i64,
     /// When the token was issued, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date::deserialize")]
     pub iat: i64,
     /// The scopes that are granted, separated by spaces; empty if there are none.
     #[serde(default, deserialize_with = "null_as_default")]

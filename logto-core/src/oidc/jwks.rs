@@ -10,6 +10,11 @@ use super::jwt::Jwt;
 use super::response;
 use crate::error::{JwtError, LogtoError};
 
+/// The most keys of a set that are used, and the most that are tried on one token, so that no key set
+/// makes a check slow.
+const MOST_KEYS: usize = 100;
+const MOST_TRIED: usize = 8;
+
 /// The keys of a set that this build can use.
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
@@ -39,8 +44,15 @@ impl KeySet {
                 .keys
                 .into_iter()
                 .filter_map(Key::from_json)
+                .take(MOST_KEYS)
                 .collect(),
         })
+    }
+
+    /// Whether a key of this set fits the token's header.
+    pub fn has_key_for(&self, jwt: &Jwt<'_>, algorithm: SigningAlgorithm) -> bool {
+        let kid = jwt.header.kid.as_deref();
+        self.keys.iter().any(|key| key.fits(algorithm, kid))
     }
 
     /// Holds the token's signature to be that of a key of this set which fits the token's header.
@@ -58,7 +70,8 @@ impl KeySet {
             return Err(JwtError::AmbiguousKey);
         }
         let message = jwt.signing_input.as_bytes();
-        match fitting.any(|key| key.public_key.verify(algorithm, message, &jwt.signature)) {
+        let mut tried = fitting.take(MOST_TRIED);
+        match tried.any(|key| key.public_key.verify(algorithm, message, &jwt.signature)) {
             true => Ok(()),
             false => Err(JwtError::InvalidSignature),
         }
@@ -68,8 +81,8 @@ impl KeySet {
 impl Key {
     fn from_json(value: Value) -> Option<Self> {
         let algorithm = match value.get("alg") {
+            None | Some(Value::Null) => None,
             Some(name) => Some(SigningAlgorithm::from_name(name.as_str()?)?),
-            None => None,
         };
         let jwk: Jwk = serde_json::from_value(value).ok()?;
         let public_key = PublicKey::from_jwk(&jwk)?;
@@ -103,6 +116,8 @@ fn is_for_signatures(jwk: &Jwk) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     use super::*;
@@ -129,9 +144,21 @@ mod tests {
     }
 
     fn rsa_key(bytes: usize) -> Value {
-        use base64::Engine as _;
-        let n = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(vec![255; bytes]);
+        let n = URL_SAFE_NO_PAD.encode(vec![255; bytes]);
         json!({ "kty": "RSA", "use": "sig", "kid": "rsa", "n": n, "e": "AQAB" })
+    }
+
+    fn rsa_key_of(n: &[u8], e: &[u8]) -> Value {
+        let key = with(rsa_key(256), "n", json!(URL_SAFE_NO_PAD.encode(n)));
+        with(key, "e", json!(URL_SAFE_NO_PAD.encode(e)))
+    }
+
+    fn p256_key() -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256",
+            "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
+            "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU",
+        })
     }
 
     #[test]
@@ -139,11 +166,17 @@ mod tests {
         let keys = json!([
             ec_key(),
             with(ec_key(), "key_ops", json!(["verify"])),
+            with(ec_key(), "alg", json!(null)),
+            with(ec_key(), "use", json!(null)),
+            with(ec_key(), "created_at", json!({ "by": ["hand"] })),
+            p256_key(),
             rsa_key(256),
             rsa_key(512),
+            rsa_key(1024),
+            rsa_key_of(&[&[0], [255; 256].as_slice()].concat(), &[0, 3]),
             { "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
         ]);
-        assert_eq!(set(keys).keys.len(), 5);
+        assert_eq!(set(keys).keys.len(), 11);
     }
 
     #[test]
@@ -163,10 +196,27 @@ mod tests {
             with(ec_key(), "crv", json!("P-256")),
             with(ec_key(), "x", json!("AA")),
             with(ec_key(), "x", json!("!")),
+            with(ec_key(), "x", ec_key()["y"].clone()),
+            with(p256_key(), "y", p256_key()["x"].clone()),
+            with(ec_key(), "kid", json!(1)),
             rsa_key(128),
+            rsa_key(255),
+            rsa_key(1025),
+            rsa_key_of(&[&[127], [255; 255].as_slice()].concat(), &[1, 0, 1]),
+            rsa_key_of(&[254; 256], &[1, 0, 1]),
+            rsa_key_of(&[255; 256], &[1]),
+            rsa_key_of(&[255; 256], &[1, 0, 0]),
+            rsa_key_of(&[255; 256], &[3, 0, 0, 0, 1]),
+            rsa_key_of(&[255; 256], &[]),
             ec_key(),
         ]);
         assert_eq!(set(keys).keys.len(), 1);
+    }
+
+    #[test]
+    fn a_huge_set_is_cut() {
+        let keys = vec![rsa_key(256); 1000];
+        assert_eq!(set(json!(keys)).keys.len(), MOST_KEYS);
     }
 
     #[test]

@@ -1,11 +1,24 @@
 //! Signatures ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515),
-//! [RFC 7518](https://www.rfc-editor.org/rfc/rfc7518)). The only file that names the library that
-//! checks them.
+//! [RFC 7518](https://www.rfc-editor.org/rfc/rfc7518)). The files below name the libraries that check
+//! them, one each.
+
+#[cfg(feature = "aws-lc-rs")]
+mod with_aws_lc_rs;
+#[cfg(not(feature = "aws-lc-rs"))]
+mod with_ring;
+
+use std::ops::RangeInclusive;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
-use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, RSAKeyParameters,
+};
+
+#[cfg(feature = "aws-lc-rs")]
+use self::with_aws_lc_rs::VerifyingKey;
+#[cfg(not(feature = "aws-lc-rs"))]
+use self::with_ring::VerifyingKey;
 
 /// The algorithms that a token may be signed with. `none` and HMAC are not among them, so that no
 /// mistake can let them in.
@@ -40,93 +53,93 @@ impl SigningAlgorithm {
         })
     }
 
-    /// The name, if this build cannot check such signatures: `ring` has no P-521.
+    /// The name, if this build cannot check such signatures: ring has no P-521.
     pub fn unsupported(self) -> Option<&'static str> {
-        (self == Self::Es512).then_some("ES512")
+        (self == Self::Es512 && !cfg!(feature = "aws-lc-rs")).then_some("ES512")
     }
 }
 
-/// A public key, decoded once.
-#[derive(Debug, Clone)]
-pub(crate) enum PublicKey {
-    Rsa { n: Vec<u8>, e: Vec<u8> },
-    P256(Vec<u8>),
-    P384(Vec<u8>),
-    Ed25519(Vec<u8>),
+/// A public key, decoded and checked once.
+#[derive(Debug)]
+pub(crate) struct PublicKey {
+    algorithms: &'static [SigningAlgorithm],
+    key: VerifyingKey,
 }
 
-/// The smallest modulus that is accepted, in bytes: 2048 bits.
-const SMALLEST_MODULUS: usize = 256;
+/// What keys of a type can have signed.
+const RSA: [SigningAlgorithm; 6] = [
+    SigningAlgorithm::Rs256,
+    SigningAlgorithm::Rs384,
+    SigningAlgorithm::Rs512,
+    SigningAlgorithm::Ps256,
+    SigningAlgorithm::Ps384,
+    SigningAlgorithm::Ps512,
+];
+const P256: [SigningAlgorithm; 1] = [SigningAlgorithm::Es256];
+const P384: [SigningAlgorithm; 1] = [SigningAlgorithm::Es384];
+const P521: [SigningAlgorithm; 1] = [SigningAlgorithm::Es512];
+const ED25519: [SigningAlgorithm; 1] = [SigningAlgorithm::EdDsa];
+
+/// The sizes of a modulus that are accepted, in bits.
+const MODULUS: RangeInclusive<usize> = 2048..=8192;
+
+/// The sizes of an RSA exponent that are accepted, in bits: the libraries know none larger, and the
+/// smallest odd one is 3.
+const EXPONENT: RangeInclusive<usize> = 2..=33;
 
 impl PublicKey {
-    /// The key of a JWK; `None` if this build has no use for it.
+    /// The key of a JWK; `None` if this build has no use for it, or it is no key at all, such as a
+    /// point that is not on its curve.
     pub fn from_jwk(jwk: &Jwk) -> Option<Self> {
         match &jwk.algorithm {
-            AlgorithmParameters::RSA(key) => {
-                let n = unsigned(decode(&key.n)?);
-                let e = unsigned(decode(&key.e)?);
-                (n.len() >= SMALLEST_MODULUS).then_some(Self::Rsa { n, e })
-            }
-            AlgorithmParameters::EllipticCurve(key) => match key.curve {
-                EllipticCurve::P256 => Some(Self::P256(point(&key.x, &key.y, 32)?)),
-                EllipticCurve::P384 => Some(Self::P384(point(&key.x, &key.y, 48)?)),
-                _ => None,
-            },
+            AlgorithmParameters::RSA(key) => Self::rsa(key),
+            AlgorithmParameters::EllipticCurve(key) => Self::elliptic_curve(key),
             AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-                let key = decode(&key.x)?;
-                (key.len() == 32).then_some(Self::Ed25519(key))
+                let key = decode(&key.x).filter(|key| key.len() == 32)?;
+                Some(Self {
+                    algorithms: &ED25519,
+                    key: VerifyingKey::ed25519(key)?,
+                })
             }
             _ => None,
         }
     }
 
+    fn rsa(key: &RSAKeyParameters) -> Option<Self> {
+        let n = unsigned(decode(&key.n)?);
+        let e = unsigned(decode(&key.e)?);
+        let is_fit = MODULUS.contains(&bits(&n)) && EXPONENT.contains(&bits(&e));
+        match is_fit && is_odd(&n) && is_odd(&e) {
+            true => Some(Self {
+                algorithms: &RSA,
+                key: VerifyingKey::rsa(n, e)?,
+            }),
+            false => None,
+        }
+    }
+
+    fn elliptic_curve(key: &EllipticCurveKeyParameters) -> Option<Self> {
+        let (algorithms, length): (&'static [_; 1], _) = match key.curve {
+            EllipticCurve::P256 => (&P256, 32),
+            EllipticCurve::P384 => (&P384, 48),
+            EllipticCurve::P521 => (&P521, 66),
+            _ => return None,
+        };
+        Some(Self {
+            algorithms,
+            key: VerifyingKey::elliptic_curve(algorithms[0], point(&key.x, &key.y, length)?)?,
+        })
+    }
+
     /// Whether signatures of this algorithm are made by keys of this type.
     pub fn fits(&self, algorithm: SigningAlgorithm) -> bool {
-        use SigningAlgorithm::*;
-        match self {
-            Self::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
-            Self::P256(_) => algorithm == Es256,
-            Self::P384(_) => algorithm == Es384,
-            Self::Ed25519(_) => algorithm == EdDsa,
-        }
+        self.algorithms.contains(&algorithm)
     }
 
     /// Whether this is the key's signature over the message, by an algorithm that fits.
     pub fn verify(&self, algorithm: SigningAlgorithm, message: &[u8], signature: &[u8]) -> bool {
-        let checked = match self {
-            Self::Rsa { n, e } => match rsa_parameters(algorithm) {
-                Some(parameters) => {
-                    RsaPublicKeyComponents { n, e }.verify(parameters, message, signature)
-                }
-                None => return false,
-            },
-            Self::P256(point) if algorithm == SigningAlgorithm::Es256 => {
-                UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
-                    .verify(message, signature)
-            }
-            Self::P384(point) if algorithm == SigningAlgorithm::Es384 => {
-                UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point)
-                    .verify(message, signature)
-            }
-            Self::Ed25519(key) if algorithm == SigningAlgorithm::EdDsa => {
-                UnparsedPublicKey::new(&signature::ED25519, key).verify(message, signature)
-            }
-            _ => return false,
-        };
-        checked.is_ok()
+        self.fits(algorithm) && self.key.verify(algorithm, message, signature)
     }
-}
-
-fn rsa_parameters(algorithm: SigningAlgorithm) -> Option<&'static RsaParameters> {
-    Some(match algorithm {
-        SigningAlgorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-        SigningAlgorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-        SigningAlgorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-        SigningAlgorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
-        SigningAlgorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
-        SigningAlgorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
-        _ => return None,
-    })
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -138,6 +151,17 @@ fn unsigned(mut number: Vec<u8>) -> Vec<u8> {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.drain(..zeros);
     number
+}
+
+fn bits(number: &[u8]) -> usize {
+    let first = number
+        .first()
+        .map_or(8, |byte| byte.leading_zeros() as usize);
+    (number.len() * 8).saturating_sub(first)
+}
+
+fn is_odd(number: &[u8]) -> bool {
+    number.last().is_some_and(|byte| byte % 2 == 1)
 }
 
 /// An uncompressed point (SEC 1, section 2.3.3) from coordinates of exactly this many bytes

@@ -7,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::unique::DUPLICATE_MEMBER;
 use crate::error::{LogtoError, OAuthError, ResponseError};
 use crate::secret::Sent;
 
@@ -74,6 +75,7 @@ pub(crate) fn describe_json_error(error: &serde_json::Error) -> String {
         Some(("duplicate field ", Some((field, _)))) => {
             format!("the member {field:?} stands twice (at {place})")
         }
+        _ if message.starts_with(DUPLICATE_MEMBER) => format!("a member stands twice (at {place})"),
         _ if error.is_data() => format!("a member of another type than expected (at {place})"),
         _ => format!("not JSON (at {place})"),
     }

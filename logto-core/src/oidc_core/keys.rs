@@ -1,6 +1,6 @@
 //! The provider's keys, fetched once and kept.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::OidcCore;
 use crate::cached::Cached;
@@ -20,40 +20,42 @@ pub(super) struct KeyCache {
 }
 
 impl KeyCache {
-    /// The keys, fetched if they are not known or too old.
-    pub fn get(&self, core: &OidcCore) -> Result<Arc<KeySet>, LogtoError> {
-        self.keys.get(core.now(), |_| fetch(core))
-    }
-
-    /// The keys after those that had no key for a token, and whether they were fetched for it. They
-    /// are the same where a fetch was fruitless a moment ago.
-    pub fn get_newer_than(
+    /// The keys, fetched if they are not known or too old, and again if none of them is the wanted one,
+    /// unless a fetch was fruitless a moment ago.
+    pub fn get(
         &self,
-        old: &Arc<KeySet>,
         core: &OidcCore,
-    ) -> Result<(Arc<KeySet>, bool), LogtoError> {
+        has_wanted: impl Fn(&KeySet) -> bool,
+    ) -> Result<Arc<KeySet>, LogtoError> {
         let now = core.now();
-        let will_do = |keys: &Arc<KeySet>| !Arc::ptr_eq(keys, old) || self.is_cooling_down(now);
-        self.keys.renew(now, will_do, || fetch(core))
+        let fetch = || self.fetch(core, &has_wanted);
+        let keys = self.keys.get(now, |_| fetch())?;
+        if has_wanted(&keys) || self.is_cooling_down(now) {
+            return Ok(keys);
+        }
+        let will_do = |newer: &_| !Arc::ptr_eq(newer, &keys) || self.is_cooling_down(now);
+        self.keys.renew(now, will_do, fetch)
     }
 
-    /// Notes that a fetch did not find the wanted key.
-    pub fn note_fruitless_fetch(&self, now: i64) {
-        *self
-            .fruitless_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(now);
+    fn fetch(
+        &self,
+        core: &OidcCore,
+        has_wanted: impl Fn(&KeySet) -> bool,
+    ) -> Result<Arc<KeySet>, LogtoError> {
+        let keys = KeySet::from_response(&core.fetch_keys()?)?;
+        if !has_wanted(&keys) {
+            *self.fruitless_at() = Some(core.now());
+        }
+        Ok(Arc::new(keys))
     }
 
     fn is_cooling_down(&self, now: i64) -> bool {
-        let fruitless_at = *self
-            .fruitless_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let fruitless_at = *self.fruitless_at();
         fruitless_at.is_some_and(|at| (0..COOL_DOWN).contains(&now.saturating_sub(at)))
     }
-}
 
-fn fetch(core: &OidcCore) -> Result<Arc<KeySet>, LogtoError> {
-    Ok(Arc::new(KeySet::from_response(&core.fetch_keys()?)?))
+    fn fruitless_at(&self) -> MutexGuard<'_, Option<i64>> {
+        let fruitless_at = self.fruitless_at.lock();
+        fruitless_at.unwrap_or_else(PoisonError::into_inner)
+    }
 }
