@@ -8,11 +8,14 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use logto::storage::MemoryStorage;
 use logto::{
     AccessTokenError, AccessTokenRequest, AccessTokenVerifier, AccessTokenVerifierBuilder,
-    ApiAudience, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError, Requirements,
+    ApiAudience, Clock, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError, Requirements,
     UserInfoScope,
 };
-use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
+use logto_testing::{
+    Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, SigningAlgorithm, TestClock,
+};
 use serde::Deserialize;
+use serde_json::json;
 
 const API: &str = "https://api.example.com";
 const OTHER_API: &str = "https://other.example.com";
@@ -318,6 +321,51 @@ fn a_key_rotation_needs_no_restart() {
     let new = scene.fresh_token();
     scene.verifier.verify(&new, &read_orders()).unwrap();
     scene.verifier.verify(&old, &read_orders()).unwrap();
+}
+
+#[test]
+fn a_key_of_another_algorithm_is_as_good() {
+    let scene = Scene::new();
+    for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256] {
+        scene.fake.rotate_keys_to(algorithm);
+        let token = scene.fresh_token();
+        scene.verifier.verify(&token, &read_orders()).unwrap();
+    }
+}
+
+#[test]
+fn a_token_by_a_key_of_nobodys_is_refused() {
+    let scene = Scene::new();
+    let kid = &scene.fake.jwks()["keys"][0]["kid"];
+    let claims = json!({
+        "iss": scene.fake.issuer(), "aud": API, "sub": "alice", "client_id": "app",
+        "iat": scene.clock.unix_seconds(), "exp": scene.clock.unix_seconds() + 3600,
+        "scope": "read:orders",
+    });
+    let header = |typ: &str| json!({ "alg": "ES384", "kid": kid, "typ": typ });
+    let unsigned = json!({ "alg": "none", "typ": "at+jwt" });
+    let verify = |token: &str| scene.verifier.verify(token, &read_orders());
+    for typ in ["at+jwt", "application/at+jwt", "AT+JWT"] {
+        verify(&scene.fake.sign_jwt(header(typ), claims.clone())).unwrap();
+        let forged = scene.fake.forge_jwt(header(typ), claims.clone());
+        assert_eq!(
+            refused(verify(&forged)),
+            AccessTokenError::Jwt(JwtError::InvalidSignature)
+        );
+    }
+    for typ in ["JWT", "logout+jwt", "at+jwt+x", ""] {
+        let token = scene.fake.sign_jwt(header(typ), claims.clone());
+        let error = refused(verify(&token));
+        assert!(
+            matches!(error, AccessTokenError::Jwt(JwtError::WrongType { .. })),
+            "{typ:?}: {error}"
+        );
+    }
+    let unsigned = scene.fake.sign_jwt(unsigned, claims);
+    assert!(matches!(
+        refused(verify(&unsigned)),
+        AccessTokenError::Jwt(JwtError::AlgorithmNotAllowed { .. })
+    ));
 }
 
 #[test]
