@@ -208,6 +208,39 @@ fn a_token_of_another_server_is_refused() {
 }
 
 #[test]
+fn a_custom_domain_is_a_further_name_of_the_server() {
+    const CUSTOM: &str = "https://id.example.com/oidc";
+    let scene = Scene::with(|builder| builder.issuer(CUSTOM));
+    let claims = json!({
+        "iss": CUSTOM, "aud": API, "sub": "alice", "client_id": "app",
+        "iat": scene.clock.unix_seconds(), "exp": scene.clock.unix_seconds() + 3600,
+    });
+    let header = json!({
+        "alg": "ES384", "kid": scene.fake.jwks()["keys"][0]["kid"], "typ": "at+jwt",
+    });
+    let token = scene.fake.sign_jwt(header, claims);
+    let none = Requirements::none();
+    scene.verifier.verify(&token, &none).unwrap();
+    let strict = scene.verifier_of(API);
+    assert_eq!(
+        refused(strict.verify(&token, &none)),
+        AccessTokenError::IssuerMismatch
+    );
+
+    // The server may call itself by either name, and by no third one.
+    for (name, is_good) in [(CUSTOM, true), ("https://evil.example/oidc", false)] {
+        let scene = Scene::with(|builder| builder.issuer(CUSTOM));
+        scene
+            .fake
+            .tamper_response(Endpoint::Discovery, move |metadata| {
+                metadata["issuer"] = name.into();
+            });
+        let verified = scene.verifier.verify(&scene.token(API), &none);
+        assert_eq!(verified.is_ok(), is_good, "{name}");
+    }
+}
+
+#[test]
 fn a_signature_counts_to_its_last_bit() {
     let scene = Scene::new();
     let token = scene.token(API);
