@@ -50,9 +50,10 @@ pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError,
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{
-    Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, IdleLifetime,
-    InvalidSessionId, LocalLock, LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder,
-    PersistKey, SessionId, SessionStore, Storage, StorageLock,
+    Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, FoundSession, IdleLifetime,
+    InvalidSessionId, InvalidSessionOwner, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
+    MemoryStoreBuilder, OwnerDigest, PersistKey, SessionId, SessionOwner, SessionStore, Storage,
+    StorageLock,
 };
 pub use utilities::{
     ORGANIZATION_URN_PREFIX, build_organization_urn, organization_id_from_urn, remove_falsy_keys,

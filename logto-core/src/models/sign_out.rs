@@ -17,7 +17,7 @@ use crate::utilities::urlsafe_encode;
 /// let with_state = SignOutOptions::from("https://example.com/").state("from-settings");
 /// # let _ = (to_home, with_state);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignOutOptions {
     /// Where the browser goes after the sign-out; registered in the Logto Console. `None` for
@@ -40,6 +40,15 @@ impl SignOutOptions {
     /// [`Logto::verify_sign_out_callback`](crate::Logto::verify_sign_out_callback). Default: nothing.
     pub fn random_state(self) -> Self {
         self.state(urlsafe_encode(&random_bytes::<32>()))
+    }
+}
+
+impl fmt::Debug for SignOutOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignOutOptions")
+            .field("post_logout_redirect_uri", &self.post_logout_redirect_uri)
+            .field("state", &self.state.as_ref().map(|_| "***"))
+            .finish()
     }
 }
 
