@@ -623,7 +623,9 @@ fn a_server_without_user_information_signs_users_in() {
     assert!(
         matches!(
             error,
-            LogtoError::Discovery(DiscoveryError::NoUserInfoEndpoint)
+            LogtoError::Discovery(DiscoveryError::MissingEndpoint {
+                name: "userinfo_endpoint"
+            })
         ),
         "{error:?}"
     );

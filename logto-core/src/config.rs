@@ -150,45 +150,50 @@ impl LogtoConfig {
 
     /// Refuses what could not work, before anything is sent.
     pub(crate) fn validate(&self, allow_insecure_http: bool) -> Result<(), ConfigError> {
-        // What stands before an @ may be a password.
-        let shown = match self.endpoint.rsplit_once('@') {
-            Some((_, host)) => format!("***@{host}"),
-            None => self.endpoint.clone(),
-        };
-        let invalid = |reason| ConfigError::InvalidEndpoint {
-            endpoint: shown.clone(),
-            reason,
-        };
-        if self
-            .endpoint
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace())
-        {
-            return Err(invalid("it has spaces or line ends"));
-        }
-        let url = Url::parse(&self.endpoint).map_err(|_| invalid("it does not parse"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid("its scheme is neither https nor http"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("it has a query or a fragment"));
-        }
-        if url.path().trim_end_matches('/').ends_with("/oidc") {
-            return Err(invalid("it is the issuer; leave out the /oidc at its end"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("it has a user name or a password"));
-        }
-        if !allow_insecure_http && !is_secure(&url) {
-            return Err(ConfigError::InsecureEndpoint {
-                endpoint: self.endpoint.clone(),
-            });
-        }
+        check_endpoint(&self.endpoint, allow_insecure_http)?;
         if self.app_id.is_empty() || self.app_id.trim() != self.app_id {
             return Err(ConfigError::EmptyAppId);
         }
         Ok(())
     }
+}
+
+/// Refuses an endpoint that could not be a server's.
+pub(crate) fn check_endpoint(endpoint: &str, allow_insecure_http: bool) -> Result<(), ConfigError> {
+    // What stands before an @ may be a password.
+    let shown = match endpoint.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => endpoint.to_owned(),
+    };
+    let invalid = |reason| ConfigError::InvalidEndpoint {
+        endpoint: shown.clone(),
+        reason,
+    };
+    if endpoint
+        .chars()
+        .any(|c| c.is_control() || c.is_whitespace())
+    {
+        return Err(invalid("it has spaces or line ends"));
+    }
+    let url = Url::parse(endpoint).map_err(|_| invalid("it does not parse"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(invalid("its scheme is neither https nor http"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid("it has a query or a fragment"));
+    }
+    if url.path().trim_end_matches('/').ends_with("/oidc") {
+        return Err(invalid("it is the issuer; leave out the /oidc at its end"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid("it has a user name or a password"));
+    }
+    if !allow_insecure_http && !is_secure(&url) {
+        return Err(ConfigError::InsecureEndpoint {
+            endpoint: endpoint.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Whether nobody on the way can read what goes to this URL: https, or a loopback host.

@@ -3,6 +3,7 @@
 //! Applications use the crate `logto`, which hands on everything here and the storages. A storage
 //! backend depends on this crate: it implements [`Storage`] and [`SessionStore`].
 
+mod access_token_verifier;
 mod cached;
 mod client;
 mod clock;
@@ -21,20 +22,24 @@ mod session;
 mod storage;
 mod utilities;
 
+pub use access_token_verifier::{
+    AccessTokenVerifier, AccessTokenVerifierBuilder, DangerousVerifier, VerifiedAccessToken,
+};
 pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
-    CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError,
-    OAuthError, ResponseError, SignInError, StorageError, StorageErrorKind,
+    AccessTokenError, CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError,
+    JwtError, LogoutTokenError, LogtoError, OAuthError, ResponseError, SignInError, StorageError,
+    StorageErrorKind,
 };
 pub use http::{ConnectWithin, HttpClient, UreqClient};
-pub use logto::{Dangerous, Logto, LogtoBuilder};
+pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
 pub use models::{
-    AccessTokenClaims, AccessTokenRequest, Audience, DirectSignIn, FirstScreen, IdTokenClaims,
-    Identifier, InteractionMode, MachineTokenRequest, OidcProviderMetadata, Prompt, Revocation,
-    SignInOptions, SignOut, SignOutOptions, SignedIn, TokenResponse, UserIdentity,
-    UserInfoResponse,
+    AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DirectSignIn, FirstScreen,
+    IdTokenClaims, Identifier, InteractionMode, Introspection, LogoutTokenClaims,
+    MachineTokenRequest, OidcProviderMetadata, Prompt, Requirements, Revocation, SignInOptions,
+    SignOut, SignOutOptions, SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
 };
 pub use oidc::client_credentials::ClientCredentialsGrant;
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};

@@ -1,7 +1,10 @@
 //! What an application has one of.
 
 mod builder;
-mod discovery;
+mod discovery_cache;
+mod introspection;
+mod logout;
+mod seen_tokens;
 mod time_keeper;
 
 use std::fmt;
@@ -9,11 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
-use self::discovery::DiscoveryCache;
+pub(crate) use self::discovery_cache::DiscoveryCache;
+pub use self::logout::VerifiedLogoutToken;
+use self::seen_tokens::SeenTokens;
 use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
+use crate::oidc::discovery;
 use crate::oidc_core::{Link, OidcCore};
 
 /// An application of Logto: make one at start, and a [`LogtoClient`](crate::LogtoClient) of it for each user session.
@@ -49,6 +56,7 @@ struct Inner {
     early_refresh: i64,
     early_refresh_failed_at: AtomicI64,
     time_keeper: TimeKeeper,
+    seen_tokens: SeenTokens,
 }
 
 /// How long after an early refresh has failed none is tried, in seconds.
@@ -82,12 +90,21 @@ impl Logto {
     /// If the metadata cannot be had, or is refused.
     pub fn oidc_core(&self) -> Result<OidcCore, LogtoError> {
         let inner = &self.inner;
-        inner.discovery.get(&inner.config, &inner.link)
+        inner.discovery.get(&inner.link, || {
+            let metadata = inner.link.fetch_metadata(&inner.config.discovery_url())?;
+            discovery::check_issuer(&metadata, &inner.config.expected_issuer())?;
+            Ok(metadata)
+        })
     }
 
     /// In Unix seconds.
     pub(crate) fn now(&self) -> i64 {
         self.inner.link.clock.unix_seconds()
+    }
+
+    /// In seconds.
+    pub(crate) fn clock_tolerance(&self) -> i64 {
+        self.inner.link.clock_tolerance
     }
 
     /// The same for cached tokens: it does not go back when the clock is set back.

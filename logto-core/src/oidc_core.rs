@@ -1,5 +1,6 @@
 //! The protocol with its I/O: what the pure requests and answers are sent over.
 
+mod introspection;
 mod keys;
 
 use std::fmt;
@@ -338,7 +339,7 @@ impl OidcCore {
 
     /// What the provider's keys say of a token's signature. They are fetched where they are not known,
     /// and again for a key that is not among them.
-    fn verify_signature(
+    pub(crate) fn verify_signature(
         &self,
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
@@ -353,12 +354,14 @@ impl OidcCore {
     ///
     /// # Errors
     ///
-    /// [`DiscoveryError::NoUserInfoEndpoint`] if the provider has no endpoint for it; else, if the
+    /// [`DiscoveryError::MissingEndpoint`] if the provider has no endpoint for it; else, if the
     /// server cannot be asked, refuses, or answers with something else.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self, access_token: &str) -> Result<UserInfoResponse, LogtoError> {
         let endpoint = self.metadata.userinfo_endpoint.as_deref();
-        let endpoint = endpoint.ok_or(DiscoveryError::NoUserInfoEndpoint)?;
+        let endpoint = endpoint.ok_or(DiscoveryError::MissingEndpoint {
+            name: "userinfo_endpoint",
+        })?;
         let request = userinfo::request(endpoint, access_token);
         userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)
     }

@@ -30,6 +30,12 @@ pub struct SignInSession {
     /// Where the application means to go afterwards; `None` if it did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_redirect_uri: Option<String>,
+    /// How long ago the user may have proved who they are, in seconds; `None` if it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
+    /// The ways in which the user may have done so; empty if it did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
 }
 
 /// An access token in the cache.
@@ -223,6 +229,8 @@ mod tests {
             nonce: Some("nonce".into()),
             started_at: Some(started_at),
             post_redirect_uri: None,
+            max_age: None,
+            acr_values: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, LogtoError, ResponseError, StorageError};
 use crate::logto::Logto;
 use crate::models::{IdTokenClaims, SignedIn, TokenResponse};
+use crate::oidc::authentication;
 use crate::oidc::callback::Callback;
 use crate::oidc::id_token::Occasion;
 use crate::oidc::token::CodeGrant;
@@ -157,6 +158,12 @@ impl LogtoClient {
             access_token: &tokens.access_token,
         };
         let claims = core.verify_on_occasion(id_token.expose(), &self.config().app_id, occasion)?;
+        authentication::check(
+            &claims,
+            &sign_in,
+            self.logto.now(),
+            self.logto.clock_tolerance(),
+        )?;
         Ok(VerifiedSignIn {
             sign_in,
             tokens,

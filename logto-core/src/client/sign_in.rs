@@ -55,6 +55,8 @@ impl LogtoClient {
             nonce: Some(pkce::random_token().into()),
             started_at: Some(now),
             post_redirect_uri: options.post_redirect_uri.clone(),
+            max_age: options.max_age.map(|age| age.as_secs()),
+            acr_values: options.acr_values.clone(),
         };
         let url = authorize::url(endpoint, self.config(), &options, &sign_in, &code_challenge);
         self.remember(sign_in, now)?;

@@ -4,12 +4,55 @@ use url::Url;
 
 use super::LogtoClient;
 use super::tokens::NO_TOKENS;
-use crate::error::{DiscoveryError, LogtoError, SignInError};
+use crate::error::{CallbackError, DiscoveryError, LogtoError, SignInError};
+use crate::logto::Logto;
 use crate::models::{Revocation, SignOut, SignOutOptions};
+use crate::oidc::callback::Callback;
 use crate::oidc::{authorize, end_session};
 use crate::oidc_core::OidcCore;
-use crate::secret::Secret;
+use crate::secret::{Secret, same_secret};
 use crate::storage::{Change, PersistKey};
+
+impl Logto {
+    /// Holds a request for the post-logout redirect URI to be the way back from a sign-out with this
+    /// [state](SignOut::state), in a time that does not depend on where they differ
+    /// ([RP-Initiated Logout, section 3](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout)).
+    /// The session is empty already: this only tells a sign-out of this browser from a link that
+    /// somebody made up.
+    ///
+    /// ```no_run
+    /// # use logto_core as logto;
+    /// # use logto::{Logto, LogtoClient, LogtoError, SignOutOptions};
+    /// # fn set_cookie(_: &str) {}
+    /// # fn redirect(_: &str) {}
+    /// # fn example(client: &LogtoClient, url: &str, cookie: &str) -> Result<(), LogtoError> {
+    /// // POST /sign-out
+    /// let options = SignOutOptions::from("https://example.com/signed-out").random_state();
+    /// let sign_out = client.sign_out(options)?;
+    /// set_cookie(sign_out.state.as_ref().map_or("", |state| state.expose()));
+    /// redirect(&sign_out.url);
+    ///
+    /// // GET /signed-out, with its whole URL, or its path and query
+    /// Logto::verify_sign_out_callback(url, cookie)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallbackError::StateMissing`] if it has none, or none was expected;
+    /// [`CallbackError::SignOutStateMismatch`] if it has another one; else, if it is malformed.
+    pub fn verify_sign_out_callback(url: &str, state: &str) -> Result<(), LogtoError> {
+        let callback = Callback::parse(url)?;
+        if state.is_empty() {
+            return Err(CallbackError::StateMissing.into());
+        }
+        match same_secret(callback.state()?.expose(), state) {
+            true => Ok(()),
+            false => Err(CallbackError::SignOutStateMismatch.into()),
+        }
+    }
+}
 
 impl LogtoClient {
     /// Signs the user out: empties the session, sign-ins under way included, revokes the refresh token, and returns the URL to
@@ -46,6 +89,7 @@ impl LogtoClient {
         let app_id = &self.config().app_id;
         Ok(SignOut {
             url: end_session::url(endpoint, app_id, id_token.as_deref(), &options),
+            state: options.state.map(Secret::from),
             revocation: self.revoke(&core, refresh_token),
         })
     }
@@ -87,4 +131,56 @@ fn end_session_endpoint(core: &OidcCore) -> Result<Url, LogtoError> {
             name: "end_session_endpoint",
         })?,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str, state: &str) -> CallbackError {
+        match Logto::verify_sign_out_callback(url, state).unwrap_err() {
+            LogtoError::Callback(error) => error,
+            error => panic!("{error:?}"),
+        }
+    }
+
+    #[test]
+    fn the_way_back_has_the_state_of_the_sign_out() {
+        for good in [
+            "https://example.com/?state=s",
+            "/?x=1&state=s",
+            "/bye?state=%73",
+        ] {
+            Logto::verify_sign_out_callback(good, "s").unwrap();
+        }
+    }
+
+    #[test]
+    fn rp_init_logout_other_state() {
+        for other in ["/?state=t", "/?state=ss", "/?state=S"] {
+            assert_eq!(refusal(other, "s"), CallbackError::SignOutStateMismatch);
+        }
+        let twice = CallbackError::DuplicateParameter { name: "state" };
+        assert_eq!(refusal("/?state=s&state=s", "s"), twice);
+    }
+
+    #[test]
+    fn rp_init_logout_no_state() {
+        for (url, state) in [
+            ("/", "s"),
+            ("/?state=", "s"),
+            ("/?state=s", ""),
+            ("/?state=", ""),
+        ] {
+            assert_eq!(refusal(url, state), CallbackError::StateMissing, "{url}");
+        }
+        assert_eq!(refusal("no url", "s"), CallbackError::Malformed);
+    }
+
+    #[test]
+    fn a_random_state_is_never_the_same() {
+        let state = || SignOutOptions::default().random_state().state.unwrap();
+        assert_eq!(state().len(), 43);
+        assert_ne!(state(), state());
+    }
 }

@@ -30,6 +30,9 @@ pub enum CallbackError {
         "the callback's state is of no sign-in that was started in this session; was the sign-in started in another browser, or on another host name?"
     )]
     StateMismatch,
+    /// Its `state` is not that of the sign-out.
+    #[error("the callback's state is not that of the sign-out")]
+    SignOutStateMismatch,
     /// Its sign-in has been finished already: the page was reloaded, or the link opened twice.
     #[error("this sign-in has been finished already")]
     AlreadyUsed,

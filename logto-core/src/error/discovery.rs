@@ -15,6 +15,12 @@ pub enum DiscoveryError {
         /// The issuer in the metadata.
         actual: String,
     },
+    /// The metadata has no endpoint for what is asked.
+    #[error("the server does not support this: its metadata has no {name}")]
+    MissingEndpoint {
+        /// The member's name.
+        name: &'static str,
+    },
     /// An endpoint in the metadata is no URL, or none that a request can be made to.
     #[error("the server's {name} is not a URL")]
     InvalidEndpoint {
@@ -29,7 +35,4 @@ pub enum DiscoveryError {
         /// The URL in the metadata.
         url: String,
     },
-    /// The server gives no user information, by its metadata.
-    #[error("the server gives no user information: its metadata has no userinfo_endpoint")]
-    NoUserInfoEndpoint,
 }

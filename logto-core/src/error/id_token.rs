@@ -116,6 +116,18 @@ pub enum IdTokenError {
     /// Its `at_hash` is of another access token.
     #[error("the ID token is of another access token")]
     AccessTokenHashMismatch,
+    /// It does not say how the user proved who they are (`acr`), although the sign-in asked for it.
+    #[error("the ID token does not say how the user was authenticated")]
+    AcrMissing,
+    /// The user proved who they are in another way than the sign-in asked for.
+    #[error("the user was authenticated in another way than this sign-in asks for")]
+    AcrMismatch,
+    /// It does not say when the user proved who they are (`auth_time`), although the sign-in asked for it.
+    #[error("the ID token does not say when the user was authenticated")]
+    AuthTimeMissing,
+    /// The user proved who they are longer ago than the sign-in allows.
+    #[error("the user was authenticated longer ago than this sign-in allows")]
+    AuthenticationTooOld,
     /// It came with a refresh and differs from the session's ID token in a claim that must stay.
     #[error("the refreshed ID token's {claim} is not that of the session")]
     SessionMismatch {

@@ -1,10 +1,12 @@
 //! What can go wrong.
 
+mod access_token;
 mod callback;
 mod config;
 mod discovery;
 mod http;
 mod id_token;
+mod logout_token;
 mod oauth;
 mod response;
 mod sign_in;
@@ -12,11 +14,13 @@ mod storage;
 
 use std::time::Duration;
 
+pub use access_token::AccessTokenError;
 pub use callback::CallbackError;
 pub use config::ConfigError;
 pub use discovery::DiscoveryError;
 pub use http::HttpError;
 pub use id_token::{IdTokenError, JwtError};
+pub use logout_token::LogoutTokenError;
 pub use oauth::OAuthError;
 pub use response::ResponseError;
 pub use sign_in::SignInError;
@@ -60,6 +64,12 @@ pub enum LogtoError {
     /// The ID token is refused.
     #[error(transparent)]
     IdToken(#[from] IdTokenError),
+    /// The access token that an API is called with is refused.
+    #[error(transparent)]
+    AccessToken(#[from] AccessTokenError),
+    /// The server's request to end sessions is refused.
+    #[error(transparent)]
+    LogoutToken(#[from] LogoutTokenError),
     /// A token cannot be decoded.
     #[error(transparent)]
     Jwt(#[from] JwtError),
@@ -138,6 +148,8 @@ impl LogtoError {
             Self::Callback(error) => error.clone().into(),
             Self::Discovery(error) => error.clone().into(),
             Self::IdToken(error) => error.clone().into(),
+            Self::AccessToken(error) => error.clone().into(),
+            Self::LogoutToken(error) => error.clone().into(),
             Self::Jwt(error) => error.clone().into(),
             Self::OAuth(error) => Self::OAuth(error.clone()),
             Self::Response(error) => Self::Response(error.clone()),

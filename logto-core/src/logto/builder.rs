@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use super::{DiscoveryCache, Inner, Logto, TimeKeeper};
+use super::{DiscoveryCache, Inner, Logto, SeenTokens, TimeKeeper};
 use crate::clock::Clock;
 use crate::config::LogtoConfig;
 use crate::error::{ConfigError, LogtoError};
@@ -111,11 +111,7 @@ impl LogtoBuilder {
     /// [`ConfigError`] if the configuration could not work, or a setting is out of its bounds.
     pub fn build(self) -> Result<Logto, LogtoError> {
         self.config.validate(self.allow_insecure_http)?;
-        let clock_tolerance = bounded(
-            "clock_tolerance",
-            self.clock_tolerance,
-            LARGEST_CLOCK_TOLERANCE,
-        )?;
+        let clock_tolerance = checked_clock_tolerance(self.clock_tolerance)?;
         let access_token_margin = bounded(
             "access_token_margin",
             self.access_token_margin,
@@ -139,9 +135,15 @@ impl LogtoBuilder {
                 early_refresh,
                 early_refresh_failed_at: AtomicI64::new(i64::MIN),
                 time_keeper: TimeKeeper::new(),
+                seen_tokens: SeenTokens::default(),
             }),
         })
     }
+}
+
+/// In seconds, if it is not too large.
+pub(crate) fn checked_clock_tolerance(tolerance: Duration) -> Result<i64, ConfigError> {
+    bounded("clock_tolerance", tolerance, LARGEST_CLOCK_TOLERANCE)
 }
 
 /// In seconds, if it is not more than the limit.

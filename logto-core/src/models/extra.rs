@@ -1,11 +1,21 @@
 //! Members that a model does not name.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The members that a model does not name, as a type of the application's.
 pub(super) fn extra_as<T: DeserializeOwned>(extra: &Map<String, Value>) -> serde_json::Result<T> {
     T::deserialize(Value::Object(extra.clone()))
+}
+
+/// A member that may be `null` where it could as well be left out.
+pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 macro_rules! impl_extra_as {

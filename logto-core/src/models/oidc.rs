@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::audience::Audience;
-use super::extra::impl_extra_as;
+use super::extra::{impl_extra_as, null_as_default};
 use super::numeric_date;
 use crate::secret::Secret;
 
@@ -248,6 +248,13 @@ pub struct AccessTokenClaims {
     /// When the token was issued, in Unix seconds.
     #[serde(deserialize_with = "numeric_date::deserialize")]
     pub iat: i64,
+    /// When the token becomes valid, in Unix seconds.
+    #[serde(
+        default,
+        deserialize_with = "numeric_date::option::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub nbf: Option<i64>,
     /// The scopes that are granted, separated by spaces; empty if there are none.
     #[serde(default, deserialize_with = "null_as_default")]
     pub scope: String,
@@ -275,14 +282,6 @@ impl AccessTokenClaims {
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scopes().any(|granted| granted == scope)
     }
-}
-
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn null_as_yes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

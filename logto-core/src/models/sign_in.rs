@@ -1,6 +1,7 @@
 //! What can be said of one sign-in.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::oidc::IdTokenClaims;
 use crate::scopes::Scope;
@@ -171,6 +172,10 @@ pub struct SignInOptions {
     pub ui_locales: Vec<String>,
     /// The organization whose sign-in page is shown; `None` for none.
     pub organization_id: Option<String>,
+    /// How long ago the user may have proved who they are, in whole seconds; `None` for however long.
+    pub max_age: Option<Duration>,
+    /// The ways in which the user may have proved who they are, the preferred one first; empty for any.
+    pub acr_values: Vec<String>,
     /// Further parameters, sent as they are.
     pub extra_params: Vec<(String, String)>,
     /// Where the application means to go after the sign-in: a path, or a URL of the redirect URI's
@@ -196,6 +201,8 @@ impl SignInOptions {
             interaction_mode: None,
             ui_locales: Vec::new(),
             organization_id: None,
+            max_age: None,
+            acr_values: Vec::new(),
             extra_params: Vec::new(),
             post_redirect_uri: None,
             scopes: Vec::new(),
@@ -254,6 +261,22 @@ impl SignInOptions {
     /// Sets the organization whose sign-in page is shown. Default: none.
     pub fn organization_id(mut self, id: impl Into<String>) -> Self {
         self.organization_id = Some(id.into());
+        self
+    }
+
+    /// Sets how long before this sign-in the user may have proved who they are, in whole seconds: who did
+    /// so earlier is asked again, and a server that does not ask, or does not say when it was, fails the
+    /// sign-in ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
+    /// Zero asks everybody. Default: however long.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// Sets the ways in which the user may have proved who they are (`acr`), the preferred one first. A
+    /// server that says another one, or none, fails the sign-in. Logto says none. Default: any.
+    pub fn acr_values<S: Into<String>>(mut self, values: impl IntoIterator<Item = S>) -> Self {
+        self.acr_values = values.into_iter().map(Into::into).collect();
         self
     }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use crate::crypto::random_bytes;
 use crate::error::LogtoError;
+use crate::secret::Secret;
+use crate::utilities::urlsafe_encode;
 
 /// What can be said of a sign-out. A post-logout redirect URI alone makes one; so does `None`.
 ///
@@ -30,6 +33,13 @@ impl SignOutOptions {
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
         self
+    }
+
+    /// Sets a random state of 256 bits, by which the way back is known: keep
+    /// [`SignOut::state`] in a cookie, and hold the post-logout redirect to it with
+    /// [`Logto::verify_sign_out_callback`](crate::Logto::verify_sign_out_callback). Default: nothing.
+    pub fn random_state(self) -> Self {
+        self.state(urlsafe_encode(&random_bytes::<32>()))
     }
 }
 
@@ -75,6 +85,8 @@ pub struct SignOut {
     /// Where to send the browser, so that the server's own session ends too. It holds the ID token
     /// as a hint: do not log it.
     pub url: String,
+    /// The state that the post-logout redirect must come back with; `None` if none was set.
+    pub state: Option<Secret>,
     /// What became of the refresh token at the server.
     pub revocation: Revocation,
 }
@@ -83,6 +95,7 @@ impl fmt::Debug for SignOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignOut")
             .field("url", &"***")
+            .field("state", &self.state)
             .field("revocation", &self.revocation)
             .finish()
     }

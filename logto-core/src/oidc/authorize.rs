@@ -10,7 +10,7 @@ use crate::scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 use crate::session::SignInSession;
 
 /// Parameters that the client sets itself, or that would change the flow under it.
-const RESERVED_PARAMETERS: [&str; 15] = [
+const RESERVED_PARAMETERS: [&str; 17] = [
     "client_id",
     "client_secret",
     "redirect_uri",
@@ -21,6 +21,8 @@ const RESERVED_PARAMETERS: [&str; 15] = [
     "state",
     "nonce",
     "prompt",
+    "max_age",
+    "acr_values",
     "code_challenge",
     "code_challenge_method",
     "code_verifier",
@@ -222,6 +224,14 @@ fn optional_parameters(
             join(options.ui_locales.iter().map(String::as_str).collect()),
         ),
         ("organization_id", options.organization_id.clone()),
+        (
+            "max_age",
+            options.max_age.map(|age| age.as_secs().to_string()),
+        ),
+        (
+            "acr_values",
+            join(options.acr_values.iter().map(String::as_str).collect()),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
@@ -229,6 +239,8 @@ fn optional_parameters(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::models::{DirectSignIn, FirstScreen, InteractionMode};
 
@@ -291,6 +303,8 @@ mod tests {
             .interaction_mode(InteractionMode::SignUp)
             .ui_locales(["fr-CA", "fr"])
             .organization_id("org_1")
+            .max_age(Duration::from_secs(600))
+            .acr_values(["gold", "silver"])
             .extra_param("tenant_hint", "blue")
             .scopes(["openid", "write:items"]);
         let query = sign_in_url(&config, &options);
@@ -310,6 +324,8 @@ mod tests {
             pair("interaction_mode", "signUp"),
             pair("ui_locales", "fr-CA fr"),
             pair("organization_id", "org_1"),
+            pair("max_age", "600"),
+            pair("acr_values", "gold silver"),
             pair("tenant_hint", "blue"),
         ] {
             assert!(query.contains(&expected), "{expected:?} in {query:?}");

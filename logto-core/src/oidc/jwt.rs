@@ -12,7 +12,7 @@ use super::unique::Unique;
 use crate::error::JwtError;
 
 /// The longest token that is read, in bytes.
-const LONGEST_TOKEN: usize = 16 * 1024;
+pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// What a token is for. The `typ` of its header tells
 /// ([RFC 8725, section 3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)), so that no kind
@@ -21,20 +21,37 @@ const LONGEST_TOKEN: usize = 16 * 1024;
 pub(crate) enum TokenKind {
     /// `JWT`, or none.
     Id,
+    /// `at+jwt` ([RFC 9068, section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
+    Access,
+    /// `logout+jwt` ([Back-Channel Logout, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken)).
+    Logout,
 }
 
 impl TokenKind {
     fn is_told_by(self, typ: Option<&str>) -> bool {
         match self {
             Self::Id => typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT")),
+            Self::Access => is_media_type(typ, "at+jwt"),
+            Self::Logout => is_media_type(typ, "logout+jwt"),
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Id => "an ID token",
+            Self::Access => "an access token",
+            Self::Logout => "a logout token",
         }
     }
+}
+
+/// Whether a `typ` is this media type, with or without the `application/` that may be left out
+/// ([RFC 7515, section 4.1.9](https://www.rfc-editor.org/rfc/rfc7515#section-4.1.9)).
+fn is_media_type(typ: Option<&str>, subtype: &str) -> bool {
+    typ.is_some_and(|typ| {
+        let typ = typ.to_ascii_lowercase();
+        typ.strip_prefix("application/").unwrap_or(&typ) == subtype
+    })
 }
 
 /// A JWT taken apart. Nothing in it is to be believed yet.
