@@ -33,6 +33,13 @@
 //! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
+//!
+//! # Logging
+//!
+//! The crate [`log`](https://docs.rs/log) is told of each request (method, URL without query, status,
+//! time) at the level `debug`, and of what goes wrong at `warn`; never of a token, a code, a secret or a
+//! session id. Two of the crates below are not so careful at `trace`: `ureq_proto` dumps what goes over the
+//! wire, and `sled` what it writes. A logger that keeps its lines leaves these two at `debug`.
 
 pub use logto_core::*;
 

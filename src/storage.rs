@@ -6,7 +6,7 @@
 //! | sessions survive | nothing | restarts, `kill -9`, power failure | restarts, `kill -9`, power failure | restarts, `kill -9`; power failure as far as sled 0.34 does |
 //! | shared by | the threads of a process | the processes of a machine | the processes of a machine | the threads of a process |
 //! | tokens at rest | in memory only | in clear, in files of mode 0600 | encrypted | in clear, in a directory of mode 0700 |
-//! | what is on disk | nothing | one file, and two or three beside it | a file and a lock file for each session | a directory |
+//! | what is on disk | nothing | one file, and two or three beside it | for each session a file, a lock file, and one or two marks of its owner | a directory |
 //! | adds to the build | nothing | SQLite in C | nothing | sled and what it stands on, which nobody maintains |
 //!
 //! A web application takes `SqliteStore`. A desktop or command-line program takes `FileStorage`, with its
@@ -16,6 +16,9 @@
 //! [`EncryptedStore`] around any of them encrypts the values; `FileStore` and `FileStorage` do it
 //! always. What encryption does not promise: that somebody who can write the storage cannot put an
 //! older state back, or that another program of the same user cannot read this one's memory.
+//!
+//! Each store finds the sessions of a user, or of one session at the server:
+//! [`sessions_of`](SessionStore::sessions_of). That is what back-channel logout stands on.
 //!
 //! [`open`] takes the choice from a URL, for a program that leaves it to its configuration.
 //!
@@ -27,9 +30,9 @@ mod open;
 
 pub use logto_core::{
     Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, EncryptionKey,
-    EncryptionKeyError, IdleLifetime, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
-    MemoryStoreBuilder, Opened, PersistKey, SealError, Sealer, SessionId, SessionStore, Storage,
-    StorageError, StorageErrorKind, StorageLock,
+    EncryptionKeyError, FoundSession, IdleLifetime, LocalLock, LocalLocks, MemoryStorage,
+    MemoryStore, MemoryStoreBuilder, Opened, OwnerDigest, PersistKey, SealError, Sealer, SessionId,
+    SessionOwner, SessionStore, Storage, StorageError, StorageErrorKind, StorageLock,
 };
 #[cfg(feature = "file")]
 pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};

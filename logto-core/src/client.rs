@@ -2,6 +2,7 @@
 
 mod callback;
 mod context;
+mod machine;
 mod refresh;
 mod sign_in;
 mod sign_out;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::context::{ContextOptions, LogtoContext};
+pub use self::machine::MachineClient;
 use self::stored::ParsedAccessTokens;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;

@@ -21,7 +21,7 @@ mod session;
 mod storage;
 mod utilities;
 
-pub use client::{ContextOptions, LogtoClient, LogtoContext};
+pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -32,19 +32,23 @@ pub use http::{ConnectWithin, HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder};
 pub use models::{
     AccessTokenClaims, AccessTokenRequest, Audience, DirectSignIn, FirstScreen, IdTokenClaims,
-    Identifier, InteractionMode, OidcProviderMetadata, Prompt, Revocation, SignInOptions, SignOut,
-    SignOutOptions, SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
+    Identifier, InteractionMode, MachineTokenRequest, OidcProviderMetadata, Prompt, Revocation,
+    SignInOptions, SignOut, SignOutOptions, SignedIn, TokenResponse, UserIdentity,
+    UserInfoResponse,
 };
+pub use oidc::client_credentials::ClientCredentialsGrant;
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};
+pub use oidc::token_exchange::{ExchangedTokenType, TokenExchange};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer};
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{
-    Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, IdleLifetime,
-    InvalidSessionId, LocalLock, LocalLocks, MemoryStorage, MemoryStore, MemoryStoreBuilder,
-    PersistKey, SessionId, SessionStore, Storage, StorageLock,
+    Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, FoundSession, IdleLifetime,
+    InvalidSessionId, InvalidSessionOwner, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
+    MemoryStoreBuilder, OwnerDigest, PersistKey, SessionId, SessionOwner, SessionStore, Storage,
+    StorageLock,
 };
 pub use utilities::{
     ORGANIZATION_URN_PREFIX, build_organization_urn, organization_id_from_urn, remove_falsy_keys,

@@ -18,11 +18,13 @@ use crate::models::{
     AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
 };
 use crate::oidc::client_auth::ClientCredentials;
+use crate::oidc::client_credentials::ClientCredentialsGrant;
 use crate::oidc::id_token::{Expected, Occasion};
 use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
+use crate::oidc::token_exchange::TokenExchange;
 use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
 use crate::secret::Secret;
 
@@ -260,6 +262,41 @@ impl OidcCore {
         })
     }
 
+    /// Exchanges the application's own id and secret for an access token
+    /// ([RFC 6749, section 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+    /// [`MachineClient`](crate::MachineClient) keeps what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, refuses, or answers with something else.
+    pub fn fetch_token_by_client_credentials(
+        &self,
+        grant: &ClientCredentialsGrant<'_>,
+    ) -> Result<TokenResponse, LogtoError> {
+        let request = grant.request(&self.metadata.token_endpoint);
+        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+    }
+
+    /// Exchanges the token of a user for an access token to act as that user
+    /// ([RFC 8693](https://www.rfc-editor.org/rfc/rfc8693)).
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, refuses, or answers with something else.
+    pub fn fetch_token_by_token_exchange(
+        &self,
+        client_id: &str,
+        client_secret: Option<&str>,
+        exchange: &TokenExchange<'_>,
+    ) -> Result<TokenResponse, LogtoError> {
+        let client = ClientCredentials {
+            id: client_id,
+            secret: client_secret,
+        };
+        let request = exchange.request(&self.metadata.token_endpoint, client);
+        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+    }
+
     /// Holds an ID token to be the provider's, for this client, and valid now, and returns its
     /// claims. The provider's keys are fetched when they are not known yet.
     ///
@@ -316,10 +353,13 @@ impl OidcCore {
     ///
     /// # Errors
     ///
-    /// If the server cannot be asked, refuses, or answers with something else.
+    /// [`DiscoveryError::NoUserInfoEndpoint`] if the provider has no endpoint for it; else, if the
+    /// server cannot be asked, refuses, or answers with something else.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self, access_token: &str) -> Result<UserInfoResponse, LogtoError> {
-        let request = userinfo::request(&self.metadata.userinfo_endpoint, access_token);
+        let endpoint = self.metadata.userinfo_endpoint.as_deref();
+        let endpoint = endpoint.ok_or(DiscoveryError::NoUserInfoEndpoint)?;
+        let request = userinfo::request(endpoint, access_token);
         userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)
     }
 

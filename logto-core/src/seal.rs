@@ -155,6 +155,11 @@ impl Sealer {
         }
         Err(SealError::WrongKey)
     }
+
+    /// What stands for a name under each of the keys, the current one first.
+    pub(crate) fn pseudonyms(&self, name: &[u8; 32]) -> impl Iterator<Item = [u8; 32]> {
+        self.keys.iter().map(|key| key.pseudonym(name))
+    }
 }
 
 impl From<EncryptionKey> for Sealer {

@@ -14,7 +14,7 @@ use crate::lock::{FileLock, Wait};
 use crate::locks::Locks;
 use crate::place::{self, Place};
 use crate::record::Record;
-use crate::{error, system};
+use crate::{error, owners, system};
 
 /// What a box is for. It keeps a box of [`EncryptedStore`](logto_core::EncryptedStore) from being
 /// taken for a file of ours; the sessions are kept apart by the digests in it.
@@ -73,6 +73,14 @@ impl Directory {
 
     pub(crate) fn idle(&self) -> &IdleLifetime {
         &self.idle
+    }
+
+    pub(crate) fn fs(&self) -> &dyn Fs {
+        &*self.fs
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// What is in the file of this session.
@@ -234,6 +242,12 @@ pub(crate) fn open(path: &Path, forbidden: u32, chmod: &str) -> Result<PathBuf, 
         Some(mode) => Err(error::open_directory(path, mode, chmod)),
         None => Ok(canonical),
     }
+}
+
+/// The directory of a store's marks, created if it is missing.
+pub(crate) fn open_owners(path: &Path) -> Result<(), StorageError> {
+    let owners = path.join(owners::DIRECTORY);
+    create(&owners).map_err(|e| error::no_directory(&owners, e))
 }
 
 /// Creates what is missing of this path, private, and durable.

@@ -89,7 +89,8 @@
 //! - **No protection from programs of the same user**, nor from the administrator: they can read the
 //!   key and the tokens where the program has them, in its memory.
 //! - **Lengths and times show**: how many sessions there are, how long each is, when it was last
-//!   written.
+//!   written, and which of them have one user. With a passphrase, whoever knows the `sub` of a user can
+//!   tell which sessions are theirs.
 //! - **What is removed is not overwritten.** Its blocks are freed, sealed as they are.
 //! - **A disk that fails while it syncs.** If the very last sync of a write is refused the call is an
 //!   error, and the new content may be there nevertheless. It is whole.
@@ -106,11 +107,19 @@
 //! | `<digest>.lock` | empty; locked by the holder of the session's lock |
 //! | `<2 digits>.write` | empty; locked while a session is written whose digest starts so |
 //! | `<digest>.session.<16 digits>.tmp` | a session that is being written |
+//! | `owners/<owner>.<digest>` | empty; says that a session is found by this owner |
 //!
 //! and a [`FileStorage`] `name` has `name`, `name.lock`, `name.write` and `name.<16 digits>.tmp`.
 //!
 //! A temporary file that a killed process left is removed when the directory is opened again, and by
 //! `purge_expired`; not one that somebody is writing, because it is done in the turn to write.
+//!
+//! The files in `owners`, *marks*, are what [`sessions_of`](logto_core::SessionStore::sessions_of) finds
+//! sessions by: it lists that directory, and opens the files of the sessions that are named in it. The owner
+//! is what [stands for](logto_core::OwnerDigest::hidden_by_each_key) the user under the key, in 64
+//! digits. A mark is on the disk before its session has the owner, and is removed after; the session's file
+//! is the truth, and a mark that it does not bear out is removed when it is met, and by `purge_expired`
+//! if the session is gone.
 //!
 //! The lock files are never deleted: two processes that lock a file of the same name, one before it was
 //! deleted and one after, would both believe that they are alone. So each session that was ever locked
@@ -173,6 +182,7 @@ mod error;
 mod fs;
 mod lock;
 mod locks;
+mod owners;
 mod place;
 mod record;
 mod storage;

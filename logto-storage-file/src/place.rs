@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
+use crate::owners;
+
 /// The SHA-256 of `default`: the digest of the session of a program with one user.
 pub(crate) const ONLY_SESSION: [u8; 32] = [
     0x37, 0xa8, 0xee, 0xc1, 0xce, 0x19, 0x68, 0x7d, 0x13, 0x2f, 0xe2, 0x90, 0x51, 0xdc, 0xa6, 0x29,
@@ -23,6 +25,8 @@ pub(crate) struct Place {
     pub(crate) lock: PathBuf,
     /// Locked by whoever is writing. The sessions of a store share 256 of them.
     pub(crate) write: PathBuf,
+    /// The directory of the marks by which sessions are found; `None` of a session alone.
+    pub(crate) owners: Option<PathBuf>,
 }
 
 impl Place {
@@ -34,6 +38,7 @@ impl Place {
             session: directory.join(format!("{hex}{SESSION}")),
             lock: directory.join(format!("{hex}.lock")),
             write: directory.join(format!("{}.write", &hex[..2])),
+            owners: Some(directory.join(owners::DIRECTORY)),
         }
     }
 
@@ -49,6 +54,7 @@ impl Place {
             session: directory.join(name),
             lock: beside(".lock"),
             write: beside(".write"),
+            owners: None,
         }
     }
 
@@ -90,11 +96,11 @@ pub(crate) fn made_for(temporary: &OsStr) -> Option<OsString> {
     is_ours.then(|| name.into())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 || !text.bytes().all(|byte| is_hex(&byte)) {
         return None;
     }

@@ -1,6 +1,6 @@
 //! What is in the box: one session.
 
-use logto_core::{Change, PersistKey};
+use logto_core::{Change, PersistKey, SessionOwner};
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
@@ -11,6 +11,8 @@ const VERSION: u8 = 1;
 pub(crate) struct Record<'a> {
     /// In milliseconds since 1970.
     pub(crate) used_at: i64,
+    /// Whether the key of today has sealed it, and so named the marks of its owner.
+    pub(crate) is_current: bool,
     /// The digests of the session's id, and of its next one while it is renamed.
     owners: Vec<[u8; 32]>,
     /// By name: those that only a newer version knows are kept.
@@ -29,6 +31,7 @@ impl<'a> Record<'a> {
     pub(crate) fn new(owner: [u8; 32], used_at: i64) -> Self {
         Self {
             used_at,
+            is_current: true,
             owners: vec![owner],
             values: Vec::new(),
         }
@@ -51,6 +54,7 @@ impl<'a> Record<'a> {
         }
         let mut record = Self {
             used_at: i64::from_be_bytes(take_array(&mut rest)?),
+            is_current: true,
             owners: take_owners(&mut rest)?,
             values: Vec::new(),
         };
@@ -89,6 +93,12 @@ impl<'a> Record<'a> {
 
     pub(crate) fn value(&self, key: PersistKey) -> Option<&'a str> {
         self.position(key.as_str()).map(|at| self.values[at].1)
+    }
+
+    /// By whom the session is found.
+    pub(crate) fn owner(&self) -> Option<SessionOwner> {
+        self.value(PersistKey::Owner)
+            .and_then(SessionOwner::of_value)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Change, IdleLifetime, PersistKey, Sealer, Storage, StorageError, StorageLock, SystemClock,
+    Change, IdleLifetime, PersistKey, Sealer, SessionOwner, Storage, StorageError, StorageLock,
+    SystemClock,
 };
 
 use crate::directory::{self, Directory, Durable};
-use crate::error;
 use crate::place::Place;
 use crate::record::Record;
 use crate::store::DEFAULT_BUSY_TIMEOUT;
+use crate::{error, owners};
 
 /// The session of a program with one user, in one encrypted file. It never expires.
 ///
@@ -106,7 +107,8 @@ impl FileStorage {
             self.read(|mut record| match record.used_at == seen {
                 true => {
                     record.used_at = self.directory.idle().now();
-                    self.replace(record, Durable::Either)
+                    let owner = record.owner();
+                    self.replace(record, owner, Durable::Either)
                 }
                 false => Ok(()),
             })?
@@ -123,17 +125,33 @@ impl FileStorage {
         changes: &[Change<'a>],
         now: i64,
     ) -> Result<(), StorageError> {
+        let before = record.owner();
         record.used_at = now;
         record.apply(changes);
-        match record.is_empty() {
-            true => self.directory.remove(&self.place),
-            false => self.replace(record, Durable::Yes),
+        if !record.is_empty() {
+            return self.replace(record, before, Durable::Yes);
         }
+        self.directory.remove(&self.place)?;
+        owners::unmark(&self.directory, &self.place, before, None);
+        Ok(())
     }
 
-    fn replace(&self, record: Record<'_>, durable: Durable) -> Result<(), StorageError> {
-        let record = record.owned_by(&[self.place.digest]);
-        self.directory.replace(&self.place, &record, durable)
+    /// `before` is the owner in the file as it is.
+    fn replace(
+        &self,
+        record: Record<'_>,
+        before: Option<SessionOwner>,
+        durable: Durable,
+    ) -> Result<(), StorageError> {
+        let (directory, place) = (&*self.directory, &*self.place);
+        let owner = record.owner();
+        if let Some(owner) = owner.filter(|_| owner != before || !record.is_current) {
+            owners::mark(directory, place, &owner)?;
+        }
+        let record = record.owned_by(&[place.digest]);
+        directory.replace(place, &record, durable)?;
+        owners::unmark(directory, place, before, owner);
+        Ok(())
     }
 }
 
@@ -160,8 +178,9 @@ pub(crate) fn read_any<T>(
     let Some(opened) = directory.read(place)? else {
         return Ok(None);
     };
-    let record = Record::parse(opened.plaintext(), &place.digest)
+    let mut record = Record::parse(opened.plaintext(), &place.digest)
         .map_err(|e| error::not_a_session(&place.session, e))?;
+    record.is_current = opened.is_current();
     Ok(Some(look(record)))
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, Sealer, SessionId, SessionStore, Storage,
-    StorageError, StorageErrorKind, SystemClock,
+    Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, Sealer, SessionId,
+    SessionStore, Storage, StorageError, StorageErrorKind, SystemClock,
 };
 
 use crate::directory::{self, Directory, Durable};
+use crate::owners;
 use crate::place::Place;
 use crate::storage::{self, FileStorage};
 
@@ -79,6 +80,10 @@ impl FileStore {
         Place::in_store(self.directory.path(), id.digest())
     }
 
+    fn storage(&self, place: Place) -> Arc<dyn Storage> {
+        Arc::new(FileStorage::new(Arc::clone(&self.directory), place))
+    }
+
     /// The sessions among these files.
     fn places(&self, names: &[OsString]) -> impl Iterator<Item = Place> {
         let path = self.directory.path();
@@ -95,7 +100,7 @@ impl FileStore {
         let _turn = self.directory.turn(place)?;
         let expired = self.is_expired(place)?;
         if expired {
-            self.directory.remove(place)?;
+            self.remove_in_turn(place)?;
         }
         Ok(expired)
     }
@@ -106,6 +111,16 @@ impl FileStore {
             idle.is_over(record.used_at, idle.now())
         });
         Ok(expired? == Some(true))
+    }
+
+    /// Removes a session, whether or not it can be read, and then its marks.
+    fn remove_in_turn(&self, place: &Place) -> Result<(), StorageError> {
+        let owner = storage::read_any(&self.directory, place, |record| record.owner());
+        self.directory.remove(place)?;
+        if let Ok(owner) = owner {
+            owners::unmark(&self.directory, place, owner.flatten(), None);
+        }
+        Ok(())
     }
 
     fn sweep(&self, names: &[OsString]) {
@@ -125,8 +140,7 @@ impl fmt::Debug for FileStore {
 
 impl SessionStore for FileStore {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        let directory = Arc::clone(&self.directory);
-        Arc::new(FileStorage::new(directory, self.place(id)))
+        self.storage(self.place(id))
     }
 
     /// The file is written for both ids, and takes the other name in one step, so that a crash leaves
@@ -140,6 +154,13 @@ impl SessionStore for FileStore {
         let _turns = directory.turns(&from, &to)?;
         let renamed = storage::read(directory, &from, |mut record| {
             record.used_at = directory.idle().now();
+            let owner = record.owner();
+            if let Some(owner) = &owner {
+                owners::mark(directory, &to, owner)?;
+                if !record.is_current {
+                    owners::mark(directory, &from, owner)?;
+                }
+            }
             let record = record.owned_by(&[from.digest, to.digest]);
             directory.replace(&from, &record, Durable::Yes)?;
             directory.rename(&from, &to)?;
@@ -148,6 +169,7 @@ impl SessionStore for FileStore {
                 // The next write does it.
                 log::warn!("the file of a renamed session still names its old id: {error}");
             }
+            owners::unmark(directory, &from, owner, None);
             Ok(())
         })?;
         renamed.unwrap_or(Ok(()))
@@ -156,7 +178,7 @@ impl SessionStore for FileStore {
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
         let place = self.place(id);
         let _turn = self.directory.turn(&place)?;
-        self.directory.remove(&place)
+        self.remove_in_turn(&place)
     }
 
     /// Opens every file. What cannot be opened is left, and logged.
@@ -172,7 +194,15 @@ impl SessionStore for FileStore {
                 Err(error) => log::warn!("a session is not purged: {error}"),
             }
         }
+        owners::sweep(&self.directory);
         failed.map_or(Ok(purged), Err)
+    }
+
+    /// Lists the marks of all sessions, and opens the files of those that are said to be the owner's.
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let places = owners::find(&self.directory, owner)?;
+        let found = |place: Place| FoundSession::new(place.digest, self.storage(place));
+        Ok(places.into_iter().map(found).collect())
     }
 }
 
@@ -218,6 +248,7 @@ impl FileStoreBuilder {
     /// be created or read, or lets other users in; the message says what to do.
     pub fn open(self) -> Result<FileStore, StorageError> {
         let path = directory::open(&self.path, 0o077, "chmod 700 it")?;
+        directory::open_owners(&path)?;
         let idle = IdleLifetime::new(self.idle_lifetime, self.clock);
         let directory = Directory::new(path.clone(), &path, self.sealer, idle, self.busy_timeout);
         let store = FileStore::new(directory);

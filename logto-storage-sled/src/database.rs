@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Instant;
 
-use logto_core::{LocalLocks, StorageError, StorageErrorKind};
+use logto_core::{LocalLocks, OwnerDigest, StorageError, StorageErrorKind};
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, IVec, Transactional as _, Tree};
 
@@ -30,6 +30,8 @@ pub(crate) struct Database {
     sessions: Tree,
     /// Pieces of values beside their records.
     chunks: Tree,
+    /// Owners, each with a digest of theirs behind it.
+    owners: Tree,
     durable: Durable,
     /// A write was lost: what is in memory is not what is on the disk.
     failed: AtomicBool,
@@ -44,6 +46,7 @@ pub(crate) struct Database {
 pub(crate) struct Writes {
     sessions: Vec<([u8; 32], Option<Vec<u8>>)>,
     chunks: Vec<([u8; 36], Option<IVec>)>,
+    owners: Vec<([u8; 64], bool)>,
 }
 
 impl Database {
@@ -65,19 +68,25 @@ impl Database {
         let db = open_when_free(path)?;
         let opened = answer(
             || {
-                let trees = (db.open_tree("sessions")?, db.open_tree("chunks")?);
+                let [sessions, chunks, owners] = ["sessions", "chunks", "owners"];
+                let trees = (
+                    db.open_tree(sessions)?,
+                    db.open_tree(chunks)?,
+                    db.open_tree(owners)?,
+                );
                 db.flush()?;
                 Ok(trees)
             },
             "opened",
             path,
         );
-        let (sessions, chunks) = opened?;
+        let (sessions, chunks, owners) = opened?;
         let durable = Durable::open(path).map_err(|error| error::io("opened", path, error))?;
         Ok(Self {
             db,
             sessions,
             chunks,
+            owners,
             durable,
             failed: AtomicBool::new(false),
             writer: Mutex::default(),
@@ -145,12 +154,22 @@ impl Database {
         Ok(names)
     }
 
+    /// The names of the sessions that are said to be the owner's.
+    pub(crate) fn named_by(&self, owner: &OwnerDigest) -> Result<Vec<[u8; 32]>, StorageError> {
+        self.ask("read", || {
+            let keys = self.owners.scan_prefix(owner.as_bytes()).keys();
+            let session = |key: IVec| key.get(32..).and_then(|name| name.try_into().ok());
+            keys.filter_map(|key| key.map(session).transpose())
+                .collect()
+        })
+    }
+
     /// Makes all of these changes, or none. They are not durable yet.
     pub(crate) fn write(&self, writes: &Writes) -> Result<(), StorageError> {
         self.ask("written", || {
-            match (&writes.sessions[..], &writes.chunks[..]) {
+            match (&writes.sessions[..], &writes.chunks[..], &writes.owners[..]) {
                 // One change is whole by itself. A transaction would hold up all readers of the process.
-                ([(session, record)], []) => match record {
+                ([(session, record)], [], []) => match record {
                     Some(record) => self.sessions.insert(session, &record[..]).map(drop),
                     None => self.sessions.remove(session).map(drop),
                 },
@@ -170,7 +189,8 @@ impl Database {
     }
 
     fn transact(&self, writes: &Writes) -> sled::Result<()> {
-        let outcome = (&self.sessions, &self.chunks).transaction(|(sessions, chunks)| {
+        let trees = (&self.sessions, &self.chunks, &self.owners);
+        let outcome = trees.transaction(|(sessions, chunks, owners)| {
             for (session, record) in &writes.sessions {
                 match record {
                     Some(record) => sessions.insert(session, &record[..])?,
@@ -181,6 +201,12 @@ impl Database {
                 match chunk {
                     Some(chunk) => chunks.insert(&key[..], chunk)?,
                     None => chunks.remove(&key[..])?,
+                };
+            }
+            for (key, is_owner) in &writes.owners {
+                match is_owner {
+                    true => owners.insert(&key[..], &[])?,
+                    false => owners.remove(&key[..])?,
                 };
             }
             Ok::<_, ConflictableTransactionError<sled::Error>>(())
@@ -223,6 +249,14 @@ impl Writes {
     pub(crate) fn add(&mut self, beside: Beside, text: &[u8]) {
         let chunks = text.chunks(CHUNK).map(|chunk| Some(IVec::from(chunk)));
         self.chunks.extend(beside.chunk_keys().zip(chunks));
+    }
+
+    /// Whether a session is the owner's from now on.
+    pub(crate) fn owner(&mut self, owner: OwnerDigest, session: [u8; 32], is_owner: bool) {
+        let mut key = [0; 64];
+        key[..32].copy_from_slice(owner.as_bytes());
+        key[32..].copy_from_slice(&session);
+        self.owners.push((key, is_owner));
     }
 
     pub(crate) fn remove(&mut self, beside: Beside) {

@@ -63,7 +63,9 @@
 //! - **Private to the user account.** A directory that the store creates has the mode 0700. One that was
 //!   there keeps its mode; a warning is logged if others may read it. On Windows the access list of the
 //!   directory above applies.
-//! - **Ids are not in the files**, only their SHA-256.
+//! - **Ids are not in the files**, only their SHA-256. So are the users that sessions are
+//!   [found](logto_core::SessionStore::sessions_of) by, in a tree that is written in one transaction with
+//!   the session.
 //! - **Other people's files are left alone.** Whose a directory is stands in its file `logto-sessions`,
 //!   which is read before sled opens, and so writes to, anything. A directory that has other files and not
 //!   this one, or that a newer version of this crate wrote, is refused and not changed.
@@ -108,12 +110,15 @@
 //!   sessions hold, and more after long values.
 //! - What is removed is to be overwritten. Here it stays in the log until its place is used again.
 //!
+//! sled logs what it stores at the level `trace`: keep its target (`sled`) above that.
+//!
 //! Tokens are stored in clear, as in SQLite. sled's files cannot be copied while a program has them open.
 
 mod database;
 mod directory;
 mod durable;
 mod error;
+mod owners;
 mod permissions;
 mod record;
 mod storage;

@@ -60,6 +60,11 @@ impl<'a> Record<'a> {
         self.values.is_empty()
     }
 
+    pub(crate) fn value(&self, key: &str) -> Option<Value<'a>> {
+        let found = self.values.iter().find(|(k, _)| *k == key.as_bytes());
+        found.map(|(_, value)| *value)
+    }
+
     /// Sets a value, or removes it.
     pub(crate) fn set(&mut self, key: &'a str, value: Option<&'a str>) {
         self.values.retain(|(other, _)| *other != key.as_bytes());

@@ -9,9 +9,9 @@ use logto_core::{
 };
 
 use crate::database::{Database, Writes};
-use crate::error;
 use crate::record::{self, Record, Value};
 use crate::store::Shared;
+use crate::{error, owners};
 
 /// How often a value is looked for that was replaced while it was read, before writers have to wait.
 const TRIES: usize = 8;
@@ -177,10 +177,10 @@ fn apply(
     let stored = database.record(session)?;
     let parse = |bytes| Record::parse(bytes).map_err(|_| database.damaged());
     let before = stored.as_deref().map(parse).transpose()?;
-    let mut after = match &before {
-        Some(before) if !idle.is_over(before.used_at, now) => before.clone(),
-        _ => Record::default(),
-    };
+    let live = |record: &&Record<'_>| !idle.is_over(record.used_at, now);
+    let mut after = before.as_ref().filter(live).cloned().unwrap_or_default();
+    let is_owned_anew = before.as_ref().is_none_or(|before| !live(&before))
+        || changes.iter().any(|change| change.key == PersistKey::Owner);
     for change in changes {
         after.set(change.key.as_str(), change.value);
     }
@@ -188,12 +188,21 @@ fn apply(
         return Ok(None);
     }
     after.used_at = now;
-    Ok(Some(replace(session, &before.unwrap_or_default(), after)))
+    let before = before.unwrap_or_default();
+    let mut writes = Writes::default();
+    if is_owned_anew {
+        let [gone, new] = [
+            owners::of(database, &before)?,
+            owners::of(database, &after)?,
+        ];
+        owners::replace(&mut writes, *session, gone, new);
+    }
+    replace(session, &before, after, &mut writes);
+    Ok(Some(writes))
 }
 
 /// Puts one record in the place of another, with the values beside it.
-fn replace(session: &[u8; 32], before: &Record<'_>, mut after: Record<'_>) -> Writes {
-    let mut writes = Writes::default();
+fn replace(session: &[u8; 32], before: &Record<'_>, mut after: Record<'_>, writes: &mut Writes) {
     for gone in before.beside() {
         if after.beside().all(|kept| kept != gone) {
             writes.remove(gone);
@@ -204,5 +213,4 @@ fn replace(session: &[u8; 32], before: &Record<'_>, mut after: Record<'_>) -> Wr
     }
     let record = (!after.is_empty()).then(|| after.to_bytes());
     writes.session(*session, record);
-    writes
 }

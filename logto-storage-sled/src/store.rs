@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, SessionId, SessionStore, Storage, StorageError,
-    SystemClock,
+    Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId, SessionStore,
+    Storage, StorageError, SystemClock,
 };
 
 use crate::database::{Database, Writes};
+use crate::owners;
 use crate::record::{self, Record};
 use crate::storage::SledStorage;
 
@@ -64,6 +65,10 @@ impl SledStore {
             clock: Arc::new(SystemClock),
         }
     }
+
+    fn storage(&self, session: [u8; 32]) -> Arc<dyn Storage> {
+        Arc::new(SledStorage::new(Arc::clone(&self.shared), session))
+    }
 }
 
 impl fmt::Debug for SledStore {
@@ -76,7 +81,7 @@ impl fmt::Debug for SledStore {
 
 impl SessionStore for SledStore {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        Arc::new(SledStorage::new(Arc::clone(&self.shared), id.digest()))
+        self.storage(id.digest())
     }
 
     fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
@@ -95,6 +100,9 @@ impl SessionStore for SledStore {
             if from != to {
                 remove(database, &to, &mut writes)?;
                 writes.session(from, None);
+                let owner = owners::of(database, &record)?;
+                owners::replace(&mut writes, from, owner, None);
+                owners::replace(&mut writes, to, None, owner);
             }
             record.used_at = now;
             writes.session(to, Some(record.to_bytes()));
@@ -129,6 +137,14 @@ impl SessionStore for SledStore {
         }
         Ok(purged)
     }
+
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let Shared { database, idle } = &*self.shared;
+        let _turn = database.writer();
+        let names = owners::find(database, idle, owner)?;
+        let found = |name| FoundSession::new(name, self.storage(name));
+        Ok(names.into_iter().map(found).collect())
+    }
 }
 
 /// Whether there was such a session.
@@ -142,6 +158,8 @@ fn remove(
     };
     // A damaged record must not stand in the way for ever.
     let record = Record::parse(&stored).unwrap_or_default();
+    let owner = owners::of(database, &record).unwrap_or_default();
+    owners::replace(writes, *session, owner, None);
     record.beside().for_each(|beside| writes.remove(beside));
     writes.session(*session, None);
     Ok(true)

@@ -63,7 +63,9 @@
 //!   those beside it: SQLite's `-wal` and `-shm`, and `-alive0`, `-alive1` and so on of the processes
 //!   that lock sessions. A file that was there keeps its mode; a warning is logged if others may read
 //!   it. On Windows the directory's access list applies.
-//! - **Ids are not in the file**, only their SHA-256.
+//! - **Ids are not in the file**, only their SHA-256. So are the users that sessions are
+//!   [found](logto_core::SessionStore::sessions_of) by, in a table of their own that is written with the
+//!   session and looked up by its index.
 //! - **Other people's files are left alone.** The store refuses a database of another application, or
 //!   of a newer version of this crate, and does not change it.
 //!
@@ -124,6 +126,7 @@ mod error;
 mod lease;
 mod lock;
 mod locks;
+mod owners;
 mod permissions;
 mod pool;
 mod presence;

@@ -27,6 +27,12 @@ const STEPS: &[&str] = &[
         value TEXT NOT NULL,
         PRIMARY KEY (session, key)
     ) STRICT;
+    CREATE TABLE owners (                                     -- by whom sessions are found
+        owner BLOB NOT NULL CHECK (length(owner) = 32),       -- the digest of a user, or of a server's session
+        session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        PRIMARY KEY (owner, session)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX owners_of_sessions ON owners (session);
 ",
     "
     CREATE TABLE leases (

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::database::Database;
 use crate::lock::SessionLock;
+use crate::owners;
 
 /// One session of a [`SqliteStore`](crate::SqliteStore), named by the digest of its id.
 pub(crate) struct SqliteStorage {
@@ -151,7 +152,7 @@ fn apply_one(transaction: &Transaction<'_>, id: i64, change: &Change<'_>) -> rus
             .prepare_cached("DELETE FROM session_values WHERE session = ?1 AND key = ?2")?
             .execute((id, key))?,
     };
-    Ok(())
+    owners::apply(transaction, id, change)
 }
 
 fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<i64> {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, SessionId, SessionStore, Storage, StorageError,
-    SystemClock,
+    Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId, SessionStore,
+    Storage, StorageError, SystemClock,
 };
 
 use crate::database::Database;
+use crate::owners;
 use crate::storage::{self, SqliteStorage};
 
 /// How long a call waits for another writer, unless the store is told otherwise.
@@ -64,6 +65,10 @@ impl SqliteStore {
             clock: Arc::new(SystemClock),
         }
     }
+
+    fn storage(&self, session: [u8; 32]) -> Arc<dyn Storage> {
+        Arc::new(SqliteStorage::new(Arc::clone(&self.database), session))
+    }
 }
 
 impl fmt::Debug for SqliteStore {
@@ -76,7 +81,7 @@ impl fmt::Debug for SqliteStore {
 
 impl SessionStore for SqliteStore {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        Arc::new(SqliteStorage::new(Arc::clone(&self.database), id.digest()))
+        self.storage(id.digest())
     }
 
     fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
@@ -114,6 +119,16 @@ impl SessionStore for SqliteStore {
                 .execute([idle.oldest_live(idle.now())])?;
             Ok(purged as u64)
         })
+    }
+
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let idle = self.database.idle();
+        let oldest = idle.oldest_live(idle.now());
+        let digests = self
+            .database
+            .read(|connection| owners::find(connection, owner, oldest))?;
+        let found = |digest| FoundSession::new(digest, self.storage(digest));
+        Ok(digests.into_iter().map(found).collect())
     }
 }
 

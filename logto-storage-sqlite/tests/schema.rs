@@ -77,7 +77,13 @@ fn a_version_1_file_keeps_its_sessions_and_gets_what_it_lacks() {
                  key TEXT NOT NULL,
                  value TEXT NOT NULL,
                  PRIMARY KEY (session, key)
-             ) STRICT;",
+             ) STRICT;
+             CREATE TABLE owners (
+                 owner BLOB NOT NULL CHECK (length(owner) = 32),
+                 session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+                 PRIMARY KEY (owner, session)
+             ) STRICT, WITHOUT ROWID;
+             CREATE INDEX owners_of_sessions ON owners (session);",
         )
         .unwrap();
     by_hand

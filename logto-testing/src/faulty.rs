@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use logto_core::{
-    Change, PersistKey, SessionId, SessionStore, Storage, StorageError, StorageErrorKind,
-    StorageLock,
+    Change, FoundSession, OwnerDigest, PersistKey, SessionId, SessionStore, Storage, StorageError,
+    StorageErrorKind, StorageLock,
 };
 
 /// A [`Storage`] or a [`SessionStore`] around another one, that fails when a test tells it to, and
@@ -52,6 +52,8 @@ pub enum StorageCall {
     Remove,
     /// [`SessionStore::purge_expired`]
     Purge,
+    /// [`SessionStore::sessions_of`]
+    SessionsOf,
     /// Whichever it is.
     Any,
 }
@@ -188,6 +190,14 @@ impl<S: SessionStore> SessionStore for Faulty<S> {
     fn purge_expired(&self) -> Result<u64, StorageError> {
         self.begin(StorageCall::Purge)?;
         self.inner.purge_expired()
+    }
+
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        self.begin(StorageCall::SessionsOf)?;
+        let found = self.inner.sessions_of(owner)?.into_iter();
+        Ok(found
+            .map(|session| session.wrapped(|inner| self.around(inner)))
+            .collect())
     }
 
     fn default_session(&self) -> Arc<dyn Storage> {

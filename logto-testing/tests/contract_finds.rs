@@ -9,7 +9,7 @@ use std::thread;
 
 use logto_core::SessionId;
 use logto_testing::TestClock;
-use logto_testing::contract::{Fixture as _, processes, session_store, storage};
+use logto_testing::contract::{Fixture as _, owners, processes, session_store, storage};
 
 use toys::files::{Files, ProcessFlaw};
 use toys::memory::{Flaw, Toy};
@@ -175,6 +175,74 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     ),
     (Flaw::ShowsDigests, &["debug_shows_neither_values_nor_ids"]),
     (Flaw::ShowsIds, &["debug_shows_neither_values_nor_ids"]),
+    (Flaw::FindsNothing, &["a_session_is_found_by_its_user"]),
+    (
+        Flaw::FindsUsersOnly,
+        &["a_session_is_found_by_the_session_of_the_server"],
+    ),
+    (
+        Flaw::FindsAll,
+        &["all_sessions_of_a_user_are_found_and_no_other"],
+    ),
+    (
+        Flaw::FindsOne,
+        &["all_sessions_of_a_user_are_found_and_no_other"],
+    ),
+    (Flaw::FindsCopies, &["what_is_found_is_the_session"]),
+    (Flaw::FindsWithoutNames, &["what_is_found_is_the_session"]),
+    (
+        Flaw::KeepsFormerOwners,
+        &[
+            "a_session_is_found_until_its_owner_is_removed",
+            "a_session_is_found_by_its_last_owner_only",
+        ],
+    ),
+    (
+        Flaw::KeepsTheFirstOwner,
+        &["a_session_is_found_by_its_last_owner_only"],
+    ),
+    (
+        Flaw::LosesOwnersOnWrites,
+        &["what_else_is_written_leaves_the_owner"],
+    ),
+    (
+        Flaw::RefusesOtherOwners,
+        &["a_value_that_is_no_owner_is_kept_and_finds_nothing"],
+    ),
+    (
+        Flaw::RenameLosesTheOwner,
+        &["a_renamed_session_is_found_under_its_new_id_only"],
+    ),
+    (
+        Flaw::RenameCopies,
+        &["a_renamed_session_is_found_under_its_new_id_only"],
+    ),
+    (
+        Flaw::RenameKeepsBothOwners,
+        &["a_session_that_a_rename_replaces_is_not_found"],
+    ),
+    (
+        Flaw::RenamesInTwoSteps,
+        &["a_session_is_found_while_it_is_renamed"],
+    ),
+    (Flaw::FindsTheRemoved, &["a_removed_session_is_not_found"]),
+    (Flaw::FindsTheExpired, &["an_idle_session_is_not_found"]),
+    (Flaw::FindingIsUse, &["finding_a_session_does_not_renew_it"]),
+    (
+        Flaw::MissesTheDefaultSession,
+        &["the_default_session_is_found"],
+    ),
+    (
+        Flaw::ForgetsWhenClosed,
+        &[
+            "sessions_are_found_after_reopening",
+            "stores_over_one_place_find_the_same_sessions",
+        ],
+    ),
+    (
+        Flaw::MixesThreadsUp,
+        &["many_threads_sign_in_and_out_at_once"],
+    ),
 ];
 
 const PROCESS_FLAWS: &[(ProcessFlaw, &[&str])] = &[
@@ -248,8 +316,19 @@ fn each_check_is_in_its_list() {
     assert_eq!(storage, storage::ALL.len());
     let store = public(include_str!("../src/contract/session_store.rs"));
     assert_eq!(store, session_store::all::<Toy>().len() + 1);
+    let found = public(include_str!("../src/contract/owners.rs"));
+    assert_eq!(found, owners::all::<Toy>().len() + 1);
     let processes = public(include_str!("../src/contract/processes.rs"));
     assert_eq!(processes, processes::all::<Files>().len() + 2);
+}
+
+#[test]
+fn a_store_that_finds_no_sessions_only_has_to_say_so() {
+    be_silent();
+    for (name, check) in owners::all::<Files>() {
+        Files::make_with(ProcessFlaw::None);
+        assert_eq!(panic_of(check), None, "{name}");
+    }
 }
 
 /// Does nothing unless another test started this process.
@@ -258,7 +337,7 @@ fn plays_a_process() {
     processes::play::<Files>();
 }
 
-/// A check of any of the three lists.
+/// A check of any of the four lists.
 #[derive(Clone, Copy)]
 enum Check {
     Storage(&'static str, storage::Check),
@@ -293,9 +372,15 @@ fn all() -> Vec<Check> {
     let storage = storage.map(|(name, check)| Check::Storage(name, *check));
     let store = session_store::all::<Toy>().into_iter();
     let store = store.map(|(name, check)| Check::Store(name, check));
+    let owners = owners::all::<Toy>().into_iter();
+    let owners = owners.map(|(name, check)| Check::Store(name, check));
     let processes = processes::all::<Files>().into_iter();
     let processes = processes.map(|(name, check)| Check::Processes(name, check));
-    storage.chain(store).chain(processes).collect()
+    storage
+        .chain(store)
+        .chain(owners)
+        .chain(processes)
+        .collect()
 }
 
 fn check(name: &str) -> Check {

@@ -58,6 +58,11 @@ fn what_is_not_removed_is_found() {
 }
 
 #[test]
+fn what_a_session_is_found_by_is_written_with_it() {
+    finds(Flaw::NotesOwnersAfterwards, "are found, and must be");
+}
+
+#[test]
 fn a_process_that_fails_is_found() {
     finds(Flaw::FailsAtTimes, "too few changes");
     finds(Flaw::Ends, "process");

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use logto_core::PersistKey::IdToken;
 use logto_core::{
-    Change, MemoryStorage, MemoryStore, SessionId, SessionStore, Storage, StorageErrorKind,
+    Change, MemoryStorage, MemoryStore, OwnerDigest, SessionId, SessionStore, Storage,
+    StorageErrorKind,
 };
 use logto_testing::{Faulty, StorageCall};
 
@@ -59,7 +60,8 @@ fn each_kind_of_call_fails() {
     let store = Faulty::new(MemoryStore::new());
     let id = SessionId::random();
     let session = store.session(&id);
-    type Calls<'a> = [(StorageCall, &'a dyn Fn() -> bool); 7];
+    let owner = OwnerDigest::of_user("https://foo.logto.app/oidc", "alice");
+    type Calls<'a> = [(StorageCall, &'a dyn Fn() -> bool); 8];
     let calls: Calls<'_> = [
         (StorageCall::Get, &|| session.get(IdToken).is_err()),
         (StorageCall::Set, &|| session.set(IdToken, None).is_err()),
@@ -70,6 +72,9 @@ fn each_kind_of_call_fails() {
         (StorageCall::Rename, &|| store.rename(&id, &id).is_err()),
         (StorageCall::Remove, &|| store.remove(&id).is_err()),
         (StorageCall::Purge, &|| store.purge_expired().is_err()),
+        (StorageCall::SessionsOf, &|| {
+            store.sessions_of(&owner).is_err()
+        }),
     ];
     for (told, _) in calls {
         store.fail(told, 1, StorageErrorKind::Backend);
@@ -80,7 +85,7 @@ fn each_kind_of_call_fails() {
     for (call, fails) in calls {
         store.fail(StorageCall::Any, 1, StorageErrorKind::Backend);
         assert!(fails());
-        assert_eq!(store.calls(call), 7 + 1);
+        assert_eq!(store.calls(call), 8 + 1);
     }
 }
 

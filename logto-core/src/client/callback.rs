@@ -14,7 +14,7 @@ use crate::oidc::token::CodeGrant;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 use crate::session::{AccessTokenMap, Found, SignInSession};
-use crate::storage::{Change, PersistKey, SessionId, SessionStore};
+use crate::storage::{Change, PersistKey, SessionId, SessionOwner, SessionStore};
 
 impl Logto {
     /// Finishes a sign-in as [`LogtoClient::handle_sign_in_callback`] does, in a session with a new id,
@@ -182,7 +182,9 @@ impl LogtoClient {
         let access_tokens = to_json(&AccessTokenMap {
             x: BTreeMap::from([(String::new(), access_token)]),
         })?;
+        let owner = SessionOwner::of(&claims.iss, &claims.sub, claims.sid.as_deref()).to_string();
         let changes = [
+            Change::set(PersistKey::Owner, &owner),
             Change {
                 key: PersistKey::RefreshToken,
                 value: tokens.refresh_token.as_ref().map(Secret::expose),

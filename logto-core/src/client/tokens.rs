@@ -135,10 +135,11 @@ impl LogtoClient {
     }
 }
 
-/// What takes every token out of a session.
-pub(super) const NO_TOKENS: [Change<'static>; 4] = [
+/// What takes every token out of a session, and the user whose they are.
+pub(super) const NO_TOKENS: [Change<'static>; 5] = [
     Change::remove(PersistKey::RefreshToken),
     Change::remove(PersistKey::PendingRefreshToken),
     Change::remove(PersistKey::IdToken),
     Change::remove(PersistKey::AccessTokenMap),
+    Change::remove(PersistKey::Owner),
 ];

@@ -18,6 +18,8 @@ pub enum StorageErrorKind {
     NewerFormat,
     /// The file, the directory or the database may not be read or written by this process.
     PermissionDenied,
+    /// The backend does not do this at all.
+    Unsupported,
     /// Anything else the backend reports: disk full, connection lost, …
     Backend,
 }

@@ -3,6 +3,7 @@
 mod access_token_request;
 mod audience;
 mod extra;
+mod machine_token_request;
 mod numeric_date;
 mod oidc;
 mod response;
@@ -11,6 +12,7 @@ mod sign_out;
 
 pub use access_token_request::AccessTokenRequest;
 pub use audience::Audience;
+pub use machine_token_request::MachineTokenRequest;
 pub use oidc::{AccessTokenClaims, IdTokenClaims, OidcProviderMetadata};
 pub use response::{TokenResponse, UserIdentity, UserInfoResponse};
 pub use sign_in::{

@@ -3,6 +3,7 @@
 pub(crate) mod authorize;
 pub(crate) mod callback;
 pub(crate) mod client_auth;
+pub(crate) mod client_credentials;
 pub(crate) mod discovery;
 pub(crate) mod end_session;
 pub(crate) mod id_token;
@@ -14,5 +15,6 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod revoke;
 pub(crate) mod token;
+pub(crate) mod token_exchange;
 pub(crate) mod unique;
 pub(crate) mod userinfo;

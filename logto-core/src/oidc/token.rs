@@ -103,14 +103,23 @@ impl RefreshTokenGrant<'_> {
             ("grant_type", "refresh_token"),
             ("refresh_token", self.refresh_token),
         ];
-        let named = organization_id_from_urn(self.resource);
-        if named.is_none() && !self.resource.is_empty() {
-            parameters.push(("resource", self.resource));
-        }
-        if let Some(organization_id) = self.organization_id.or(named) {
-            parameters.push(("organization_id", organization_id));
-        }
+        push_target(&mut parameters, self.resource, self.organization_id);
         request::post_form(endpoint, client, &parameters)
+    }
+}
+
+/// Names what a token is for. Logto ignores the resource of a request that has two.
+pub(crate) fn push_target<'a>(
+    parameters: &mut Vec<(&'static str, &'a str)>,
+    resource: &'a str,
+    organization_id: Option<&'a str>,
+) {
+    let named = organization_id_from_urn(resource);
+    if named.is_none() && !resource.is_empty() {
+        parameters.push(("resource", resource));
+    }
+    if let Some(organization_id) = organization_id.or(named) {
+        parameters.push(("organization_id", organization_id));
     }
 }
 
@@ -132,10 +141,11 @@ pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, Lo
     if !tokens.token_type.eq_ignore_ascii_case("bearer") {
         return Err(ResponseError::TokenType.into());
     }
-    if tokens.access_token.expose().is_empty() {
+    if !is_access_token(tokens.access_token.expose()) {
         return Err(ResponseError::Json {
             what,
-            reason: "the access token is empty".to_owned(),
+            reason: "the access token is empty, or has characters that no header can have"
+                .to_owned(),
         }
         .into());
     }
@@ -143,6 +153,12 @@ pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, Lo
     tokens.refresh_token = tokens.refresh_token.filter(not_empty);
     tokens.id_token = tokens.id_token.filter(not_empty);
     Ok(tokens)
+}
+
+/// Visible ASCII characters and spaces ([RFC 6749, appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)),
+/// so that a line end in a token cannot end the header that it is sent in.
+fn is_access_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 #[cfg(test)]
@@ -224,6 +240,8 @@ mod tests {
         for body in [
             r#"{"access_token":"a","token_type":"mac"}"#,
             r#"{"access_token":"","token_type":"Bearer"}"#,
+            r#"{"access_token":"a\r\nb: c","token_type":"Bearer"}"#,
+            r#"{"access_token":"\u00e9","token_type":"Bearer"}"#,
             r#"{"access_token":"a"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
             r#"[]"#,

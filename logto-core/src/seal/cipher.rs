@@ -9,6 +9,7 @@ use super::header::{Header, Kdf, TAG_LEN};
 
 const KEY_ID: &[u8] = b"logto sealed box 1: key id";
 const BOX_KEY: &[u8] = b"logto sealed box 1: box key";
+const PSEUDONYM: &[u8] = b"logto sealed box 1: pseudonym";
 
 /// The 32 bytes that every box of one key is sealed with, and their public name.
 pub(super) struct RootKey {
@@ -27,7 +28,7 @@ impl RootKey {
         let mut id = [0; 8];
         Salt::new(HKDF_SHA256, &[])
             .extract(bytes.as_slice())
-            .expand(&[KEY_ID], IdLength)
+            .expand(&[KEY_ID], Length::<8>)
             .and_then(|output| output.fill(&mut id))
             .expect("HKDF-SHA-256 gives 8 bytes");
         Self { bytes, id }
@@ -35,6 +36,17 @@ impl RootKey {
 
     pub(super) fn id(&self) -> [u8; 8] {
         self.id
+    }
+
+    /// What stands for a name where only those who have the key may know it: the same each time.
+    pub(super) fn pseudonym(&self, name: &[u8; 32]) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        Salt::new(HKDF_SHA256, &[])
+            .extract(self.bytes.as_slice())
+            .expand(&[PSEUDONYM, name], Length::<32>)
+            .and_then(|output| output.fill(&mut bytes))
+            .expect("HKDF-SHA-256 gives 32 bytes");
+        bytes
     }
 
     pub(super) fn seal(
@@ -93,11 +105,11 @@ impl RootKey {
     }
 }
 
-struct IdLength;
+struct Length<const N: usize>;
 
-impl KeyType for IdLength {
+impl<const N: usize> KeyType for Length<N> {
     fn len(&self) -> usize {
-        8
+        N
     }
 }
 

@@ -121,6 +121,15 @@ impl EncryptionKey {
         Ok(Self(Arc::new(Source::Passphrase(passphrase))))
     }
 
+    /// What stands for a name under this key. A passphrase has a key only where there is a salt, and
+    /// a name is looked for without one: there it is the name itself.
+    pub(super) fn pseudonym(&self, name: &[u8; 32]) -> [u8; 32] {
+        match &*self.0 {
+            Source::Bytes(root) => root.pseudonym(name),
+            Source::Passphrase(_) => *name,
+        }
+    }
+
     /// What to seal with.
     pub(super) fn for_sealing(&self) -> Result<Usable<'_>, SealError> {
         Ok(match &*self.0 {

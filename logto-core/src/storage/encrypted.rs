@@ -7,7 +7,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Change, PersistKey, SessionId, SessionStore, Storage, StorageLock};
+use super::session_owner::behind_owner;
+use super::{
+    Change, FoundSession, OwnerDigest, PersistKey, SessionId, SessionOwner, SessionStore, Storage,
+    StorageLock,
+};
 use crate::error::StorageError;
 use crate::seal::{SealError, Sealer};
 
@@ -20,7 +24,7 @@ const SEPARATOR: char = '.';
 /// there are, which values they have, how long these are and when they change; the tokens they do not.
 ///
 /// Each value is a [sealed box](Sealer#the-format) of its own in base64url: 4/3 of its length, and 115
-/// characters more (152 with a passphrase). It is bound to the digest of its session and to its key,
+/// characters more (152 with a passphrase); the owner has up to 88 more. It is bound to the digest of its session and to its key,
 /// so a value that somebody copies into another session of the database opens there for nobody.
 ///
 /// What cannot be opened is an error, [`WrongKey`](crate::StorageErrorKind::WrongKey),
@@ -28,6 +32,17 @@ const SEPARATOR: char = '.';
 /// [`Corrupt`](crate::StorageErrorKind::Corrupt), never absent, and stays as it is until it is set or
 /// removed. That holds for a plain value too. A value of an
 /// [older key](Sealer::with_older_key) is read, and sealed with the new one when it is next set.
+///
+/// # The owner of a session
+///
+/// A store finds the sessions of a user by their [`PersistKey::Owner`], so the inner store must be able to
+/// read that. It is given what [stands for](SessionOwner::hidden) the owner under the key, and then the
+/// sealed box, so that a database shows which sessions have one user, but neither who it is nor whether
+/// it is somebody that one thinks of. With a passphrase the last is not so:
+/// whoever knows the `sub` of a user can tell which sessions are theirs. What stands for the owner is not
+/// authentic: who can write into the database can hide a session from a search.
+///
+/// [`sessions_of`](SessionStore::sessions_of) looks for what the older keys have written too.
 ///
 /// `Clone` is cheap and shares the store.
 ///
@@ -103,16 +118,16 @@ impl EncryptedStore {
         }
     }
 
-    fn encrypted(&self, inner: Arc<dyn Storage>, id: &SessionId) -> EncryptedStorage {
+    fn encrypted(&self, inner: Arc<dyn Storage>, session: [u8; 32]) -> EncryptedStorage {
         EncryptedStorage {
             inner,
-            session: id.digest(),
+            session,
             sealer: self.sealer.clone(),
         }
     }
 
     fn of(&self, id: &SessionId) -> EncryptedStorage {
-        self.encrypted(self.inner.session(id), id)
+        self.encrypted(self.inner.session(id), id.digest())
     }
 }
 
@@ -143,9 +158,23 @@ impl SessionStore for EncryptedStore {
         self.inner.purge_expired()
     }
 
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let mut sessions = Vec::new();
+        for hidden in owner.hidden_by_each_key(&self.sealer) {
+            for found in self.inner.sessions_of(&hidden)? {
+                let session = found.digest();
+                sessions.push(found.wrapped(|inner| self.encrypted(inner, session)));
+            }
+        }
+        // One may have been written with another key in between.
+        sessions.sort_by_key(FoundSession::digest);
+        sessions.dedup_by_key(|found| found.digest());
+        Ok(sessions)
+    }
+
     fn default_session(&self) -> Arc<dyn Storage> {
-        let id = SessionId::of_the_only_session();
-        Arc::new(self.encrypted(self.inner.default_session(), &id))
+        let session = SessionId::of_the_only_session().digest();
+        Arc::new(self.encrypted(self.inner.default_session(), session))
     }
 }
 
@@ -184,11 +213,9 @@ impl EncryptedStorage {
     fn seal_also_for(&self, other: [u8; 32]) -> Result<(), StorageError> {
         self.replace_all(|key, text| {
             let value = self.open(self.session, key, text)?;
-            let own = self.seal(self.session, key, &value)?;
-            Ok(format!(
-                "{own}{SEPARATOR}{}",
-                self.seal(other, key, &value)?
-            ))
+            let own = self.seal_box(self.session, key, &value)?;
+            let other = self.seal_box(other, key, &value)?;
+            Ok(self.findable(key, &value, format!("{own}{SEPARATOR}{other}")))
         })
     }
 
@@ -224,6 +251,24 @@ impl EncryptedStorage {
     }
 
     fn seal(&self, session: [u8; 32], key: PersistKey, value: &str) -> Result<String, SealError> {
+        let sealed = self.seal_box(session, key, value)?;
+        Ok(self.findable(key, value, sealed))
+    }
+
+    /// The boxes of a value as they are stored: behind what the inner store finds the session by.
+    fn findable(&self, key: PersistKey, value: &str, boxes: String) -> String {
+        match SessionOwner::of_value(value).filter(|_| key == PersistKey::Owner) {
+            Some(owner) => owner.hidden(&self.sealer).followed_by(&boxes),
+            None => boxes,
+        }
+    }
+
+    fn seal_box(
+        &self,
+        session: [u8; 32],
+        key: PersistKey,
+        value: &str,
+    ) -> Result<String, SealError> {
         let sealed = self
             .sealer
             .seal(&context(&session, key), value.as_bytes())?;
@@ -233,8 +278,12 @@ impl EncryptedStorage {
     /// Opens one box, or the right one of the two that a rename leaves when it is interrupted.
     fn open(&self, session: [u8; 32], key: PersistKey, text: &str) -> Result<String, SealError> {
         let open = |text| self.open_box(session, key, text);
-        match text.split_once(SEPARATOR) {
-            None => open(text),
+        let boxes = match key {
+            PersistKey::Owner => behind_owner(text),
+            _ => text,
+        };
+        match boxes.split_once(SEPARATOR) {
+            None => open(boxes),
             Some((first, second)) => open(first).or_else(|error| open(second).map_err(|_| error)),
         }
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
 use super::{
-    Change, DEFAULT_IDLE_LIFETIME, LocalLocks, PersistKey, SessionId, SessionStore, Storage,
-    StorageLock,
+    Change, DEFAULT_IDLE_LIFETIME, FoundSession, LocalLocks, OwnerDigest, PersistKey, SessionId,
+    SessionOwner, SessionStore, Storage, StorageLock,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::error::StorageError;
@@ -131,6 +131,13 @@ impl Session {
         now.duration_since(self.used_at)
             .is_ok_and(|idle| idle > idle_lifetime)
     }
+
+    fn is_of(&self, owner: &OwnerDigest) -> bool {
+        let value = self.values.get(&PersistKey::Owner);
+        value
+            .and_then(|value| SessionOwner::of_value(value))
+            .is_some_and(|found| found.is(owner))
+    }
 }
 
 impl MemoryStore {
@@ -145,6 +152,13 @@ impl MemoryStore {
             idle_lifetime: DEFAULT_IDLE_LIFETIME,
             clock: Arc::new(SystemClock),
         }
+    }
+
+    fn storage(&self, session: [u8; 32]) -> Arc<dyn Storage> {
+        Arc::new(MemoryStorage {
+            store: self.clone(),
+            session,
+        })
     }
 
     /// A panic elsewhere leaves the map whole: every change is made in one go under the lock.
@@ -169,10 +183,7 @@ impl fmt::Debug for MemoryStore {
 
 impl SessionStore for MemoryStore {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        Arc::new(MemoryStorage {
-            store: self.clone(),
-            session: id.digest(),
-        })
+        self.storage(id.digest())
     }
 
     fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
@@ -198,6 +209,18 @@ impl SessionStore for MemoryStore {
         let before = sessions.len();
         sessions.retain(|_, session| !session.is_expired(now, self.idle_lifetime));
         Ok((before - sessions.len()) as u64)
+    }
+
+    /// Looks at every session.
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let now = self.clock.now();
+        let sessions = self.sessions();
+        let live = |session: &Session| !session.is_expired(now, self.idle_lifetime);
+        let found = sessions
+            .iter()
+            .filter(|(_, session)| session.is_of(owner) && live(session))
+            .map(|(digest, _)| FoundSession::new(*digest, self.storage(*digest)));
+        Ok(found.collect())
     }
 }
 

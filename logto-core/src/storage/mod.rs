@@ -6,6 +6,7 @@ mod lock;
 mod memory;
 mod persist_key;
 mod session_id;
+mod session_owner;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ pub use lock::{LocalLock, LocalLocks, StorageLock};
 pub use memory::{MemoryStorage, MemoryStore, MemoryStoreBuilder};
 pub use persist_key::PersistKey;
 pub use session_id::{InvalidSessionId, SessionId};
+pub use session_owner::{FoundSession, InvalidSessionOwner, OwnerDigest, SessionOwner};
 
-use crate::error::StorageError;
+use crate::error::{StorageError, StorageErrorKind};
 
 /// How long a session may lie unused before it is gone, unless a store is told otherwise: 14 days,
 /// the life of a Logto refresh token.
@@ -95,19 +97,22 @@ pub trait Storage: Debug + Send + Sync {
     /// last change counts. Who reads meanwhile sees what was before or what is after. No changes are
     /// no error.
     ///
-    /// The default makes one change after the other: a new refresh token first, because its loss signs
-    /// the user out; then what is removed, then what is set, and a refresh token is removed last. A
-    /// crash or an error in between leaves the rest undone.
+    /// The default makes one change after the other: a new owner first, so that a session with tokens is
+    /// always found; a new refresh token, because its loss signs the user out; then what is removed, then
+    /// what is set; and a refresh token and the owner are removed last. A crash or an error in between
+    /// leaves the rest undone.
     ///
     /// # Errors
     ///
     /// If the backend could not write; a backend that overrides this has then changed nothing.
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
         let rank = |change: &Change<'_>| match (change.key, change.value) {
-            (PersistKey::RefreshToken, Some(_)) => 0,
-            (PersistKey::RefreshToken, None) => 3,
-            (_, None) => 1,
-            (_, Some(_)) => 2,
+            (PersistKey::Owner, Some(_)) => 0,
+            (PersistKey::RefreshToken, Some(_)) => 1,
+            (_, Some(_)) => 3,
+            (PersistKey::RefreshToken, None) => 4,
+            (PersistKey::Owner, None) => 5,
+            (_, None) => 2,
         };
         let is_last = |(n, change): &(usize, &Change<'_>)| {
             changes[n + 1..].iter().all(|later| later.key != change.key)
@@ -214,6 +219,28 @@ pub trait SessionStore: Debug + Send + Sync {
     /// If the backend could not write.
     fn purge_expired(&self) -> Result<u64, StorageError>;
 
+    /// The sessions of a user, or of one session that the user has at the server: all that are there and
+    /// whose [`PersistKey::Owner`] is the text of a [`SessionOwner`] with this digest. None is no error.
+    ///
+    /// Finding a session is no use of it. What is found may be renamed or written before the caller has its
+    /// lock: who ends sessions locks each, reads its owner again, and asks again until none is found.
+    ///
+    /// The default finds nothing, and says so. A backend that overrides it holds the index to the
+    /// session: a change of the owner, a rename and a removal count for it at the moment that they are
+    /// made, and a session whose idle lifetime is over is not found. It finds what it writes by
+    /// [`SessionOwner::of_value`]; a value that is none is stored like any other.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](StorageErrorKind::Unsupported) by default; else, if the backend cannot tell.
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let _ = owner;
+        Err(StorageError::new(
+            StorageErrorKind::Unsupported,
+            "this store cannot find sessions by their user",
+        ))
+    }
+
     /// The one session of a program with one user, such as a desktop or command-line application:
     /// the same each time. No cookie can name it.
     fn default_session(&self) -> Arc<dyn Storage> {
@@ -258,6 +285,10 @@ macro_rules! forward_to_inner {
 
             fn purge_expired(&self) -> Result<u64, StorageError> {
                 (**self).purge_expired()
+            }
+
+            fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+                (**self).sessions_of(owner)
             }
 
             fn default_session(&self) -> Arc<dyn Storage> {

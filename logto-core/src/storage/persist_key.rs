@@ -18,16 +18,21 @@ pub enum PersistKey {
     AccessTokenMap,
     /// `signInSession`: the sign-ins under way, a JSON object.
     SignInSession,
+    /// `owner`: the text of a [`SessionOwner`](crate::SessionOwner), by which a store finds the
+    /// session. Logto's other SDKs do not have it: what they have stored is found from the next sign-in
+    /// on.
+    Owner,
 }
 
 impl PersistKey {
     /// Every key there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::IdToken,
         Self::RefreshToken,
         Self::PendingRefreshToken,
         Self::AccessTokenMap,
         Self::SignInSession,
+        Self::Owner,
     ];
 
     /// The key's name in the storage.
@@ -38,6 +43,7 @@ impl PersistKey {
             Self::PendingRefreshToken => "pendingRefreshToken",
             Self::AccessTokenMap => "accessTokenMap",
             Self::SignInSession => "signInSession",
+            Self::Owner => "owner",
         }
     }
 }

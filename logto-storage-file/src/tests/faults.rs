@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use logto_core::PersistKey::{AccessTokenMap, IdToken, RefreshToken};
-use logto_core::{Change, SessionStore, Storage as _, StorageError, StorageErrorKind};
+use logto_core::PersistKey::{AccessTokenMap, IdToken, Owner, RefreshToken};
+use logto_core::{
+    Change, OwnerDigest, SessionOwner, SessionStore, Storage as _, StorageError, StorageErrorKind,
+};
 use tempfile::TempDir;
 
 use super::{LIFETIME, TestClock, Values, id, store, values};
@@ -159,7 +161,12 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let (fs, clock) = (FaultyFs::default(), TestClock::new());
         let store = store(directory.path(), fs.clone(), &clock);
-        let changes = [Change::set(IdToken, "i"), Change::set(RefreshToken, "old")];
+        let alice = owner("alice");
+        let changes = [
+            Change::set(IdToken, "i"),
+            Change::set(RefreshToken, "old"),
+            Change::set(Owner, &alice),
+        ];
         store.session(&id(0)).update(&changes).unwrap();
         Self {
             directory,
@@ -169,8 +176,22 @@ impl Fixture {
         }
     }
 
+    /// Each is found if it has an owner, by that owner alone.
     fn sessions(&self) -> [Values; 2] {
-        [0, 1].map(|number| values(&self.store, &id(number)).unwrap())
+        let sessions = [0, 1].map(|number| values(&self.store, &id(number)).unwrap());
+        for sub in ["alice", "bob"] {
+            let digest = OwnerDigest::of_user(ISSUER, sub);
+            let found = self.store.sessions_of(&digest).unwrap();
+            for (number, values) in sessions.iter().enumerate() {
+                let session = id(number).digest();
+                assert_eq!(
+                    found.iter().any(|found| found.digest() == session),
+                    values.get(&Owner) == Some(&owner(sub)),
+                    "session {number} of {sub}"
+                );
+            }
+        }
+        sessions
     }
 
     fn temporaries(&self) -> usize {
@@ -182,9 +203,15 @@ impl Fixture {
     }
 }
 
+const ISSUER: &str = "https://foo.logto.app/oidc";
+
+fn owner(sub: &str) -> String {
+    SessionOwner::of(ISSUER, sub, None).to_string()
+}
+
 type Call = fn(&Fixture) -> Result<(), StorageError>;
 
-const CALLS: [(&str, Call); 6] = [
+const CALLS: [(&str, Call); 7] = [
     ("update", |fixture| {
         let large = "x".repeat(5_000);
         let changes = [
@@ -198,8 +225,12 @@ const CALLS: [(&str, Call); 6] = [
         fixture.store.session(&id(1)).set(IdToken, Some("first"))
     }),
     ("emptying", |fixture| {
-        let changes = [Change::remove(IdToken), Change::remove(RefreshToken)];
+        let changes = [IdToken, RefreshToken, Owner].map(Change::remove);
         fixture.store.session(&id(0)).update(&changes)
+    }),
+    ("another user", |fixture| {
+        let bob = owner("bob");
+        fixture.store.session(&id(0)).set(Owner, Some(&bob))
     }),
     ("rename", |fixture| fixture.store.rename(&id(0), &id(1))),
     ("remove", |fixture| fixture.store.remove(&id(0))),

@@ -29,6 +29,7 @@ fn store(path: &Path, fs: impl Fs + 'static, clock: &TestClock) -> FileStore {
     let idle = IdleLifetime::new(LIFETIME, Arc::new(clock.clone()));
     let key = EncryptionKey::from_bytes([1; 32]).into();
     let timeout = Duration::from_secs(10);
+    crate::directory::open_owners(path).unwrap();
     FileStore::new(Directory::new(path.to_owned(), path, key, idle, timeout).over(fs))
 }
 

@@ -5,6 +5,7 @@ mod golden;
 mod idle;
 mod keys;
 mod locks;
+mod owners;
 mod permissions;
 mod records;
 mod refused;

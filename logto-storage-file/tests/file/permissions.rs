@@ -6,8 +6,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use logto_core::PersistKey::IdToken;
-use logto_core::{SessionStore, Storage, StorageErrorKind::PermissionDenied};
+use logto_core::PersistKey::{IdToken, Owner};
+use logto_core::{SessionOwner, SessionStore, Storage, StorageErrorKind::PermissionDenied};
 use logto_storage_file::{FileStorage, FileStore};
 
 use crate::fixture::{Fixture, assert_says, id, key, names};
@@ -28,11 +28,19 @@ fn directories_and_files_are_for_their_owner_alone() {
     let session = store.session(&id(0));
     let _held = session.lock(Duration::ZERO).unwrap();
     session.set(IdToken, Some("a")).unwrap();
-    assert_eq!(mode(&path), 0o700);
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
-    let names = names(&path, "");
-    assert_eq!(names.len(), 3);
-    for name in names {
+    let owner = SessionOwner::of("https://foo.logto.app/oidc", "alice", None);
+    session.set(Owner, Some(&owner.to_string())).unwrap();
+    let owners = path.join("owners");
+    for directory in [&path, path.parent().unwrap(), &owners] {
+        assert_eq!(mode(directory), 0o700);
+    }
+    let mut files = names(&path, "");
+    files.retain(|name| name != "owners");
+    assert_eq!(files.len(), 3);
+    let marks = names(&owners, "");
+    assert_eq!(marks.len(), 1);
+    files.extend(marks.iter().map(|name| format!("owners/{name}")));
+    for name in files {
         assert_eq!(mode(&path.join(&name)), 0o600, "{name}");
     }
 }

@@ -5,7 +5,8 @@
 //! times. Several threads of the process write to sessions of their own, which they update under
 //! the lock and without, rename and remove; after each call that returned they say so. After each kill
 //! a store is opened over the place, and all sessions are read. They must hold what all the calls made
-//! that were said, and may hold what the one next call of each thread made, with all it changed.
+//! that were said, and may hold what the one next call of each thread made, with all it changed. And
+//! each that has an owner must be found by it, and no other ([`Fixture::FINDS_OWNERS`]).
 //!
 //! [`crash_contract!`](crate::crash_contract) makes it a test:
 //!
@@ -80,14 +81,16 @@
 //!
 //! A killed process is not a power failure: what it has handed to the operating system is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::hash::{BuildHasher as _, RandomState};
 use std::iter;
 use std::thread;
 use std::time::Duration;
 
-use logto_core::{Change, PersistKey, SessionId, SessionStore, StorageError};
+use logto_core::{
+    Change, OwnerDigest, PersistKey, SessionId, SessionOwner, SessionStore, StorageError,
+};
 
 use super::Fixture;
 use super::processes::{Player, say, test_in};
@@ -139,6 +142,7 @@ pub enum Moment {
 /// Threads that write at once, each to sessions of its own.
 const WRITERS: usize = 3;
 const SESSIONS: usize = 4;
+const OWNERS: usize = 2;
 
 /// For the lock of a session that nobody else uses, on a slow machine.
 const BOUND: Duration = Duration::from_secs(20);
@@ -182,7 +186,12 @@ pub fn run_with<F: Fixture>(
         look(&fixture, Moment::Opened);
         for writer in &mut writers {
             let said = said.iter().filter(|line| **line == writer.name()).count();
-            if let Err(lost) = writer.catch_up(&*store, seed, said) {
+            let caught_up = writer.catch_up(&*store, seed, said);
+            let found = caught_up.and_then(|()| match F::FINDS_OWNERS {
+                true => writer.check_owners(&*store),
+                false => Ok(()),
+            });
+            if let Err(lost) = found {
                 let name = writer.name();
                 panic!("after kill {round}, of {name}, which has said {said} calls: {lost}");
             }
@@ -297,7 +306,8 @@ impl Writer {
     /// Without end.
     fn steps(&self, seed: u64) -> impl Iterator<Item = Step> + use<> {
         let mut random = Random::new(seed ^ ((self.number as u64) << 32));
-        iter::repeat_with(move || Step::random(&mut random))
+        let name = self.name();
+        iter::repeat_with(move || Step::random(&mut random, &name))
     }
 
     /// Compares what is there with what it must be after so many steps, or one more.
@@ -325,6 +335,50 @@ impl Writer {
         self.sessions = next;
         self.unsaid += 1;
         Ok(())
+    }
+
+    /// Looks for its sessions by their owners.
+    fn check_owners(&self, store: &dyn SessionStore) -> Result<(), String> {
+        for number in 0..OWNERS {
+            let owner = owner(&self.name(), number);
+            for digest in owner.digests() {
+                let found = self.find(store, &digest)?;
+                let expected = self.owned_by(&digest);
+                if found != expected {
+                    return Err(format!(
+                        "by {digest:?} the sessions {found:?} are found, and must be {expected:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of its sessions that a store finds by an owner.
+    fn find(
+        &self,
+        store: &dyn SessionStore,
+        owner: &OwnerDigest,
+    ) -> Result<BTreeSet<usize>, String> {
+        let found = store.sessions_of(owner);
+        let found = found.map_err(|error| format!("no session can be looked for: {error:?}"))?;
+        let mut digests: BTreeSet<_> = found.iter().map(|session| session.digest()).collect();
+        let own = (0..SESSIONS).filter(|number| digests.remove(&self.id(*number).digest()));
+        let own = own.collect();
+        match digests.is_empty() {
+            true => Ok(own),
+            false => Err(format!("a session of somebody else is found by {owner:?}")),
+        }
+    }
+
+    /// The numbers of its sessions that must be found by an owner.
+    fn owned_by(&self, owner: &OwnerDigest) -> BTreeSet<usize> {
+        let is_of = |number: &usize| {
+            let value = self.sessions[*number].get(&PersistKey::Owner);
+            let found = value.and_then(|value| SessionOwner::of_value(value));
+            found.is_some_and(|found| found.is(owner))
+        };
+        (0..SESSIONS).filter(is_of).collect()
     }
 
     /// What its sessions hold, each read under its lock.
@@ -376,7 +430,7 @@ enum Step {
 }
 
 impl Step {
-    fn random(random: &mut Random) -> Self {
+    fn random(random: &mut Random, writer: &str) -> Self {
         let session = random.index(SESSIONS);
         match random.below(10) {
             0 => Self::Remove { session },
@@ -387,7 +441,7 @@ impl Step {
             kind => Self::Update {
                 session,
                 locked: kind < 6,
-                changes: changes(random),
+                changes: changes(random, writer),
             },
         }
     }
@@ -448,13 +502,22 @@ impl std::fmt::Display for Step {
     }
 }
 
+/// One of the users of a writer, each with a session at the server.
+fn owner(writer: &str, number: usize) -> SessionOwner {
+    let sub = format!("user {number} of {writer}");
+    SessionOwner::of("https://foo.logto.app/oidc", &sub, Some(&sub))
+}
+
 /// Several keys at once, to values that nobody else writes: most are short, some fill many pages.
-fn changes(random: &mut Random) -> Vec<(PersistKey, Option<String>)> {
+fn changes(random: &mut Random, writer: &str) -> Vec<(PersistKey, Option<String>)> {
     let stamp = format!("{:016x} ", random.below(u64::MAX));
     let mut changes = Vec::new();
     for key in PersistKey::ALL {
         let longest = [10, 10, 200, 5_000][random.index(4)];
-        let value = stamp.repeat(1 + random.index(longest));
+        let value = match key {
+            PersistKey::Owner => owner(writer, random.index(OWNERS)).to_string(),
+            _ => stamp.repeat(1 + random.index(longest)),
+        };
         match random.below(8) {
             0 => {}
             1 => changes.push((key, None)),

@@ -50,6 +50,7 @@
 //! changed, and whether values or ids can be found in files.
 
 pub mod crash;
+pub mod owners;
 pub mod processes;
 pub mod session_store;
 pub mod storage;
@@ -90,6 +91,7 @@ macro_rules! session_store_contract {
             use super::*;
 
             $crate::__session_store_promises!(__tests_of_a_store $fixture);
+            $crate::__owner_promises!(__tests_of_owners $fixture);
             $crate::__process_promises!(__tests_of_processes $fixture);
 
             /// Does nothing unless another test started this process.
@@ -140,6 +142,19 @@ macro_rules! __tests_of_a_store {
 
 #[doc(hidden)]
 #[macro_export]
+macro_rules! __tests_of_owners {
+    ([$fixture:ty] [$($promise:ident)*]) => {
+        $(
+            #[test]
+            fn $promise() {
+                $crate::contract::owners::$promise::<$fixture>();
+            }
+        )*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
 macro_rules! __tests_of_processes {
     ([$fixture:ty] [$($promise:ident)*]) => {
         $(
@@ -171,6 +186,11 @@ pub trait Fixture: Send + Sync + 'static {
 
     /// Whether several processes may have the [`place`](Self::place) open at once. Default: yes.
     const SHARED: bool = true;
+
+    /// Whether the store finds [the sessions of a user](SessionStore::sessions_of). Default: yes. If
+    /// not, it must say so with an error of the kind
+    /// [`Unsupported`](logto_core::StorageErrorKind::Unsupported).
+    const FINDS_OWNERS: bool = true;
 
     /// A new place, without sessions.
     fn new() -> Self;

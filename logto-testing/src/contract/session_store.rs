@@ -63,18 +63,18 @@ macro_rules! __session_store_promises {
     };
 }
 
-const LIFETIME: Duration = Duration::from_secs(2_000);
+pub(super) const LIFETIME: Duration = Duration::from_secs(2_000);
 
 /// A store in a place of its own, and the clock that it goes by.
-struct Stage<F> {
+pub(super) struct Stage<F> {
     // Dropped before the place is.
-    store: Box<dyn SessionStore>,
-    clock: TestClock,
+    pub(super) store: Box<dyn SessionStore>,
+    pub(super) clock: TestClock,
     fixture: F,
 }
 
 impl<F: Fixture> Stage<F> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_lifetime(LIFETIME)
     }
 
@@ -91,14 +91,14 @@ impl<F: Fixture> Stage<F> {
     }
 
     /// As when the program starts anew: the old store is gone before the new one is opened.
-    fn reopen(self) -> Self {
+    pub(super) fn reopen(self) -> Self {
         drop(self.store);
         let store = self.fixture.open(LIFETIME, self.clock.clone());
         Self { store, ..self }
     }
 
     /// A store that is opened while the first one is open; `None` if the backend is for one process.
-    fn second_store(&self) -> Option<Box<dyn SessionStore>> {
+    pub(super) fn second_store(&self) -> Option<Box<dyn SessionStore>> {
         self.fixture.place().filter(|_| F::SHARED)?;
         Some(self.fixture.open(LIFETIME, self.clock.clone()))
     }

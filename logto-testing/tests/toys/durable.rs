@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use logto_core::{
-    Change, LocalLocks, PersistKey, SessionId, SessionStore, Storage, StorageError,
-    StorageErrorKind, StorageLock,
+    Change, FoundSession, LocalLocks, OwnerDigest, PersistKey, SessionId, SessionOwner,
+    SessionStore, Storage, StorageError, StorageErrorKind, StorageLock,
 };
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
@@ -31,6 +31,8 @@ pub(crate) enum Flaw {
     WritesInPlace,
     RenamesByCopying,
     RemovesNothing,
+    /// By whom a session is found is written after it.
+    NotesOwnersAfterwards,
     /// Some calls fail.
     FailsAtTimes,
     /// The process dies by itself.
@@ -38,13 +40,14 @@ pub(crate) enum Flaw {
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::None,
         Self::WritesLater,
         Self::WritesKeyByKey,
         Self::WritesInPlace,
         Self::RenamesByCopying,
         Self::RemovesNothing,
+        Self::NotesOwnersAfterwards,
         Self::FailsAtTimes,
         Self::Ends,
     ];
@@ -155,7 +158,14 @@ impl SessionStore for DurableStore {
             linger();
             return fs::remove_file(from).map_err(failed);
         }
-        fs::rename(from, to).map_err(failed)
+        fs::rename(&from, &to).map_err(failed)?;
+        if self.flaw == Flaw::NotesOwnersAfterwards {
+            linger();
+            let [from, to] = [from, to].map(|path| path.with_extension("owner"));
+            write(&to, &read(&from)?)?;
+            fs::remove_file(from).map_err(failed)?;
+        }
+        Ok(())
     }
 
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
@@ -163,13 +173,46 @@ impl SessionStore for DurableStore {
             return Ok(());
         }
         match fs::remove_file(self.path(id)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        match self.flaw {
+            Flaw::NotesOwnersAfterwards => {
+                write(&self.path(id).with_extension("owner"), &Values::new())
+            }
             _ => Ok(()),
         }
     }
 
     fn purge_expired(&self) -> Result<u64, StorageError> {
         Ok(0)
+    }
+
+    /// Looks at every session.
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let Some(session) = digest(&path) else {
+                continue;
+            };
+            let values = match self.flaw {
+                Flaw::NotesOwnersAfterwards => read(&path.with_extension("owner"))?,
+                _ => read(&path)?,
+            };
+            let value = values.get(PersistKey::Owner.as_str());
+            let is = value.and_then(|value| SessionOwner::of_value(value));
+            if is.is_some_and(|is| is.is(owner)) {
+                let store = self.clone();
+                let storage = DurableSession {
+                    store,
+                    path,
+                    session,
+                };
+                found.push(FoundSession::new(session, Arc::new(storage)));
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -213,6 +256,13 @@ impl Storage for DurableSession {
                 linger();
                 write(&self.path, &values)
             }
+            Flaw::NotesOwnersAfterwards => {
+                write(&self.path, &values)?;
+                linger();
+                let owner = PersistKey::Owner.as_str();
+                values.retain(|key, _| key == owner);
+                write(&self.path.with_extension("owner"), &values)
+            }
             Flaw::FailsAtTimes if changes.len() < 3 => Err(StorageError::new(
                 StorageErrorKind::Backend,
                 "too few changes",
@@ -226,6 +276,16 @@ impl Storage for DurableSession {
         let held = self.store.locks.lock(self.session, timeout)?;
         Ok(StorageLock::new(held))
     }
+}
+
+/// The session that the file of this name holds.
+fn digest(path: &Path) -> Option<[u8; 32]> {
+    let name = path.file_name()?.to_str().filter(|name| name.len() == 64)?;
+    let mut digest = [0; 32];
+    for (at, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(digest)
 }
 
 fn read(path: &Path) -> Result<Values, StorageError> {

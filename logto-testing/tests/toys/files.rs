@@ -54,6 +54,7 @@ impl Files {
 
 impl Fixture for Files {
     const PERSISTENT: bool = true;
+    const FINDS_OWNERS: bool = false;
 
     fn new() -> Self {
         Self {

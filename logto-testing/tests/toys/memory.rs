@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use logto_core::{
-    Change, Clock, LocalLock, LocalLocks, PersistKey, SessionId, SessionStore, Storage,
-    StorageError, StorageErrorKind, StorageLock,
+    Change, Clock, FoundSession, LocalLock, LocalLocks, OwnerDigest, PersistKey, SessionId,
+    SessionOwner, SessionStore, Storage, StorageError, StorageErrorKind, StorageLock,
 };
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
@@ -76,6 +76,23 @@ pub(crate) enum Flaw {
     DefaultSessionIsZeros,
     ShowsDigests,
     ShowsIds,
+    FindsNothing,
+    FindsUsersOnly,
+    FindsAll,
+    FindsOne,
+    FindsCopies,
+    FindsWithoutNames,
+    KeepsFormerOwners,
+    KeepsTheFirstOwner,
+    LosesOwnersOnWrites,
+    RefusesOtherOwners,
+    RenameLosesTheOwner,
+    RenameKeepsBothOwners,
+    RenamesInTwoSteps,
+    FindsTheRemoved,
+    FindsTheExpired,
+    FindingIsUse,
+    MissesTheDefaultSession,
 }
 
 use Flaw as F;
@@ -91,11 +108,16 @@ pub(crate) struct Toy {
     locks: LocalLocks,
 }
 
+/// The name of the default session.
+const DEFAULT: [u8; 32] = [0xdd; 32];
+
 type Place = Arc<Mutex<HashMap<[u8; 32], Session>>>;
 
 #[derive(Clone)]
 struct Session {
     values: HashMap<PersistKey, String>,
+    /// By whom it is found.
+    owners: Vec<OwnerDigest>,
     used_at: SystemTime,
 }
 
@@ -175,6 +197,23 @@ impl ToyStore {
         }
     }
 
+    fn finds(&self, name: &[u8; 32], session: &Session, owner: &OwnerDigest) -> bool {
+        let found = session.owners.contains(owner);
+        match self.flaw {
+            F::FindsNothing => false,
+            F::FindsUsersOnly => found && session.owners.first() == Some(owner),
+            F::FindsAll => !session.owners.is_empty(),
+            F::MissesTheDefaultSession => found && *name != DEFAULT,
+            _ => found,
+        }
+    }
+
+    fn copy_of(&self, name: [u8; 32], session: &Session) -> Arc<dyn Storage> {
+        let mut copy = self.clone();
+        copy.place = Arc::new(Mutex::new(HashMap::from([(name, session.clone())])));
+        copy.toy_session(name, "")
+    }
+
     fn toy_session(&self, name: [u8; 32], id: &str) -> Arc<dyn Storage> {
         let mut store = self.clone();
         match self.flaw {
@@ -216,7 +255,17 @@ impl SessionStore for ToyStore {
         if self.flaw != F::RenameCopies {
             sessions.remove(&from);
         }
+        if self.flaw == F::RenamesInTwoSteps {
+            drop(sessions);
+            thread::sleep(Duration::from_millis(1));
+            sessions = self.sessions();
+        }
         match self.flaw {
+            F::RenameLosesTheOwner => moved.owners.clear(),
+            F::RenameKeepsBothOwners => {
+                let old = sessions.remove(&to).map(|old| old.owners);
+                moved.owners.extend(old.into_iter().flatten());
+            }
             F::RenameMovesOneValue => moved.values.retain(|key, _| *key == PersistKey::IdToken),
             F::RenameToItselfRemoves if from == to => return Ok(()),
             F::RenameMerges => {
@@ -243,6 +292,11 @@ impl SessionStore for ToyStore {
             F::MissesAbsentSessions if !sessions.contains_key(&name) => {
                 return Err(failed("there is no such session"));
             }
+            F::FindsTheRemoved => {
+                if let Some(session) = sessions.get_mut(&name) {
+                    session.values.clear();
+                }
+            }
             _ => drop(sessions.remove(&name)),
         }
         Ok(())
@@ -266,13 +320,39 @@ impl SessionStore for ToyStore {
         Ok(count as u64)
     }
 
+    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        let mut found = Vec::new();
+        for (name, session) in self.sessions().iter_mut() {
+            let is_there = self.flaw == F::FindsTheExpired || !self.is_expired(session);
+            if !is_there || !self.finds(name, session, owner) {
+                continue;
+            }
+            if self.flaw == F::FindingIsUse {
+                session.used_at = self.clock.now();
+            }
+            let storage = match self.flaw {
+                F::FindsCopies => self.copy_of(*name, session),
+                _ => self.toy_session(*name, ""),
+            };
+            let name = match self.flaw {
+                F::FindsWithoutNames => [0; 32],
+                _ => *name,
+            };
+            found.push(FoundSession::new(name, storage));
+        }
+        if self.flaw == F::FindsOne {
+            found.truncate(1);
+        }
+        Ok(found)
+    }
+
     fn default_session(&self) -> Arc<dyn Storage> {
         match self.flaw {
             F::DefaultSessionIsNew => self.session(&SessionId::random()),
             F::DefaultSessionIsZeros => {
                 self.session(&SessionId::parse(&"A".repeat(43)).expect("an id"))
             }
-            _ => self.toy_session([0xdd; 32], "default"),
+            _ => self.toy_session(DEFAULT, "default"),
         }
     }
 }
@@ -347,10 +427,12 @@ impl ToySession {
         let now = self.store.clock.now();
         let session = sessions.entry(name).or_insert_with(|| Session {
             values: HashMap::new(),
+            owners: Vec::new(),
             used_at: now,
         });
         if self.store.is_expired(session) && self.flaw() != F::OldValuesComeBack {
             session.values.clear();
+            session.owners.clear();
             session.used_at = now;
         }
         if self.flaw() != F::WritesAreNoUse {
@@ -368,7 +450,32 @@ impl ToySession {
         Ok(())
     }
 
+    /// Notes by whom the session is found after a change of it.
+    fn note_owner(&self, session: &mut Session, change: Change<'_>) -> Result<(), StorageError> {
+        if change.key != PersistKey::Owner {
+            if self.flaw() == F::LosesOwnersOnWrites {
+                session.owners.clear();
+            }
+            return Ok(());
+        }
+        let owner = change.value.and_then(SessionOwner::of_value);
+        match self.flaw() {
+            F::RefusesOtherOwners if owner.is_none() && change.value.is_some() => {
+                return Err(failed("this is no owner"));
+            }
+            F::KeepsFormerOwners => {}
+            F::KeepsTheFirstOwner if change.value.is_some() && !session.owners.is_empty() => {
+                return Ok(());
+            }
+            _ => session.owners.clear(),
+        }
+        let digests = owner.iter().flat_map(SessionOwner::digests);
+        session.owners.extend(digests);
+        Ok(())
+    }
+
     fn make(&self, session: &mut Session, change: Change<'_>) -> Result<(), StorageError> {
+        self.note_owner(session, change)?;
         let key = self.stored_key(change.key);
         let before = session.values.get(&key);
         match (change.value, self.flaw()) {

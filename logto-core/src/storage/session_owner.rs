@@ -1,0 +1,298 @@
+//! Whose session it is: what a store finds sessions by.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::Storage;
+use crate::crypto::sha256;
+use crate::seal::Sealer;
+
+/// Begins what only the wrapper that wrote it reads.
+const REST: char = ';';
+
+/// Between the digests. No base64url has it.
+const SEPARATOR: char = '.';
+
+/// The name by which sessions are found: a user of a server, or one session that the user has at the
+/// server. It is a SHA-256, so that a database does not show who uses an application; see
+/// [`EncryptedStore`](crate::EncryptedStore) for what hides it from those who guess.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::OwnerDigest;
+///
+/// let issuer = "https://foo.logto.app/oidc";
+/// let alice = OwnerDigest::of_user(issuer, "alice");
+/// assert_eq!(alice, OwnerDigest::of_user(issuer, "alice"));
+/// assert_ne!(alice, OwnerDigest::of_user(issuer, "bob"));
+/// assert_ne!(alice, OwnerDigest::of_server_session(issuer, "alice"));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnerDigest([u8; 32]);
+
+impl OwnerDigest {
+    /// All sessions of a user: by the `iss` and `sub` of an ID token or a logout token.
+    pub fn of_user(issuer: &str, sub: &str) -> Self {
+        Self::of("sub", issuer, sub)
+    }
+
+    /// The sessions that came of one session at the server: by the `iss` and `sid` of an ID token or a
+    /// logout token.
+    pub fn of_server_session(issuer: &str, sid: &str) -> Self {
+        Self::of("sid", issuer, sid)
+    }
+
+    fn of(claim: &str, issuer: &str, value: &str) -> Self {
+        Self(sha256(format!("{claim}\0{issuer}\0{value}").as_bytes()))
+    }
+
+    /// The digest itself, for the index of a backend.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// What stands for it in a store that is encrypted with these keys: one for each key, the current
+    /// one first. Without the key nobody can tell of a user whether it is theirs. It is HKDF-SHA-256 of
+    /// the root key, without salt, with `logto sealed box 1: pseudonym` and this digest as the info.
+    ///
+    /// A passphrase hides nothing: its key depends on a random salt, which stands in each box, and no box
+    /// is at hand where a session is looked for. There it is the digest as it is.
+    pub fn hidden_by_each_key(&self, sealer: &Sealer) -> Vec<Self> {
+        let mut hidden = Vec::new();
+        for digest in sealer.pseudonyms(&self.0).map(Self) {
+            if !hidden.contains(&digest) {
+                hidden.push(digest);
+            }
+        }
+        hidden
+    }
+}
+
+impl fmt::Display for OwnerDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for OwnerDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OwnerDigest({self})")
+    }
+}
+
+impl FromStr for OwnerDigest {
+    type Err = InvalidSessionOwner;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(32) if text.len() == 43 => Ok(Self(bytes)),
+            _ => Err(InvalidSessionOwner),
+        }
+    }
+}
+
+/// Whose session it is: the value of [`PersistKey::Owner`](crate::PersistKey::Owner), and what
+/// [`SessionStore::sessions_of`](crate::SessionStore::sessions_of) finds it by.
+///
+/// Its text is the digest of the user in base64url and, if there is one, a dot and the digest of the
+/// server's session. A semicolon ends it: what follows is of a store that wraps another one, and is not
+/// looked at here.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::{OwnerDigest, SessionOwner};
+///
+/// let issuer = "https://foo.logto.app/oidc";
+/// let owner = SessionOwner::of(issuer, "alice", Some("a session of the server"));
+/// assert!(owner.is(&OwnerDigest::of_user(issuer, "alice")));
+/// assert!(owner.is(&OwnerDigest::of_server_session(issuer, "a session of the server")));
+/// assert_eq!(owner.to_string().parse(), Ok(owner));
+/// assert_eq!(format!("{owner};more").parse(), Ok(owner));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionOwner {
+    user: OwnerDigest,
+    server_session: Option<OwnerDigest>,
+}
+
+impl SessionOwner {
+    /// Of the `iss`, `sub` and `sid` of an ID token.
+    pub fn of(issuer: &str, sub: &str, sid: Option<&str>) -> Self {
+        Self {
+            user: OwnerDigest::of_user(issuer, sub),
+            server_session: sid.map(|sid| OwnerDigest::of_server_session(issuer, sid)),
+        }
+    }
+
+    /// Of a stored value; `None` if it has another form, and then nothing finds its session.
+    pub fn of_value(value: &str) -> Option<Self> {
+        value.parse().ok()
+    }
+
+    /// What the session is found by: one or two digests.
+    pub fn digests(&self) -> impl Iterator<Item = OwnerDigest> {
+        [Some(self.user), self.server_session].into_iter().flatten()
+    }
+
+    /// Whether this digest finds the session.
+    pub fn is(&self, owner: &OwnerDigest) -> bool {
+        self.digests().any(|digest| digest == *owner)
+    }
+
+    /// What stands for it in a store that is encrypted with the current of these keys; see
+    /// [`OwnerDigest::hidden_by_each_key`].
+    pub fn hidden(&self, sealer: &Sealer) -> Self {
+        let hide = |digest: OwnerDigest| {
+            let hidden = sealer.pseudonyms(&digest.0).next();
+            hidden.map_or(digest, OwnerDigest)
+        };
+        Self {
+            user: hide(self.user),
+            server_session: self.server_session.map(hide),
+        }
+    }
+
+    /// A value with this owner and something behind it.
+    pub(super) fn followed_by(&self, rest: &str) -> String {
+        format!("{self}{REST}{rest}")
+    }
+}
+
+/// What stands behind the owner in a value; all of it if there is no owner.
+pub(super) fn behind_owner(value: &str) -> &str {
+    value.rsplit_once(REST).map_or(value, |(_, rest)| rest)
+}
+
+impl fmt::Display for SessionOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.user)?;
+        match &self.server_session {
+            Some(digest) => write!(f, "{SEPARATOR}{digest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for SessionOwner {
+    type Err = InvalidSessionOwner;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let own = text.split_once(REST).map_or(text, |(own, _)| own);
+        let (user, server_session) = match own.split_once(SEPARATOR) {
+            Some((user, server_session)) => (user, Some(server_session.parse()?)),
+            None => (own, None),
+        };
+        Ok(Self {
+            user: user.parse()?,
+            server_session,
+        })
+    }
+}
+
+/// The text is not that of a session's owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the owner of a session: one or two digests in base64url are expected")]
+pub struct InvalidSessionOwner;
+
+/// A session that a store has found by its owner. Like any other it can be locked, read and written.
+///
+/// `Debug` does not show the digest.
+#[derive(Clone)]
+pub struct FoundSession {
+    digest: [u8; 32],
+    storage: Arc<dyn Storage>,
+}
+
+impl FoundSession {
+    /// The session whose id has this [digest](crate::SessionId::digest).
+    pub fn new(digest: [u8; 32], storage: Arc<dyn Storage>) -> Self {
+        Self { digest, storage }
+    }
+
+    /// The [digest](crate::SessionId::digest) of its id. Nobody can find the id by it.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Its values.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// The same session with a storage around its own: for a store that wraps another one.
+    pub fn wrapped<S: Storage + 'static>(self, wrap: impl FnOnce(Arc<dyn Storage>) -> S) -> Self {
+        Self::new(self.digest, Arc::new(wrap(self.storage)))
+    }
+}
+
+impl fmt::Debug for FoundSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FoundSession")
+            .field("storage", &self.storage)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::EncryptionKey;
+
+    #[test]
+    fn a_claim_of_one_kind_or_server_is_none_of_another() {
+        let digests = [
+            OwnerDigest::of_user("https://a", "1"),
+            OwnerDigest::of_user("https://b", "1"),
+            OwnerDigest::of_user("https://a", "2"),
+            OwnerDigest::of_server_session("https://a", "1"),
+        ];
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[at + 1..].contains(digest));
+        }
+    }
+
+    #[test]
+    fn the_digest_is_this() {
+        let digest = OwnerDigest::of_user("https://foo.logto.app/oidc", "alice");
+        let bytes = sha256(b"sub\0https://foo.logto.app/oidc\0alice");
+        assert_eq!(*digest.as_bytes(), bytes);
+        let digest = OwnerDigest::of_server_session("https://foo.logto.app/oidc", "s");
+        let bytes = sha256(b"sid\0https://foo.logto.app/oidc\0s");
+        assert_eq!(*digest.as_bytes(), bytes);
+    }
+
+    #[test]
+    fn what_is_no_owner_is_told() {
+        let owner = SessionOwner::of("https://a", "1", Some("2")).to_string();
+        for text in ["", ";", ".", &owner[..42], &owner[1..], &owner[..44], "é"] {
+            assert_eq!(text.parse::<SessionOwner>(), Err(InvalidSessionOwner));
+        }
+        let three = format!("{owner}.{}", &owner[..43]);
+        assert_eq!(SessionOwner::of_value(&three), None);
+        assert_eq!(SessionOwner::of_value(&format!(" {owner}")), None);
+    }
+
+    #[test]
+    fn each_random_key_hides_in_its_own_way() {
+        let digest = OwnerDigest::of_user("https://a", "1");
+        let [one, two] = [1, 2].map(|byte| EncryptionKey::from_bytes([byte; 32]));
+        let sealer = Sealer::new(one.clone()).with_older_key(two.clone());
+        let hidden = digest.hidden_by_each_key(&sealer.with_older_key(one));
+        assert_eq!(hidden.len(), 2);
+        assert!(!hidden.contains(&digest));
+        assert_eq!(digest.hidden_by_each_key(&Sealer::new(two)), hidden[1..]);
+    }
+
+    #[test]
+    fn a_passphrase_hides_nothing_and_is_not_derived() {
+        let digest = OwnerDigest::of_user("https://a", "1");
+        let key = EncryptionKey::from_passphrase("correct horse").unwrap();
+        assert_eq!(digest.hidden_by_each_key(&Sealer::from(&key)), [digest]);
+        assert_eq!(key.derivations(), 0);
+    }
+}
