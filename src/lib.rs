@@ -34,6 +34,7 @@
 //! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
+//! | `web` | `web`: routes, session cookie and guard for web applications | |
 //!
 //! # Logging
 //!
@@ -45,6 +46,8 @@
 pub use logto_core::*;
 
 pub mod storage;
+#[cfg(feature = "web")]
+pub mod web;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

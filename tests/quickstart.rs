@@ -31,7 +31,7 @@ fn a_visitor_is_told_to_sign_in_and_gets_no_cookie() {
     let home = curl.get(&quickstart.url("/"));
     assert_eq!(home.status, 200);
     assert!(home.body.contains(SIGNED_OUT), "{home:?}");
-    assert!(home.body.contains("href=\"/sign-in?screen=register\""));
+    assert!(home.body.contains("href=\"/sign-up\""));
     assert_eq!(home.header("set-cookie"), None);
     assert_eq!(home.header("cache-control"), Some("no-store"));
     assert_eq!(home.header("x-content-type-options"), Some("nosniff"));
@@ -146,7 +146,7 @@ fn redirect_uris_and_cookies_follow_the_configured_base_url_and_no_host_header()
         "; HttpOnly",
         "; SameSite=Lax",
         "; Path=/",
-        "; Max-Age=1209600",
+        "; Max-Age=34560000",
         "; Secure",
     ] {
         assert!(cookie.contains(attribute), "{cookie}");
@@ -171,7 +171,7 @@ fn it_uses_the_logto_server_of_the_environment() {
     );
     assert!(home.body.contains("<td>read:items</td>"), "{home:?}");
 
-    let register = curl.get(&quickstart.url("/sign-in?screen=register"));
+    let register = curl.get(&quickstart.url("/sign-up"));
     let location = register.header("location").unwrap();
     assert!(location.contains("first_screen=register"), "{location}");
 }
@@ -502,7 +502,7 @@ impl Answer {
 }
 
 fn session_cookie() -> (String, String) {
-    ("localhost".to_owned(), "logto_session".to_owned())
+    ("localhost".to_owned(), "logto".to_owned())
 }
 
 fn host(url: &str) -> String {

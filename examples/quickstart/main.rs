@@ -25,7 +25,6 @@
 //! | `QUICKSTART_LOGIN_PAGE` | `1`: the fake server asks who signs in | it signs Alice in |
 
 mod app;
-mod cookie;
 mod logto_server;
 mod pages;
 mod settings;
@@ -69,7 +68,7 @@ fn run() -> Result<(), Failure> {
 
     server.introduce(&settings);
     let port = settings.port;
-    let app = App::new(logto, server.name(), store, settings);
+    let app = App::new(logto, server.name(), store, &settings)?;
     let web = rouille::Server::new((Ipv4Addr::LOCALHOST, port), move |request| {
         app.answer(request)
     })?;

@@ -5,10 +5,14 @@ use rouille::Response;
 use serde::Serialize;
 use serde_json::Value;
 
+const SIGN_IN_OR_HOME: &str = "<a class=\"button primary\" href=\"/sign-in\">Sign in again</a>\n\
+                               <a class=\"button\" href=\"/\">Home</a>";
+
 const ICON: &str = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>\
                     <rect width='16' height='16' rx='4' fill='%235b3df5'/>\
                     <circle cx='8' cy='8' r='3.5' fill='none' stroke='white' stroke-width='2'/></svg>";
 
+#[derive(Clone)]
 pub struct Pages {
     /// What a person calls the Logto server.
     pub server: String,
@@ -16,7 +20,7 @@ pub struct Pages {
 
 /// What is shown of a user who is signed in.
 pub struct Account<'a> {
-    pub id_token: IdTokenClaims,
+    pub id_token: &'a IdTokenClaims,
     pub user_info: Result<UserInfoResponse, LogtoError>,
     /// The API resource and the claims of the access token for it; `None` if none is configured.
     pub access_token: Option<(&'a str, Result<AccessTokenClaims, LogtoError>)>,
@@ -35,18 +39,18 @@ impl Pages {
              <p>Sign in to see who you are to this application: your ID token, your user information, \
              and an access token for an API.</p>\n\
              <p class=\"actions\"><a class=\"button primary\" href=\"/sign-in\">Sign in</a>\n\
-             <a class=\"button\" href=\"/sign-in?screen=register\">Create account</a></p>\n\
+             <a class=\"button\" href=\"/sign-up\">Create account</a></p>\n\
              </section>",
         )
     }
 
     pub fn account(&self, account: &Account) -> Response {
         let body = [
-            profile(&account.id_token),
+            profile(account.id_token),
             section(
                 "ID token",
                 "Who you are, as of the sign-in or the last refresh. Read from the session.",
-                &table(&account.id_token),
+                &table(account.id_token),
             ),
             section(
                 "User info",
@@ -55,7 +59,7 @@ impl Pages {
             ),
             access_token(account),
         ];
-        self.page(display_name(&account.id_token), &body.join("\n"))
+        self.page(display_name(account.id_token), &body.join("\n"))
     }
 
     /// A page for a request that leads nowhere.
@@ -64,14 +68,21 @@ impl Pages {
         self.problem_with(status, message, actions)
     }
 
+    /// The HTML of a page for a sign-in that did not work.
+    pub fn sign_in_problem(&self, status: u16, message: &str) -> String {
+        self.problem_html(status, message, SIGN_IN_OR_HOME)
+    }
+
     /// A page for something that failed, where signing in once more may help.
     pub fn failure(&self, status: u16, error: &LogtoError) -> Response {
-        let actions = "<a class=\"button primary\" href=\"/sign-in\">Sign in again</a>\n\
-                       <a class=\"button\" href=\"/\">Home</a>";
-        self.problem_with(status, &sentence(&error.to_string()), actions)
+        self.problem_with(status, &sentence(&error.to_string()), SIGN_IN_OR_HOME)
     }
 
     fn problem_with(&self, status: u16, message: &str, actions: &str) -> Response {
+        Response::html(self.problem_html(status, message, actions)).with_status_code(status)
+    }
+
+    fn problem_html(&self, status: u16, message: &str, actions: &str) -> String {
         let (title, message) = (title(status), escape(message));
         let body = format!(
             "<section class=\"hero\">\n\
@@ -81,13 +92,17 @@ impl Pages {
              <p class=\"actions\">{actions}</p>\n\
              </section>"
         );
-        self.page(title, &body).with_status_code(status)
+        self.html(title, &body)
+    }
+
+    fn page(&self, title: &str, body: &str) -> Response {
+        Response::html(self.html(title, body))
     }
 
     /// The title is text, the body is HTML.
-    fn page(&self, title: &str, body: &str) -> Response {
+    fn html(&self, title: &str, body: &str) -> String {
         let (title, server) = (escape(title), escape(&self.server));
-        Response::html(format!(
+        format!(
             "<!doctype html>\n\
              <html lang=\"en\">\n\
              <head>\n\
@@ -104,7 +119,7 @@ impl Pages {
              <footer>Users sign in at {server}.</footer>\n\
              </body>\n\
              </html>\n"
-        ))
+        )
     }
 }
 

@@ -39,10 +39,6 @@ impl Settings {
         format!("{}/", self.base_url)
     }
 
-    pub fn is_https(&self) -> bool {
-        self.base_url.starts_with("https://")
-    }
-
     /// Sessions of one application mean nothing to another, nor to another server.
     pub fn database(&self, endpoint: &str, app_id: &str) -> PathBuf {
         let name: String = format!("{endpoint} {app_id}")

@@ -1,5 +1,6 @@
 //! One user session.
 
+mod back_channel;
 mod callback;
 mod context;
 mod machine;

@@ -139,6 +139,11 @@ impl SessionOwner {
         [Some(self.user), self.server_session].into_iter().flatten()
     }
 
+    /// Whether it is known which session of the server it came of.
+    pub fn has_server_session(&self) -> bool {
+        self.server_session.is_some()
+    }
+
     /// Whether this digest finds the session.
     pub fn is(&self, owner: &OwnerDigest) -> bool {
         self.digests().any(|digest| digest == *owner)

@@ -1,0 +1,25 @@
+//! Logto tells of a sign-out, by itself and without the browser.
+
+use http::header::CONTENT_TYPE;
+use http::{Request, Response};
+
+use super::Inner;
+use super::respond::Answer;
+use crate::Logto;
+
+impl Inner {
+    pub(super) fn back_channel_logout<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Answer {
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let body = request.body().as_ref();
+        let ended = self
+            .logto
+            .finish_logout_request(&self.store, content_type, body);
+        match &ended {
+            Ok(count) => log::info!("Logto has ended {count} sessions"),
+            Err(error) => log::warn!("a logout request has failed: {error}"),
+        }
+        let answer: Response<String> = Logto::logout_answer(ended.as_ref().map(|_| ()));
+        answer.map(String::into_bytes)
+    }
+}

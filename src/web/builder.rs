@@ -1,0 +1,255 @@
+//! What of a web application's sign-in can be set.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Response;
+
+use super::base_url::BaseUrl;
+use super::cookie::SessionCookie;
+use super::problem::{Problem, ProblemPage};
+use super::{Inner, WebAuth};
+use crate::Logto;
+use crate::storage::SessionStore;
+
+/// Settings of [`WebAuth`].
+///
+/// ```
+/// # use logto::storage::MemoryStore;
+/// # use logto::{Logto, LogtoConfig};
+/// use logto::web::WebAuth;
+///
+/// # let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
+/// let auth = WebAuth::builder(logto, MemoryStore::new(), "https://app.example.com")
+///     .sign_in_path("/login")
+///     .after_sign_in("/dashboard")
+///     .user_path("/api/me")
+///     .build()?;
+/// assert_eq!(auth.redirect_uri(), "https://app.example.com/callback");
+/// # Ok::<(), logto::web::WebConfigError>(())
+/// ```
+#[must_use = "nothing is made until `build`"]
+pub struct WebAuthBuilder {
+    logto: Logto,
+    store: Arc<dyn SessionStore>,
+    base_url: String,
+    paths: Paths,
+    cookie_name: String,
+    problem_page: ProblemPage,
+}
+
+/// Where the routes are.
+#[derive(Debug, Clone)]
+pub(super) struct Paths {
+    pub sign_in: String,
+    pub sign_up: String,
+    pub callback: String,
+    pub sign_out: String,
+    pub user: Option<String>,
+    pub back_channel_logout: Option<String>,
+    pub after_sign_in: String,
+    pub after_sign_out: String,
+}
+
+/// The sign-in of a web application could not work with these settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebConfigError {
+    /// The base URL is not where browsers could reach the application safely.
+    #[error(
+        "the base URL cannot be used: {reason}; expected is https://host or, on this machine, http://localhost:port"
+    )]
+    InvalidBaseUrl {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A path does not begin with `/`, or holds something that a path has not.
+    #[error("the {name} path {path:?} is not a path such as /sign-in")]
+    InvalidPath {
+        /// Which path.
+        name: &'static str,
+        /// The path as given.
+        path: String,
+    },
+    /// Two routes have the same path.
+    #[error("two routes have the path {path:?}")]
+    DuplicatePath {
+        /// The path.
+        path: String,
+    },
+    /// The cookie's name is empty, or holds something else than letters, digits, `-` and `_`.
+    #[error("the cookie's name {name:?} is not made of letters, digits, - and _")]
+    InvalidCookieName {
+        /// The name as given.
+        name: String,
+    },
+}
+
+impl WebAuthBuilder {
+    pub(super) fn new(logto: Logto, store: Arc<dyn SessionStore>, base_url: &str) -> Self {
+        Self {
+            logto,
+            store,
+            base_url: base_url.to_owned(),
+            paths: Paths {
+                sign_in: "/sign-in".to_owned(),
+                sign_up: "/sign-up".to_owned(),
+                callback: "/callback".to_owned(),
+                sign_out: "/sign-out".to_owned(),
+                user: None,
+                back_channel_logout: None,
+                after_sign_in: "/".to_owned(),
+                after_sign_out: "/".to_owned(),
+            },
+            cookie_name: "logto".to_owned(),
+            problem_page: ProblemPage::default(),
+        }
+    }
+
+    /// Where a sign-in starts. Default: `/sign-in`.
+    pub fn sign_in_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.sign_in = path.into();
+        self
+    }
+
+    /// Where a sign-in starts that shows the registration page first. Default: `/sign-up`.
+    pub fn sign_up_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.sign_up = path.into();
+        self
+    }
+
+    /// Where Logto sends the browser back to. Default: `/callback`.
+    pub fn callback_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.callback = path.into();
+        self
+    }
+
+    /// Where a form that signs out is sent to. Default: `/sign-out`.
+    pub fn sign_out_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.sign_out = path.into();
+        self
+    }
+
+    /// Where scripts ask who is signed in: the claims of the ID token as JSON, or 401. Default: nowhere.
+    pub fn user_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.user = Some(path.into());
+        self
+    }
+
+    /// Where Logto tells of a sign-out that happened elsewhere, such as in another application or by an
+    /// administrator: the sessions of that user end. The Logto Console must know it, after the base URL, as
+    /// the back-channel logout URI, and Logto must be able to reach it. The store must be able to find
+    /// sessions by their user, as all of this crate's can. Default: nowhere.
+    pub fn back_channel_logout_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.back_channel_logout = Some(path.into());
+        self
+    }
+
+    /// Where the browser goes after a sign-in that began on no page. Default: `/`.
+    pub fn after_sign_in(mut self, path: impl Into<String>) -> Self {
+        self.paths.after_sign_in = path.into();
+        self
+    }
+
+    /// Where the browser goes after a sign-out; the Logto Console must know it, after the base URL, as a
+    /// post sign-out redirect URI. Default: `/`.
+    pub fn after_sign_out(mut self, path: impl Into<String>) -> Self {
+        self.paths.after_sign_out = path.into();
+        self
+    }
+
+    /// The cookie's name, to which https adds the prefix `__Host-`. Default: `logto`. Applications on
+    /// several ports of one host share its cookies, so each needs a name of its own.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie_name = name.into();
+        self
+    }
+
+    /// How problems are shown. Default: a plain page. The answer's status is the application's to set;
+    /// `Retry-After` is added.
+    pub fn problem_page(
+        mut self,
+        render: impl Fn(&Problem) -> Response<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.problem_page = ProblemPage::of(render);
+        self
+    }
+
+    /// The sign-in of the application.
+    ///
+    /// # Errors
+    ///
+    /// [`WebConfigError`] if the settings could not work.
+    pub fn build(self) -> Result<WebAuth, WebConfigError> {
+        let base_url = BaseUrl::parse(&self.base_url)?;
+        self.paths.check(&base_url)?;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if self.cookie_name.is_empty() || !self.cookie_name.chars().all(is_name) {
+            return Err(WebConfigError::InvalidCookieName {
+                name: self.cookie_name,
+            });
+        }
+        Ok(WebAuth {
+            inner: Arc::new(Inner {
+                cookie: SessionCookie::new(&self.cookie_name, base_url.is_https()),
+                logto: self.logto,
+                store: self.store,
+                base_url,
+                paths: self.paths,
+                problem_page: self.problem_page,
+            }),
+        })
+    }
+}
+
+impl Paths {
+    fn check(&self, base_url: &BaseUrl) -> Result<(), WebConfigError> {
+        let mut routes = vec![
+            ("sign-in", &self.sign_in),
+            ("sign-up", &self.sign_up),
+            ("callback", &self.callback),
+            ("sign-out", &self.sign_out),
+        ];
+        routes.extend(self.user.as_ref().map(|path| ("user", path)));
+        let back_channel = self.back_channel_logout.as_ref();
+        routes.extend(back_channel.map(|path| ("back-channel-logout", path)));
+        for (name, path) in &routes {
+            if base_url.local(path).is_none() || path.contains(['?', '#', '%']) {
+                return Err(invalid_path(name, path));
+            }
+        }
+        for (name, path) in [
+            ("after-sign-in", &self.after_sign_in),
+            ("after-sign-out", &self.after_sign_out),
+        ] {
+            if base_url.local(path).is_none() {
+                return Err(invalid_path(name, path));
+            }
+        }
+        routes.sort_by_key(|(_, path)| path.as_str());
+        match routes.windows(2).find(|pair| pair[0].1 == pair[1].1) {
+            Some(pair) => Err(WebConfigError::DuplicatePath {
+                path: pair[0].1.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn invalid_path(name: &'static str, path: &str) -> WebConfigError {
+    WebConfigError::InvalidPath {
+        name,
+        path: path.to_owned(),
+    }
+}
+
+impl fmt::Debug for WebAuthBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebAuthBuilder")
+            .field("base_url", &self.base_url)
+            .field("paths", &self.paths)
+            .field("cookie_name", &self.cookie_name)
+            .field("problem_page", &self.problem_page)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! Who may see what.
+
+use std::fmt;
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use serde_json::json;
+use url::form_urlencoded;
+
+use super::Inner;
+use super::base_url::is_unsafe;
+use super::problem::Problem;
+use super::respond::{self, Answer};
+use crate::{IdTokenClaims, LogtoClient, LogtoError};
+
+/// A visitor who is signed in.
+#[derive(Debug, Clone)]
+pub struct User {
+    client: LogtoClient,
+    claims: IdTokenClaims,
+}
+
+impl User {
+    /// Who it is: the claims of the ID token, as of the sign-in or the last refresh.
+    pub fn claims(&self) -> &IdTokenClaims {
+        &self.claims
+    }
+
+    /// The user's session: for access tokens, organization tokens and user information.
+    pub fn client(&self) -> &LogtoClient {
+        &self.client
+    }
+}
+
+/// What to answer instead of the page or the API's answer.
+#[derive(Debug)]
+#[must_use = "the browser is to get its response"]
+pub struct Rejection(Box<Answer>);
+
+impl Rejection {
+    /// The answer.
+    pub fn into_response(self) -> Response<Vec<u8>> {
+        *self.0
+    }
+
+    /// The status of the answer: 303 to the sign-in, 401, 403, or 500 and 503 where the session could
+    /// not be read.
+    pub fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status() {
+            StatusCode::SEE_OTHER | StatusCode::UNAUTHORIZED => f.write_str("nobody is signed in"),
+            StatusCode::FORBIDDEN => f.write_str("another site has sent the request"),
+            _ => f.write_str("the session cannot be read"),
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+/// Who reads a rejection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// A person, whose browser can be sent elsewhere.
+    Page,
+    /// A script, which wants to know.
+    Script,
+}
+
+impl Inner {
+    pub fn user(&self, headers: &HeaderMap) -> Result<Option<User>, LogtoError> {
+        let Some(id) = self.cookie.read(headers) else {
+            return Ok(None);
+        };
+        let client = self.logto.session(&self.store, &id);
+        match client.id_token_claims() {
+            Ok(claims) => Ok(Some(User { client, claims })),
+            Err(LogtoError::NotAuthenticated) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn require_user<B>(
+        &self,
+        request: &Request<B>,
+        audience: Audience,
+    ) -> Result<User, Rejection> {
+        if is_unsafe(request.method()) && self.base_url.is_cross_origin(request.headers()) {
+            return Err(self.reject(audience, &Problem::cross_origin(), "cross_origin"));
+        }
+        match self.user(request.headers()) {
+            Ok(Some(user)) => Ok(user),
+            Ok(None) if audience == Audience::Page => {
+                let link = self.sign_in_link(return_target(request));
+                Err(Rejection(Box::new(respond::see_other(&link))))
+            }
+            Ok(None) => Err(unauthorized()),
+            Err(error) => {
+                log::error!("the session cannot be read: {error}");
+                Err(self.reject(audience, &Problem::of(&error), "unavailable"))
+            }
+        }
+    }
+
+    pub fn sign_in_link(&self, return_to: &str) -> String {
+        let path = &self.paths.sign_in;
+        match self.base_url.local(return_to) {
+            None | Some("/") => path.clone(),
+            Some(target) => {
+                let target: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
+                format!("{path}?return_to={target}")
+            }
+        }
+    }
+
+    fn reject(&self, audience: Audience, problem: &Problem, error: &str) -> Rejection {
+        let mut answer = match audience {
+            Audience::Page => self.problem_page.show(problem),
+            Audience::Script => respond::json(problem.status, &json!({ "error": error })),
+        };
+        if let Some(wait) = problem.retry_after {
+            let wait = wait.as_secs().into();
+            answer.headers_mut().insert(http::header::RETRY_AFTER, wait);
+        }
+        Rejection(Box::new(answer))
+    }
+}
+
+/// Who is signed in by a cookie is not told how to authenticate by a header, so there is no
+/// `WWW-Authenticate`, at which browsers would ask for a password.
+pub(super) fn unauthorized() -> Rejection {
+    let body = json!({ "error": "unauthenticated" });
+    Rejection(Box::new(respond::json(StatusCode::UNAUTHORIZED, &body)))
+}
+
+/// A form that was sent cannot be sent again after the sign-in, so such a visitor ends up elsewhere.
+fn return_target<B>(request: &Request<B>) -> &str {
+    match request.uri().path_and_query() {
+        Some(target) if !is_unsafe(request.method()) => target.as_str(),
+        _ => "/",
+    }
+}

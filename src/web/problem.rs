@@ -1,0 +1,228 @@
+//! What the browser is shown where something goes wrong.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Response, StatusCode};
+
+use super::respond::{self, Answer};
+use crate::{CallbackError, LogtoError};
+
+/// What went wrong, for a page of the application's own
+/// ([`WebAuthBuilder::problem_page`](super::WebAuthBuilder::problem_page)). Holds nothing secret, and
+/// nothing that the request said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// What kind of problem it is.
+    pub kind: ProblemKind,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// One or two sentences for the user.
+    pub message: String,
+    /// Where a link to try again leads; `None` if it would not help.
+    pub try_again: Option<String>,
+    /// How long Logto asks to wait; `None` if it did not say.
+    pub retry_after: Option<Duration>,
+}
+
+/// What kind of problem a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// The browser came back with something that belongs to no sign-in of its session.
+    Callback,
+    /// The user or the server refused the sign-in.
+    Refused,
+    /// Another site has sent the request.
+    CrossOrigin,
+    /// The route does not take the request's method.
+    MethodNotAllowed,
+    /// Logto or the storage cannot be had now.
+    Unavailable,
+    /// Something that only the log explains.
+    Internal,
+}
+
+impl Problem {
+    fn new(kind: ProblemKind, status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status,
+            message: message.into(),
+            try_again: None,
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn cross_origin() -> Self {
+        let message = "Another site has sent this request, so nothing was done.";
+        Self::new(ProblemKind::CrossOrigin, StatusCode::FORBIDDEN, message)
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(
+            ProblemKind::MethodNotAllowed,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This page cannot be asked for in this way.",
+        )
+    }
+
+    /// The problem that a failed call is to the user.
+    pub(super) fn of(error: &LogtoError) -> Self {
+        let mut problem = match error {
+            error if error.is_retryable() => Self::new(
+                ProblemKind::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The sign-in service cannot be reached right now. Please try again in a moment.",
+            ),
+            LogtoError::Callback(error) => Self::new(
+                ProblemKind::Callback,
+                StatusCode::BAD_REQUEST,
+                callback_message(error),
+            ),
+            LogtoError::OAuth(error) if error.error == "access_denied" => Self::new(
+                ProblemKind::Refused,
+                StatusCode::FORBIDDEN,
+                "The sign-in was cancelled or not allowed.",
+            ),
+            LogtoError::OAuth(_) => Self::new(
+                ProblemKind::Refused,
+                StatusCode::BAD_REQUEST,
+                "The sign-in service has refused this sign-in.",
+            ),
+            _ => Self::new(
+                ProblemKind::Internal,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong on our side.",
+            ),
+        };
+        problem.retry_after = error.retry_after();
+        problem
+    }
+
+    /// For a callback without a session cookie.
+    pub(super) fn without_session(base_url: &str) -> Self {
+        let message = format!(
+            "This browser sent no session cookie along. Either the sign-in began at another address of this \
+             application, such as 127.0.0.1 instead of localhost (its address is {base_url}), or cookies are blocked."
+        );
+        Self::new(ProblemKind::Callback, StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(super) fn or_try_again(mut self, path: &str) -> Self {
+        self.try_again = Some(path.to_owned());
+        self
+    }
+}
+
+fn callback_message(error: &CallbackError) -> &'static str {
+    match error {
+        CallbackError::AlreadyUsed => "This sign-in has been finished already.",
+        CallbackError::Expired => "This sign-in took too long. Please start it again.",
+        CallbackError::SignedOutMeanwhile => "You were signed out meanwhile.",
+        CallbackError::StateMismatch | CallbackError::StateMissing => {
+            "This sign-in was not started in this browser, or its session is over."
+        }
+        _ => "This is not the answer to a sign-in.",
+    }
+}
+
+type Render = dyn Fn(&Problem) -> Response<Vec<u8>> + Send + Sync;
+
+/// How a problem is shown.
+#[derive(Clone, Default)]
+pub(super) struct ProblemPage(Option<Arc<Render>>);
+
+impl ProblemPage {
+    pub fn of(render: impl Fn(&Problem) -> Response<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(render)))
+    }
+
+    pub fn show(&self, problem: &Problem) -> Answer {
+        let mut answer = match &self.0 {
+            Some(render) => render(problem),
+            None => respond::page(problem.status, html(problem)),
+        };
+        if let Some(wait) = problem.retry_after {
+            let wait = HeaderValue::from(wait.as_secs());
+            answer.headers_mut().insert(RETRY_AFTER, wait);
+        }
+        answer
+    }
+}
+
+impl fmt::Debug for ProblemPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "custom"
+        } else {
+            "built-in"
+        })
+    }
+}
+
+fn html(problem: &Problem) -> String {
+    let link = problem.try_again.as_ref().map_or(String::new(), |path| {
+        format!("<p><a href=\"{}\">Try again</a></p>", escaped(path))
+    });
+    let title = match problem.kind {
+        ProblemKind::Unavailable => "Please wait a moment",
+        ProblemKind::Refused => "Not signed in",
+        _ => "That did not work",
+    };
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
+         <style>{STYLE}</style><main><h1>{title}</h1><p>{}</p>{link}</main></html>",
+        escaped(&problem.message)
+    )
+}
+
+const STYLE: &str = ":root{color-scheme:light dark;font-family:system-ui,sans-serif;line-height:1.5}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:light-dark(#f5f5f7,#17171a)}\
+main{max-width:26rem;margin:1.5rem;padding:2rem;border-radius:1rem;background:light-dark(#fff,#232328);\
+box-shadow:0 1px 3px #0003}h1{margin:0;font-size:1.25rem}p{margin:.75rem 0 0}\
+a{display:inline-block;margin-top:.5rem;padding:.5rem 1rem;border-radius:.5rem;text-decoration:none;\
+background:#5d34f2;color:#fff}";
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_what_to_do_and_is_escaped() {
+        let problem = Problem::without_session("http://localhost:3000").or_try_again("/a?\"><b>");
+        let answer = ProblemPage::default().show(&problem);
+        let html = String::from_utf8(answer.into_body()).unwrap();
+        assert!(html.contains("http://localhost:3000"), "{html}");
+        assert!(html.contains("href=\"/a?&quot;&gt;&lt;b&gt;\""), "{html}");
+    }
+
+    #[test]
+    fn an_applications_own_page_takes_the_place_of_the_built_in_one() {
+        let page = ProblemPage::of(|problem| Response::new(problem.message.clone().into_bytes()));
+        let mut problem = Problem::cross_origin();
+        problem.retry_after = Some(Duration::from_secs(7));
+        let answer = page.show(&problem);
+        assert_eq!(answer.headers()["retry-after"], "7");
+        assert!(answer.body().starts_with(b"Another site"));
+    }
+}

@@ -1,0 +1,168 @@
+//! The routes.
+
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::Inner;
+use super::guard::unauthorized;
+use super::problem::Problem;
+use super::respond::{self, Answer};
+use crate::storage::SessionId;
+use crate::{CallbackError, FirstScreen, LogtoClient, LogtoError, SignInOptions, SignedIn};
+
+/// The claims of the protocol, which say nothing of the user.
+const PROTOCOL_CLAIMS: [&str; 10] = [
+    "aud",
+    "iss",
+    "exp",
+    "iat",
+    "nbf",
+    "nonce",
+    "azp",
+    "at_hash",
+    "sid",
+    "auth_time",
+];
+
+impl Inner {
+    pub fn handle<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Option<Answer> {
+        let paths = &self.paths;
+        let path = request.uri().path();
+        let allowed = match path {
+            path if path == paths.sign_in || path == paths.sign_up => Method::GET,
+            path if path == paths.callback => Method::GET,
+            path if path == paths.sign_out => Method::POST,
+            path if Some(path) == paths.user.as_deref() => Method::GET,
+            path if Some(path) == paths.back_channel_logout.as_deref() => Method::POST,
+            _ => return None,
+        };
+        if request.method() != allowed {
+            return Some(self.not_allowed(&allowed));
+        }
+        let answer = match path {
+            path if path == paths.callback => self.callback(request),
+            path if path == paths.sign_out => self.sign_out(request),
+            path if Some(path) == paths.back_channel_logout.as_deref() => {
+                return Some(self.back_channel_logout(request));
+            }
+            path if path == paths.sign_in || path == paths.sign_up => self.sign_in(request),
+            _ => self.user_info(request.headers()),
+        };
+        Some(answer.unwrap_or_else(|error| self.failed(path, &error)))
+    }
+
+    pub fn redirect_uri(&self) -> String {
+        self.base_url.join(&self.paths.callback)
+    }
+
+    fn sign_in<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
+        let query = request.uri().query().unwrap_or_default();
+        let asked_for = form_urlencoded::parse(query.as_bytes())
+            .find_map(|(name, value)| (name == "return_to").then_some(value));
+        let target = asked_for
+            .as_deref()
+            .and_then(|target| self.base_url.local(target))
+            .unwrap_or(&self.paths.after_sign_in);
+        let mut options = SignInOptions::new(self.redirect_uri()).post_redirect_uri(target);
+        if request.uri().path() == self.paths.sign_up {
+            options = options.first_screen(FirstScreen::Register);
+        }
+        let id = self
+            .cookie
+            .read(request.headers())
+            .unwrap_or_else(SessionId::random);
+        let url = self.client(&id).sign_in(options)?;
+        let answer = respond::see_other(&url);
+        Ok(respond::with_cookie(answer, self.cookie.keep(&id)))
+    }
+
+    fn callback<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
+        let Some(id) = self.cookie.read(request.headers()) else {
+            log::warn!("a sign-in came back without a session cookie");
+            let problem = Problem::without_session(self.base_url.as_str());
+            return Ok(self.show(problem.or_try_again(&self.paths.sign_in)));
+        };
+        let callback = request
+            .uri()
+            .path_and_query()
+            .map_or("", |uri| uri.as_str());
+        match self.logto.finish_sign_in(&self.store, &id, callback) {
+            Ok((id, signed_in)) => {
+                let answer = respond::see_other(&self.target(&signed_in));
+                Ok(respond::with_cookie(answer, self.cookie.keep(&id)))
+            }
+            // Somebody went back, or reloaded; the sign-in has worked.
+            Err(LogtoError::Callback(CallbackError::AlreadyUsed))
+                if self.client(&id).is_authenticated()? =>
+            {
+                Ok(respond::see_other(&self.paths.after_sign_in))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was asked for was checked when the sign-in began; the store may have been changed since.
+    fn target(&self, signed_in: &SignedIn) -> String {
+        let target = signed_in.post_redirect_uri.as_deref();
+        target
+            .and_then(|target| self.base_url.local(target))
+            .unwrap_or(&self.paths.after_sign_in)
+            .to_owned()
+    }
+
+    fn sign_out<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
+        if self.base_url.is_cross_origin(request.headers()) {
+            return Ok(self.show(Problem::cross_origin()));
+        }
+        let Some(id) = self.cookie.read(request.headers()) else {
+            return Ok(respond::see_other(&self.paths.after_sign_out));
+        };
+        let client = self.client(&id);
+        let next = match client.sign_out(self.base_url.join(&self.paths.after_sign_out)) {
+            Ok(sign_out) => sign_out.url,
+            // Whoever wants to leave is let go here, even if Logto cannot be told.
+            Err(error) => {
+                log::warn!("Logto cannot be told of a sign-out: {error}");
+                client.clear_all_tokens()?;
+                self.paths.after_sign_out.clone()
+            }
+        };
+        self.store.remove(&id)?;
+        let answer = respond::see_other(&next);
+        Ok(respond::with_cookie(answer, self.cookie.forget()))
+    }
+
+    fn user_info(&self, headers: &HeaderMap) -> Result<Answer, LogtoError> {
+        let Some(user) = self.user(headers)? else {
+            return Ok(unauthorized().into_response());
+        };
+        let mut claims = serde_json::to_value(user.claims()).unwrap_or(Value::Null);
+        if let Some(claims) = claims.as_object_mut() {
+            claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
+        }
+        Ok(respond::json(StatusCode::OK, &claims))
+    }
+
+    fn client(&self, id: &SessionId) -> LogtoClient {
+        self.logto.session(&self.store, id)
+    }
+
+    fn failed(&self, path: &str, error: &LogtoError) -> Answer {
+        log::warn!("{path}: {error}");
+        self.show(Problem::of(error).or_try_again(&self.paths.sign_in))
+    }
+
+    fn show(&self, problem: Problem) -> Answer {
+        self.problem_page.show(&problem)
+    }
+
+    fn not_allowed(&self, allowed: &Method) -> Answer {
+        let mut answer = self.show(Problem::method_not_allowed());
+        if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+            answer.headers_mut().insert(ALLOW, allowed);
+        }
+        answer
+    }
+}

@@ -1,0 +1,188 @@
+//! Logto tells of a sign-out, and the sessions of that user end.
+
+use std::sync::Arc;
+
+use http::{Request, Response, header};
+use logto::storage::{EncryptedStore, EncryptionKey, MemoryStore, SessionStore, SqliteStore};
+use logto::web::{self, LONGEST_BODY, WebAuth};
+use logto::{Logto, LogtoClient, LogtoConfig, SessionId, StorageErrorKind};
+use logto_testing::{FakeApp, FakeLogto, FakeUser, Faulty, StorageCall};
+use url::form_urlencoded;
+
+const REDIRECT_URI: &str = "http://localhost:3000/callback";
+const ROUTE: &str = "/backchannel-logout";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn fake(app: FakeApp) -> FakeLogto {
+    FakeLogto::builder()
+        .app(app)
+        .user(FakeUser::new("alice"))
+        .user(FakeUser::new("bob"))
+        .start()
+}
+
+fn logto(fake: &FakeLogto) -> Logto {
+    let config = LogtoConfig::new(fake.endpoint(), "app").app_secret("secret");
+    Logto::builder(config).clock(fake.clock()).build().unwrap()
+}
+
+fn auth(logto: &Logto, store: impl SessionStore + 'static) -> WebAuth {
+    WebAuth::builder(logto.clone(), store, "http://localhost:3000")
+        .back_channel_logout_path(ROUTE)
+        .build()
+        .unwrap()
+}
+
+/// In a browser of its own.
+fn sign_in(fake: &FakeLogto, logto: &Logto, store: &dyn SessionStore, user: &str) -> LogtoClient {
+    fake.sign_in_as(user);
+    let planted = SessionId::random();
+    let url = logto
+        .session(store, &planted)
+        .sign_in(REDIRECT_URI)
+        .unwrap();
+    let callback = fake.authorize(&url);
+    let (id, _) = logto.finish_sign_in(store, &planted, &callback).unwrap();
+    logto.session(store, &id)
+}
+
+fn is_signed_in(client: &LogtoClient) -> bool {
+    client.is_authenticated().unwrap()
+}
+
+fn post(auth: &WebAuth, token: &str) -> Response<Vec<u8>> {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("logout_token", token)
+        .finish();
+    post_body(auth, body.into_bytes())
+}
+
+fn post_body(auth: &WebAuth, body: Vec<u8>) -> Response<Vec<u8>> {
+    let request = Request::post(ROUTE)
+        .header(header::CONTENT_TYPE, FORM)
+        .body(body)
+        .unwrap();
+    assert!(auth.reads_body(&request));
+    auth.handle(&request).unwrap()
+}
+
+#[test]
+fn the_servers_own_request_ends_the_users_sessions_and_no_others() {
+    let fake = fake(FakeApp::web("app", "secret"));
+    let logto = logto(&fake);
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(directory.path().join("sessions.db")).unwrap();
+    let auth = auth(&logto, store.clone());
+    let server = rouille::Server::new("127.0.0.1:0", move |request| {
+        let response = web::rouille::handle(&auth, request);
+        response.unwrap_or_else(rouille::Response::empty_404)
+    })
+    .unwrap();
+    let address = server.server_addr();
+    let (handle, stop) = server.stoppable();
+    fake.set_backchannel_logout_uri("app", &format!("http://{address}{ROUTE}"));
+
+    let bob = sign_in(&fake, &logto, &store, "bob");
+    let alice = [(); 2].map(|()| sign_in(&fake, &logto, &store, "alice"));
+    fake.end_sessions("alice");
+    let deliveries = fake.logout_deliveries();
+    assert!(!deliveries.is_empty());
+    for delivery in deliveries {
+        assert_eq!(delivery.outcome, Ok(200), "{}", delivery.uri);
+    }
+    assert!(alice.iter().all(|client| !is_signed_in(client)));
+    assert_eq!(alice[0].refresh_token().unwrap(), None);
+    assert!(is_signed_in(&bob));
+    stop.send(()).unwrap();
+    handle.join().unwrap();
+}
+
+#[test]
+fn a_session_of_the_server_ends_only_what_came_of_it() {
+    let app = FakeApp::web("app", "secret").backchannel_logout_session_required();
+    let fake = fake(app);
+    let logto = logto(&fake);
+    let key = EncryptionKey::from_bytes([7; 32]);
+    let store = Arc::new(EncryptedStore::new(MemoryStore::new(), key));
+    let auth = auth(&logto, Arc::clone(&store));
+    let laptop = sign_in(&fake, &logto, &store, "alice");
+    let sid = laptop.id_token_claims().unwrap().sid.unwrap();
+
+    let another = fake.logout_token("app", "alice").session("another");
+    assert_eq!(post(&auth, &another.sign()).status(), 200);
+    assert!(is_signed_in(&laptop));
+
+    let this = fake.logout_token("app", "alice").session(sid);
+    assert_eq!(post(&auth, &this.sign()).status(), 200);
+    assert!(!is_signed_in(&laptop));
+}
+
+#[test]
+fn a_session_that_came_of_nobody_knows_which_ends_with_any_of_the_user() {
+    let fake = fake(FakeApp::web("app", "secret"));
+    let logto = logto(&fake);
+    let store = Arc::new(MemoryStore::new());
+    let auth = auth(&logto, Arc::clone(&store));
+    let alice = sign_in(&fake, &logto, &store, "alice");
+    let bob = sign_in(&fake, &logto, &store, "bob");
+    assert_eq!(alice.id_token_claims().unwrap().sid, None);
+    let token = fake.logout_token("app", "alice").session("some");
+    assert_eq!(post(&auth, &token.sign()).status(), 200);
+    assert!(!is_signed_in(&alice) && is_signed_in(&bob));
+}
+
+#[test]
+fn what_is_refused_ends_nothing() {
+    let fake = fake(FakeApp::web("app", "secret"));
+    let logto = logto(&fake);
+    let store = Arc::new(MemoryStore::new());
+    let auth = auth(&logto, Arc::clone(&store));
+    let alice = sign_in(&fake, &logto, &store, "alice");
+    let id_token = alice.id_token().unwrap().unwrap();
+    let forged = fake.logout_token("app", "alice").forged().sign();
+    for token in [id_token, forged, "opaque".to_owned(), String::new()] {
+        let answer = post(&auth, &token);
+        assert_eq!(answer.status(), 400);
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        assert!(answer.body().starts_with(b"{\"error\":"));
+    }
+    assert_eq!(post_body(&auth, vec![b'a'; LONGEST_BODY + 1]).status(), 400);
+    let by_get = Request::get(ROUTE).body(Vec::new()).unwrap();
+    assert_eq!(auth.handle(&by_get).unwrap().status(), 405);
+    assert!(is_signed_in(&alice));
+}
+
+#[test]
+fn a_token_ends_sessions_once() {
+    let fake = fake(FakeApp::web("app", "secret"));
+    let logto = logto(&fake);
+    let store = Arc::new(MemoryStore::new());
+    let auth = auth(&logto, Arc::clone(&store));
+    sign_in(&fake, &logto, &store, "alice");
+    let token = fake.logout_token("app", "alice").sign();
+    assert_eq!(post(&auth, &token).status(), 200);
+    let again = sign_in(&fake, &logto, &store, "alice");
+    assert_eq!(post(&auth, &token).status(), 400);
+    assert!(is_signed_in(&again));
+}
+
+#[test]
+fn a_request_whose_sessions_could_not_be_ended_can_come_again() {
+    let fake = fake(FakeApp::web("app", "secret"));
+    let logto = logto(&fake);
+    let store = Faulty::new(MemoryStore::new());
+    let auth = auth(&logto, store.clone());
+    let alice = [(); 2].map(|()| sign_in(&fake, &logto, &store, "alice"));
+    let token = fake.logout_token("app", "alice").sign();
+
+    store.fail(StorageCall::Update, 1, StorageErrorKind::Backend);
+    assert_eq!(post(&auth, &token).status(), 400);
+    // The one that could not be ended did not save the other.
+    assert_eq!(
+        alice.iter().filter(|client| is_signed_in(client)).count(),
+        1
+    );
+
+    assert_eq!(post(&auth, &token).status(), 200);
+    assert!(alice.iter().all(|client| !is_signed_in(client)));
+}
