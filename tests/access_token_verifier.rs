@@ -8,11 +8,14 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use logto::storage::MemoryStorage;
 use logto::{
     AccessTokenError, AccessTokenRequest, AccessTokenVerifier, AccessTokenVerifierBuilder,
-    ApiAudience, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError, Requirements,
+    ApiAudience, Clock, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError, Requirements,
     UserInfoScope,
 };
-use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
+use logto_testing::{
+    Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, SigningAlgorithm, TestClock,
+};
 use serde::Deserialize;
+use serde_json::json;
 
 const API: &str = "https://api.example.com";
 const OTHER_API: &str = "https://other.example.com";
@@ -205,6 +208,39 @@ fn a_token_of_another_server_is_refused() {
 }
 
 #[test]
+fn a_custom_domain_is_a_further_name_of_the_server() {
+    const CUSTOM: &str = "https://id.example.com/oidc";
+    let scene = Scene::with(|builder| builder.issuer(CUSTOM));
+    let claims = json!({
+        "iss": CUSTOM, "aud": API, "sub": "alice", "client_id": "app",
+        "iat": scene.clock.unix_seconds(), "exp": scene.clock.unix_seconds() + 3600,
+    });
+    let header = json!({
+        "alg": "ES384", "kid": scene.fake.jwks()["keys"][0]["kid"], "typ": "at+jwt",
+    });
+    let token = scene.fake.sign_jwt(header, claims);
+    let none = Requirements::none();
+    scene.verifier.verify(&token, &none).unwrap();
+    let strict = scene.verifier_of(API);
+    assert_eq!(
+        refused(strict.verify(&token, &none)),
+        AccessTokenError::IssuerMismatch
+    );
+
+    // The server may call itself by either name, and by no third one.
+    for (name, is_good) in [(CUSTOM, true), ("https://evil.example/oidc", false)] {
+        let scene = Scene::with(|builder| builder.issuer(CUSTOM));
+        scene
+            .fake
+            .tamper_response(Endpoint::Discovery, move |metadata| {
+                metadata["issuer"] = name.into();
+            });
+        let verified = scene.verifier.verify(&scene.token(API), &none);
+        assert_eq!(verified.is_ok(), is_good, "{name}");
+    }
+}
+
+#[test]
 fn a_signature_counts_to_its_last_bit() {
     let scene = Scene::new();
     let token = scene.token(API);
@@ -318,6 +354,51 @@ fn a_key_rotation_needs_no_restart() {
     let new = scene.fresh_token();
     scene.verifier.verify(&new, &read_orders()).unwrap();
     scene.verifier.verify(&old, &read_orders()).unwrap();
+}
+
+#[test]
+fn a_key_of_another_algorithm_is_as_good() {
+    let scene = Scene::new();
+    for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256] {
+        scene.fake.rotate_keys_to(algorithm);
+        let token = scene.fresh_token();
+        scene.verifier.verify(&token, &read_orders()).unwrap();
+    }
+}
+
+#[test]
+fn a_token_by_a_key_of_nobodys_is_refused() {
+    let scene = Scene::new();
+    let kid = &scene.fake.jwks()["keys"][0]["kid"];
+    let claims = json!({
+        "iss": scene.fake.issuer(), "aud": API, "sub": "alice", "client_id": "app",
+        "iat": scene.clock.unix_seconds(), "exp": scene.clock.unix_seconds() + 3600,
+        "scope": "read:orders",
+    });
+    let header = |typ: &str| json!({ "alg": "ES384", "kid": kid, "typ": typ });
+    let unsigned = json!({ "alg": "none", "typ": "at+jwt" });
+    let verify = |token: &str| scene.verifier.verify(token, &read_orders());
+    for typ in ["at+jwt", "application/at+jwt", "AT+JWT"] {
+        verify(&scene.fake.sign_jwt(header(typ), claims.clone())).unwrap();
+        let forged = scene.fake.forge_jwt(header(typ), claims.clone());
+        assert_eq!(
+            refused(verify(&forged)),
+            AccessTokenError::Jwt(JwtError::InvalidSignature)
+        );
+    }
+    for typ in ["JWT", "logout+jwt", "at+jwt+x", ""] {
+        let token = scene.fake.sign_jwt(header(typ), claims.clone());
+        let error = refused(verify(&token));
+        assert!(
+            matches!(error, AccessTokenError::Jwt(JwtError::WrongType { .. })),
+            "{typ:?}: {error}"
+        );
+    }
+    let unsigned = scene.fake.sign_jwt(unsigned, claims);
+    assert!(matches!(
+        refused(verify(&unsigned)),
+        AccessTokenError::Jwt(JwtError::AlgorithmNotAllowed { .. })
+    ));
 }
 
 #[test]
@@ -462,29 +543,4 @@ fn a_verifier_that_could_not_work_is_not_made() {
     assert!(AccessTokenVerifier::new("https://foo.logto.app", "").is_err());
     let daring = AccessTokenVerifier::builder("http://logto.internal:3001", API);
     daring.dangerous().allow_insecure_http().build().unwrap();
-}
-
-#[test]
-fn an_opaque_token_is_looked_up_at_the_server() {
-    let fake = FakeLogto::builder().resource(API, ["read:orders"]).start();
-    let config = LogtoConfig::new(fake.endpoint(), fake.app_id())
-        .app_secret(fake.app_secret())
-        .resources([API]);
-    let logto = Logto::builder(config).clock(fake.clock()).build().unwrap();
-    let client = logto.client(MemoryStorage::new());
-    let callback = fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
-    client.handle_sign_in_callback(&callback).unwrap();
-
-    let opaque = client.access_token(None).unwrap().unwrap();
-    let token = logto.introspect(&opaque).unwrap();
-    assert!(token.active && token.has_scope("openid"));
-    assert_eq!(token.client_id.as_deref(), Some(fake.app_id()));
-    assert!(!logto.introspect("made-up").unwrap().active);
-
-    let jwt = client.access_token(API).unwrap().unwrap();
-    assert_eq!(refused(logto.introspect(&jwt)), AccessTokenError::NotOpaque);
-    assert_eq!(fake.requests_to(Endpoint::Introspection).len(), 2);
-
-    fake.revoke_grants();
-    assert!(!logto.introspect(&opaque).unwrap().active);
 }

@@ -34,6 +34,19 @@ fn no_async_runtime_is_among_the_dependencies() {
 }
 
 #[test]
+fn one_crypto_library_is_enough_unless_another_is_asked_for() {
+    let names = |features: &[&str]| -> BTreeSet<String> {
+        let metadata = metadata_with(features);
+        let packages = normal_dependencies(&metadata);
+        let names = packages.iter().map(|package| text(package, "name"));
+        names.map(str::to_owned).collect()
+    };
+    let by_default = names(&[]);
+    assert!(by_default.contains("ring") && !by_default.contains("aws-lc-rs"));
+    assert!(names(&["--all-features"]).contains("aws-lc-rs"));
+}
+
+#[test]
 fn no_dependency_needs_a_newer_rust() {
     let metadata = metadata();
     let packages = normal_dependencies(&metadata);
@@ -51,14 +64,13 @@ fn no_dependency_needs_a_newer_rust() {
 }
 
 fn metadata() -> Value {
+    metadata_with(&["--all-features"])
+}
+
+fn metadata_with(features: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--all-features",
-            "--locked",
-        ])
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(features)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

@@ -354,12 +354,14 @@ impl OidcCore {
     ///
     /// # Errors
     ///
-    /// [`DiscoveryError::NoUserInfoEndpoint`] if the provider has no endpoint for it; else, if the
+    /// [`DiscoveryError::MissingEndpoint`] if the provider has no endpoint for it; else, if the
     /// server cannot be asked, refuses, or answers with something else.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self, access_token: &str) -> Result<UserInfoResponse, LogtoError> {
         let endpoint = self.metadata.userinfo_endpoint.as_deref();
-        let endpoint = endpoint.ok_or(DiscoveryError::NoUserInfoEndpoint)?;
+        let endpoint = endpoint.ok_or(DiscoveryError::MissingEndpoint {
+            name: "userinfo_endpoint",
+        })?;
         let request = userinfo::request(endpoint, access_token);
         userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)
     }

@@ -23,7 +23,7 @@ const OF_ANOTHER_SHAPE: Check = is_response!(ResponseError::Json { .. });
 fn members_that_are_missing_or_wrong() {
     let no_bearer = is_response!(ResponseError::TokenType);
     let no_id_token = is_response!(ResponseError::IdTokenMissing);
-    let rows: [(&str, Tamper, Check); 29] = [
+    let rows: [(&str, Tamper, Check); 31] = [
         (
             "token_type mac",
             |answer| answer["token_type"] = "mac".into(),
@@ -112,6 +112,16 @@ fn members_that_are_missing_or_wrong() {
         (
             "access_token empty",
             |answer| answer["access_token"] = "".into(),
+            OF_ANOTHER_SHAPE,
+        ),
+        (
+            "access_token with a header behind",
+            |answer| answer["access_token"] = "split\r\nX-Evil: of the server".into(),
+            OF_ANOTHER_SHAPE,
+        ),
+        (
+            "access_token not of ASCII",
+            |answer| answer["access_token"] = "\u{e9}\u{20ac}".into(),
             OF_ANOTHER_SHAPE,
         ),
         (
@@ -221,17 +231,6 @@ fn members_that_are_odd_and_do_no_harm() {
         let has_refresh_token = scene.client.refresh_token().unwrap().is_some();
         assert_eq!(has_refresh_token, !fed.contains("refresh_token"), "{fed}");
     }
-}
-
-#[test]
-fn a_token_that_no_header_can_carry_is_an_error_and_no_request() {
-    let scene = Scene::new();
-    scene.fake.tamper_response(Endpoint::Token, |answer| {
-        answer["access_token"] = "split\r\nX-Evil: of the server".into();
-    });
-    scene.sign_in("alice");
-    let error = scene.refused(&[], |client| client.fetch_user_info());
-    assert!(is_http!(HttpError::Other { .. })(&error), "{error:?}");
 }
 
 #[test]

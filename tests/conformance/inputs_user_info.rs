@@ -131,7 +131,9 @@ fn a_server_that_has_none_signs_users_in_all_the_same() {
     });
     scene.sign_in("alice");
     let error = scene.refused(&[], |client| client.fetch_user_info());
-    let has_none = is!(LogtoError::Discovery(DiscoveryError::NoUserInfoEndpoint));
+    let has_none = is!(LogtoError::Discovery(DiscoveryError::MissingEndpoint {
+        name: "userinfo_endpoint"
+    }));
     assert!(has_none(&error), "{error:?}");
     scene.recovers();
 }

@@ -9,11 +9,12 @@
 //! neither the error nor the log has a secret.
 //!
 //! Elsewhere are: when and how a user was authenticated (`tests/authentication.rs`), access tokens at an API's
-//! server (`tests/access_token_verifier.rs`), connections, redirects, sizes and slowness at every endpoint
-//! (`tests/transport`), rotated keys (`tests/key_rotation.rs`), every other way in which a refresh can fail
-//! (`tests/refresh_failures`), which sessions a sign-out at the server ends (`tests/back_channel.rs`), what is printed and logged (`tests/secrecy`), the stores' files (`refused.rs` and
-//! `permissions.rs` of logto-storage-file and their like), and the loopback listener and the device flow
-//! (`logto::desktop`).
+//! server (`tests/access_token_verifier.rs`), which sessions a sign-out at the server ends
+//! (`tests/back_channel.rs`), connections, redirects, sizes and slowness at every endpoint (`tests/transport`),
+//! rotated keys (`tests/key_rotation.rs`), every other way in which a refresh can fail (`tests/refresh_failures`),
+//! what is printed and logged (`tests/secrecy`), inputs made from bytes (`tests/hostile`), the stores' files
+//! (`refused.rs` and `permissions.rs` of logto-storage-file and their like), and the loopback listener and the
+//! device flow (`logto::desktop`).
 
 mod captured;
 mod forger;

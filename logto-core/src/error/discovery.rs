@@ -21,7 +21,7 @@ pub enum DiscoveryError {
         /// The member's name.
         name: &'static str,
     },
-    /// An endpoint in the metadata is no URL.
+    /// An endpoint in the metadata is no URL, or none that a request can be made to.
     #[error("the server's {name} is not a URL")]
     InvalidEndpoint {
         /// The member's name.
@@ -35,7 +35,4 @@ pub enum DiscoveryError {
         /// The URL in the metadata.
         url: String,
     },
-    /// The server gives no user information, by its metadata.
-    #[error("the server gives no user information: its metadata has no userinfo_endpoint")]
-    NoUserInfoEndpoint,
 }

@@ -30,7 +30,7 @@ impl Logto {
     ///         token.done();
     ///         Ok(())
     ///     });
-    ///     Logto::logout_answer(ended.as_ref().map(|_| ()))
+    ///     Logto::logout_answer(&ended)
     /// }
     /// # fn end_sessions(_: &LogoutTokenClaims) -> Result<(), LogtoError> { Ok(()) }
     /// ```
@@ -92,7 +92,7 @@ impl Logto {
     /// What to answer to a logout request: 200, or 400 with a JSON body, and that no cache keeps it
     /// ([Back-Channel Logout, section 2.8](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCResponse)).
     /// A failure of this program is a 400 too, as the specification says.
-    pub fn logout_answer(result: Result<(), &LogtoError>) -> Response<String> {
+    pub fn logout_answer(result: &Result<(), LogtoError>) -> Response<String> {
         logout_token::answer(result)
     }
 }

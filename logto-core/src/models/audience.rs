@@ -1,5 +1,8 @@
 //! Whom a token is for.
 
+use std::fmt;
+
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// The `aud` claim: whom a token is for. One name or several
@@ -15,11 +18,11 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(one.as_slice(), ["my-app"]);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "OneOrMany", into = "OneOrMany")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "OneOrMany")]
 pub struct Audience(Vec<String>);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
@@ -51,12 +54,31 @@ impl PartialEq<&str> for Audience {
     }
 }
 
-impl From<OneOrMany> for Audience {
-    fn from(value: OneOrMany) -> Self {
-        match value {
-            OneOrMany::One(name) => Self(vec![name]),
-            OneOrMany::Many(names) => Self(names),
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AudienceVisitor)
+    }
+}
+
+struct AudienceVisitor;
+
+impl<'de> Visitor<'de> for AudienceVisitor {
+    type Value = Audience;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name, or a list of names")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Audience, E> {
+        Ok(Audience(vec![name.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Audience, A::Error> {
+        let mut audience = Vec::new();
+        while let Some(name) = names.next_element()? {
+            audience.push(name);
         }
+        Ok(Audience(audience))
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::audience::Audience;
 use super::extra::{impl_extra_as, null_as_default};
+use super::numeric_date;
 
 /// The claims of a logout token ([Back-Channel Logout, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken)):
 /// whose sessions end.
@@ -18,8 +19,10 @@ pub struct LogoutTokenClaims {
     /// The audience: the application's id.
     pub aud: Audience,
     /// When the token was issued, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date::deserialize")]
     pub iat: i64,
     /// When the token expires, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date::deserialize")]
     pub exp: i64,
     /// The token's own id.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -22,7 +22,7 @@ pub(super) mod option {
     #[derive(Deserialize)]
     struct Wrapped(#[serde(deserialize_with = "super::deserialize")] i64);
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<i64>, D::Error> {
         let wrapped = Option::<Wrapped>::deserialize(deserializer)?;

@@ -1,7 +1,7 @@
 //! The server's metadata
 //! ([OpenID Connect Discovery, section 4](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig)).
 
-use http::Response;
+use http::{Response, Uri};
 use url::Url;
 
 use super::response;
@@ -65,15 +65,29 @@ fn check_endpoint(
     url: &str,
     allow_insecure_http: bool,
 ) -> Result<(), DiscoveryError> {
-    let parsed = Url::parse(url).map_err(|_| DiscoveryError::InvalidEndpoint { name })?;
+    let invalid = || DiscoveryError::InvalidEndpoint { name };
+    let parsed = Url::parse(url).map_err(|_| invalid())?;
+    if !can_be_requested(url, &parsed) {
+        return Err(invalid());
+    }
     match parsed.scheme() {
         "https" | "http" if is_secure(&parsed) || allow_insecure_http => Ok(()),
         "http" => Err(DiscoveryError::InsecureEndpoint {
             name,
             url: OAuthError::clean(url),
         }),
-        _ => Err(DiscoveryError::InvalidEndpoint { name }),
+        _ => Err(invalid()),
     }
+}
+
+/// Whether the URL as it is written makes a request, to the host that was checked. A browser's reading
+/// of URLs forgives much that an HTTP client's does not, such as line ends and missing slashes.
+fn can_be_requested(url: &str, parsed: &Url) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    Url::parse(&format!("https://{host}/")).is_ok_and(|read| read.host() == parsed.host())
 }
 
 #[cfg(test)]
@@ -161,6 +175,27 @@ mod tests {
                 Err(DiscoveryError::InvalidEndpoint { .. })
             ));
         }
+    }
+
+    #[test]
+    fn an_endpoint_that_no_request_can_be_made_to_is_refused_with_the_metadata() {
+        for endpoint in [
+            "https:/foo.logto.app/token",
+            "https:foo.logto.app/token",
+            "HTTPS:foo.logto.app",
+            "https:\\\\foo.logto.app\\token",
+            "https://foo.logto.app/token\n",
+            "https://foo.logto.app/to ken",
+            " https://foo.logto.app/token",
+        ] {
+            let mut metadata = metadata("https://foo.logto.app");
+            metadata.token_endpoint = endpoint.into();
+            assert!(check_endpoints(&metadata, false).is_err(), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn an_optional_endpoint_is_checked_too() {
         let mut metadata = metadata("https://foo.logto.app");
         metadata.end_session_endpoint = Some("http://foo.logto.app/end".into());
         check_endpoints(&metadata, false).unwrap_err();

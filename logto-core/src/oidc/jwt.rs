@@ -88,13 +88,13 @@ impl<'a> Jwt<'a> {
                 limit: LONGEST_TOKEN,
             });
         }
-        match token.bytes().filter(|byte| *byte == b'.').count() {
-            2 => {}
-            4 => return Err(JwtError::Encrypted),
-            _ => return Err(JwtError::NotAJwt),
-        }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
         let (header, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
+        match payload.split('.').count() {
+            1 => {}
+            3 => return Err(JwtError::Encrypted),
+            _ => return Err(JwtError::NotAJwt),
+        }
         Ok(Self {
             header: json("header", &base64url("header", header)?)?,
             signing_input,
@@ -146,9 +146,14 @@ fn base64url(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
 }
 
 fn json<T: DeserializeOwned>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
+    // Looked at once as a whole, not at every string in it.
+    let text = std::str::from_utf8(text).map_err(|_| JwtError::Json {
+        part,
+        reason: "not UTF-8".to_owned(),
+    })?;
     let read = || {
-        let value = serde_json::from_slice(text)?;
-        serde_json::from_slice::<Unique>(text)?;
+        let value = serde_json::from_str(text)?;
+        serde_json::from_str::<Unique>(text)?;
         Ok(value)
     };
     read().map_err(|error| JwtError::Json {

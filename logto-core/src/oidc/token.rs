@@ -142,20 +142,26 @@ pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, Lo
     if !tokens.token_type.eq_ignore_ascii_case("bearer") {
         return Err(ResponseError::TokenType.into());
     }
-    for (name, token) in [
-        ("access", Some(&tokens.access_token)),
-        ("refresh", tokens.refresh_token.as_ref()),
-    ] {
-        if token.is_some_and(|token| token.expose().is_empty()) {
-            return Err(ResponseError::Json {
-                what,
-                reason: format!("the {name} token is empty"),
-            }
-            .into());
-        }
+    let malformed = |reason: &str| ResponseError::Json {
+        what,
+        reason: reason.to_owned(),
+    };
+    if !is_access_token(tokens.access_token.expose()) {
+        let reason = "the access token is empty, or has characters that no header can have";
+        return Err(malformed(reason).into());
     }
-    tokens.id_token = tokens.id_token.filter(|token| !token.expose().is_empty());
+    let is_empty = |token: &Secret| token.expose().is_empty();
+    if tokens.refresh_token.as_ref().is_some_and(is_empty) {
+        return Err(malformed("the refresh token is empty").into());
+    }
+    tokens.id_token = tokens.id_token.filter(|token| !is_empty(token));
     Ok(tokens)
+}
+
+/// Visible ASCII characters and spaces ([RFC 6749, appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)),
+/// so that a line end in a token cannot end the header that it is sent in.
+fn is_access_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 #[cfg(test)]
@@ -237,6 +243,8 @@ mod tests {
             r#"{"access_token":"a","token_type":"mac"}"#,
             r#"{"access_token":"","token_type":"Bearer"}"#,
             r#"{"access_token":"a","token_type":"Bearer","refresh_token":""}"#,
+            r#"{"access_token":"a\r\nb: c","token_type":"Bearer"}"#,
+            r#"{"access_token":"\u00e9","token_type":"Bearer"}"#,
             r#"{"access_token":"a"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
             r#"[]"#,

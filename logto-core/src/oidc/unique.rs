@@ -30,12 +30,13 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
-        let mut names = Vec::with_capacity(32);
+        let mut names: Vec<Cow<'de, str>> = Vec::with_capacity(32);
         while let Some(Name(name)) = map.next_key()? {
             names.push(name);
             map.next_value::<Unique>()?;
         }
-        names.sort_unstable();
+        // By their lengths first: that tells most of them apart.
+        names.sort_unstable_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
         match names.windows(2).any(|pair| pair[0] == pair[1]) {
             true => Err(A::Error::custom(DUPLICATE_MEMBER)),
             false => Ok(Unique),
