@@ -214,7 +214,7 @@ mod tests {
             refused.body(),
             r#"{"error":"invalid_request","error_description":"the logout token has a nonce"}"#
         );
-        let failed = answer(&Err(LogtoError::NotAuthenticated));
+        let failed = answer::<()>(&Err(LogtoError::NotAuthenticated));
         assert!(failed.body().contains("server_error"));
         for response in [&done, &refused, &failed] {
             assert_eq!(response.headers()["cache-control"], "no-store");
