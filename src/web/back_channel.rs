@@ -1,7 +1,7 @@
 //! Logto tells of a sign-out, by itself and without the browser.
 
+use http::Request;
 use http::header::CONTENT_TYPE;
-use http::{Request, Response};
 
 use super::Inner;
 use super::respond::Answer;
@@ -19,7 +19,6 @@ impl Inner {
             Ok(count) => log::info!("Logto has ended {count} sessions"),
             Err(error) => log::warn!("a logout request has failed: {error}"),
         }
-        let answer: Response<String> = Logto::logout_answer(ended.as_ref().map(|_| ()));
-        answer.map(String::into_bytes)
+        Logto::logout_answer(&ended).map(String::into_bytes)
     }
 }

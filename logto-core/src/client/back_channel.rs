@@ -33,7 +33,7 @@ impl Logto {
     ///     body: &[u8],
     /// ) -> http::Response<String> {
     ///     let ended = logto.finish_logout_request(store, content_type, body);
-    ///     Logto::logout_answer(ended.as_ref().map(|_| ()))
+    ///     Logto::logout_answer(&ended)
     /// }
     /// ```
     ///

@@ -14,7 +14,8 @@ use crate::oidc::logout_token::{self, Expected};
 impl Logto {
     /// Verifies the request by which the server tells of a sign-out, in the route of the back-channel
     /// logout URI ([Back-Channel Logout, section 2.5](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest)):
-    /// a POST with a form. The body is to be read to 64 KiB at most.
+    /// a POST with a form. The body is to be read to 64 KiB at most. For a program that ends sessions in its
+    /// own way; [`finish_logout_request`](Self::finish_logout_request) ends those of a store.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -92,7 +93,7 @@ impl Logto {
     /// What to answer to a logout request: 200, or 400 with a JSON body, and that no cache keeps it
     /// ([Back-Channel Logout, section 2.8](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCResponse)).
     /// A failure of this program is a 400 too, as the specification says.
-    pub fn logout_answer(result: &Result<(), LogtoError>) -> Response<String> {
+    pub fn logout_answer<T>(result: &Result<T, LogtoError>) -> Response<String> {
         logout_token::answer(result)
     }
 }

@@ -83,9 +83,9 @@ pub(crate) fn check(
 }
 
 /// What to answer (section 2.8). A failure of ours is a 400 too.
-pub(crate) fn answer(result: &Result<(), LogtoError>) -> Response<String> {
+pub(crate) fn answer<T>(result: &Result<T, LogtoError>) -> Response<String> {
     let (code, description) = match result {
-        Ok(()) => return answer::not_kept(StatusCode::OK, String::new()),
+        Ok(_) => return answer::not_kept(StatusCode::OK, String::new()),
         Err(LogtoError::LogoutToken(error)) => ("invalid_request", error.to_string()),
         Err(_) => ("server_error", "the logout failed".to_owned()),
     };
@@ -209,12 +209,12 @@ mod tests {
     fn an_answer_is_200_or_400_and_never_kept() {
         let done = answer(&Ok(()));
         assert_eq!((done.status().as_u16(), done.body().as_str()), (200, ""));
-        let refused = answer(&Err(LogoutTokenError::NoncePresent.into()));
+        let refused = answer::<()>(&Err(LogoutTokenError::NoncePresent.into()));
         assert_eq!(
             refused.body(),
             r#"{"error":"invalid_request","error_description":"the logout token has a nonce"}"#
         );
-        let failed = answer(&Err(LogtoError::NotAuthenticated));
+        let failed = answer::<()>(&Err(LogtoError::NotAuthenticated));
         assert!(failed.body().contains("server_error"));
         for response in [&done, &refused, &failed] {
             assert_eq!(response.headers()["cache-control"], "no-store");
