@@ -2,6 +2,7 @@
 
 mod callback;
 mod context;
+mod device;
 mod refresh;
 mod sign_in;
 mod sign_out;

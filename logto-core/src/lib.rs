@@ -25,15 +25,16 @@ pub use client::{ContextOptions, LogtoClient, LogtoContext};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
-    CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError,
-    OAuthError, ResponseError, SignInError, StorageError, StorageErrorKind,
+    CallbackError, ConfigError, DeviceError, DiscoveryError, HttpError, IdTokenError, JwtError,
+    LogtoError, OAuthError, ResponseError, SignInError, StorageError, StorageErrorKind,
 };
 pub use http::{ConnectWithin, HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder};
 pub use models::{
-    AccessTokenClaims, AccessTokenRequest, Audience, DirectSignIn, FirstScreen, IdTokenClaims,
-    Identifier, InteractionMode, OidcProviderMetadata, Prompt, Revocation, SignInOptions, SignOut,
-    SignOutOptions, SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
+    AccessTokenClaims, AccessTokenRequest, Audience, DeviceAuthorization, DeviceSignInOptions,
+    DirectSignIn, FirstScreen, IdTokenClaims, Identifier, InteractionMode, OidcProviderMetadata,
+    Prompt, Revocation, SignInOptions, SignOut, SignOutOptions, SignedIn, TokenResponse,
+    UserIdentity, UserInfoResponse,
 };
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};
 pub use oidc_core::OidcCore;

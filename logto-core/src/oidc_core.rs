@@ -11,18 +11,20 @@ use url::Url;
 
 use self::keys::KeyCache;
 use crate::clock::{Clock, SystemClock};
-use crate::config::is_secure;
-use crate::error::{DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
+use crate::config::{LogtoConfig, is_secure};
+use crate::error::{DeviceError, DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
 use crate::http::{ConnectWithin, HttpClient, UreqClient, send_logged};
 use crate::models::{
-    AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
+    AccessTokenClaims, DeviceAuthorization, DeviceSignInOptions, IdTokenClaims,
+    OidcProviderMetadata, TokenResponse, UserInfoResponse,
 };
 use crate::oidc::client_auth::ClientCredentials;
+use crate::oidc::device::Poll;
 use crate::oidc::id_token::{Expected, Occasion};
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
-use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
+use crate::oidc::{device, discovery, id_token, pkce, request, revoke, token, userinfo};
 use crate::secret::Secret;
 
 /// The most that is read of metadata and key sets, in bytes.
@@ -257,6 +259,29 @@ impl OidcCore {
             refresh_token: token::rotated(&answer),
             tokens: token::response(&answer),
         })
+    }
+
+    /// Starts a sign-in on a device.
+    pub(crate) fn start_device_authorization(
+        &self,
+        config: &LogtoConfig,
+        options: &DeviceSignInOptions,
+    ) -> Result<DeviceAuthorization, LogtoError> {
+        let endpoint = self.metadata.device_authorization_endpoint.as_ref();
+        let endpoint = endpoint.ok_or(DeviceError::Unsupported)?;
+        let request = device::start_request(endpoint, config, options);
+        let answer = self.link.send(request, ANSWER_LIMIT)?;
+        device::start_response(&answer, self.now(), self.link.allow_insecure_http)
+    }
+
+    /// Asks once whether the user of a device has signed in. The ID token is not verified yet.
+    pub(crate) fn poll_device(
+        &self,
+        config: &LogtoConfig,
+        device_code: &Secret,
+    ) -> Result<Poll, LogtoError> {
+        let request = device::poll_request(&self.metadata.token_endpoint, config, device_code);
+        device::poll_response(&self.link.send(request, ANSWER_LIMIT)?)
     }
 
     /// Holds an ID token to be the provider's, for this client, and valid now, and returns its

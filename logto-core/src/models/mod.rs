@@ -2,6 +2,7 @@
 
 mod access_token_request;
 mod audience;
+mod device;
 mod extra;
 mod oidc;
 mod response;
@@ -10,7 +11,9 @@ mod sign_out;
 
 pub use access_token_request::AccessTokenRequest;
 pub use audience::Audience;
+pub use device::{DeviceAuthorization, DeviceSignInOptions};
 pub use oidc::{AccessTokenClaims, IdTokenClaims, OidcProviderMetadata};
+pub(crate) use response::lifetime;
 pub use response::{TokenResponse, UserIdentity, UserInfoResponse};
 pub use sign_in::{
     DirectSignIn, FirstScreen, Identifier, InteractionMode, Prompt, SignInOptions, SignedIn,
