@@ -32,9 +32,12 @@
 //! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
+//! | `desktop` | `desktop`: sign-in by the system's browser, or on another device | |
 
 pub use logto_core::*;
 
+#[cfg(feature = "desktop")]
+pub mod desktop;
 pub mod storage;
 
 #[cfg(doctest)]
