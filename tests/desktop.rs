@@ -8,7 +8,7 @@ mod support;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -623,6 +623,27 @@ fn a_browser_can_come_back_after_a_sign_out() {
     assert!(page.contains("You are signed out"));
     let back = parameter(signed_out.url.expose(), "post_logout_redirect_uri");
     assert!(is_closed(port_of(&back)));
+}
+
+#[test]
+fn a_real_provider_sends_the_browser_back_to_any_port() {
+    let provider = Provider::start();
+    let config = LogtoConfig::new(provider.endpoint(), NATIVE_CLIENT);
+    let client = LogtoClient::new(config, MemoryStorage::new()).unwrap();
+    let attempt = Attempt::start(&client);
+    let mut browser = Browser::new();
+    open(&browser.sign_in(&attempt.url, ALICE));
+    attempt.result().unwrap();
+
+    let browser = Mutex::new(browser);
+    let options = DesktopSignOutOptions::new()
+        .return_to("/")
+        .timeout(LONG)
+        .open_with(move |url| {
+            open(&browser.lock().unwrap().sign_out(url));
+            Ok(())
+        });
+    assert!(sign_out(&client, &options).has_returned);
 }
 
 #[test]

@@ -65,6 +65,11 @@ impl Front {
         self.changes.lock().unwrap().push((path, member, value));
     }
 
+    /// Ends all changes.
+    fn calm(&self) {
+        self.changes.lock().unwrap().clear();
+    }
+
     fn planned(&self, path: &str) -> Option<Result<(u16, Value), ()>> {
         let mut planned = self.planned.lock().unwrap();
         let index = planned.iter().position(|one| one.path == path)?;
@@ -200,7 +205,7 @@ fn a_user_signs_in_on_another_device() {
     assert!(client.refresh_token().unwrap().is_some());
     let claims = client.access_token_claims(RESOURCE).unwrap();
     assert_eq!(claims.aud, RESOURCE);
-    assert_eq!(claims.scope.as_deref(), Some("read:items"));
+    assert_eq!(claims.scope, "read:items");
     assert_eq!(client.fetch_user_info().unwrap().sub, ALICE_SUB);
 
     // The code is used up.
@@ -231,6 +236,7 @@ fn a_server_that_is_asked_too_often_is_asked_less() {
 
 #[test]
 fn the_servers_interval_is_kept_within_reason() {
+    let scene = Scene::new();
     for (sent, kept) in [
         (json!(0), 1),
         (json!(1_000_000_000), 60),
@@ -238,7 +244,7 @@ fn the_servers_interval_is_kept_within_reason() {
         (json!(7), 7),
         (Value::Null, 5),
     ] {
-        let scene = Scene::new();
+        scene.front.calm();
         scene.front.change(DEVICE_PATH, "interval", sent);
         let (options, pauses) = scene.options(1, approve);
         desktop::device_sign_in(&scene.client, &options).unwrap();
@@ -297,13 +303,11 @@ fn a_code_that_has_expired_ends_it() {
     assert_eq!(scene.provider.stats().count(TOKEN_PATH), 0);
 
     // By the server's.
-    let scene = Scene::new();
     let mut device = scene.start();
     scene.provider.set_clock_offset(601);
     let error = scene.client.poll_device_sign_in(&mut device).unwrap_err();
     assert!(matches!(error, LogtoError::Device(DeviceError::Expired)));
 
-    let scene = Scene::new();
     let clock = scene.clock.clone();
     let (options, pauses) = scene.options(2, move |_| clock.advance(Duration::from_secs(700)));
     let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
@@ -391,22 +395,13 @@ fn a_refused_id_token_leaves_the_session_as_it_was() {
         assert_eq!(scene.client.refresh_token().unwrap(), refresh_token);
     }
 
-    // One that is older than a sign-in that has just ended can be.
-    scene.front.changes.lock().unwrap().clear();
-    let mut device = scene.start();
-    approve(device.best_uri());
-    scene.front.change(TOKEN_PATH, "id_token", json!(id_token));
+    // One of an earlier sign-in.
+    scene.front.calm();
     scene.clock.advance(Duration::from_secs(580));
-    let found = scene.client.poll_device_sign_in(&mut device).unwrap();
-    assert_eq!(
-        found.unwrap().claims.sub,
-        BOB_SUB,
-        "within the limits still"
-    );
     let mut device = scene.start();
     scene.clock.advance(Duration::from_secs(200));
-    scene.provider.set_clock_offset(0);
     approve(device.best_uri());
+    scene.front.change(TOKEN_PATH, "id_token", json!(id_token));
     assert!(matches!(
         scene.client.poll_device_sign_in(&mut device),
         Err(LogtoError::IdToken(IdTokenError::TooOld))
@@ -434,6 +429,7 @@ fn a_server_or_an_application_without_the_device_flow_says_so() {
 /// Before the user is shown anything.
 #[test]
 fn a_hostile_server_shows_the_user_nothing() {
+    let scene = Scene::new();
     for (member, value) in [
         ("verification_uri", json!("file:///etc/passwd")),
         ("verification_uri", json!("http://evil.example/device")),
@@ -443,7 +439,7 @@ fn a_hostile_server_shows_the_user_nothing() {
         ("device_code", json!("")),
         ("expires_in", json!(-1)),
     ] {
-        let scene = Scene::new();
+        scene.front.calm();
         scene.front.change(DEVICE_PATH, member, value.clone());
         let options = DesktopDeviceOptions::new().show(|_| panic!("it was shown"));
         let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();

@@ -9,7 +9,7 @@ const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
 /// The SHA-256 of [`STYLE`] and [`SCRIPT`], as the policy of the page names what may run in it.
-const STYLE_HASH: &str = "206JYNe62rk8hWPC3TKEMgmdm5E6dUXhFpMwuvxMtZs=";
+const STYLE_HASH: &str = "vVigq+xgrhKD2TfXShi4SH7skR0NGIAoU/scD+XSYjc=";
 const SCRIPT_HASH: &str = "ixzo+owSEfJWq9z0HJaxCJAlk3mRYZRq9JaxhZ3hBmA=";
 
 const CHECK_MARK: &str = "M17 29l8 8 15-17";
@@ -89,9 +89,10 @@ impl Pages {
     pub fn stranger(&self) -> Answer {
         let texts = Texts {
             is_good: false,
-            heading: "Nobody waits for this page",
-            text: "It may be of an earlier attempt. Go on in the newest tab, and close this one."
-                .to_owned(),
+            heading: "This link is out of date",
+            text:
+                "It may come from an earlier attempt. Close this tab and go on in the newest one."
+                    .to_owned(),
         };
         self.page(400, None, &texts)
     }

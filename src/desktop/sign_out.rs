@@ -115,8 +115,9 @@ impl DesktopSignOutOptions {
     }
 
     /// Lets the browser come back to this path of this machine after the sign-out, and waits for it.
-    /// The URI must be registered as a post sign-out redirect URI in the Logto Console, with its
-    /// [port](Self::ports). Default: the browser stays at Logto's own page, and nothing is waited for.
+    /// `http://127.0.0.1` with this path must be registered as a post sign-out redirect URI in the Logto
+    /// Console; any port will do. Default: the browser stays at Logto's own page, and nothing is waited
+    /// for.
     pub fn return_to(mut self, path: impl Into<String>) -> Self {
         self.place.path = path.into();
         self.is_returning = true;
