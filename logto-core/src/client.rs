@@ -3,6 +3,7 @@
 mod callback;
 mod context;
 mod device;
+mod machine;
 mod refresh;
 mod sign_in;
 mod sign_out;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::context::{ContextOptions, LogtoContext};
+pub use self::machine::MachineClient;
 use self::stored::ParsedAccessTokens;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;

@@ -21,7 +21,7 @@ mod session;
 mod storage;
 mod utilities;
 
-pub use client::{ContextOptions, LogtoClient, LogtoContext};
+pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -32,11 +32,13 @@ pub use http::{ConnectWithin, HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder};
 pub use models::{
     AccessTokenClaims, AccessTokenRequest, Audience, DeviceAuthorization, DeviceSignInOptions,
-    DirectSignIn, FirstScreen, IdTokenClaims, Identifier, InteractionMode, OidcProviderMetadata,
-    Prompt, Revocation, SignInOptions, SignOut, SignOutOptions, SignedIn, TokenResponse,
-    UserIdentity, UserInfoResponse,
+    DirectSignIn, FirstScreen, IdTokenClaims, Identifier, InteractionMode, MachineTokenRequest,
+    OidcProviderMetadata, Prompt, Revocation, SignInOptions, SignOut, SignOutOptions, SignedIn,
+    TokenResponse, UserIdentity, UserInfoResponse,
 };
+pub use oidc::client_credentials::ClientCredentialsGrant;
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};
+pub use oidc::token_exchange::{ExchangedTokenType, TokenExchange};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer};

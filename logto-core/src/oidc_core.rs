@@ -1,5 +1,6 @@
 //! The protocol with its I/O: what the pure requests and answers are sent over.
 
+mod device;
 mod keys;
 
 use std::fmt;
@@ -11,20 +12,20 @@ use url::Url;
 
 use self::keys::KeyCache;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{LogtoConfig, is_secure};
-use crate::error::{DeviceError, DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
+use crate::config::is_secure;
+use crate::error::{DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
 use crate::http::{ConnectWithin, HttpClient, UreqClient, send_logged};
 use crate::models::{
-    AccessTokenClaims, DeviceAuthorization, DeviceSignInOptions, IdTokenClaims,
-    OidcProviderMetadata, TokenResponse, UserInfoResponse,
+    AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
 };
 use crate::oidc::client_auth::ClientCredentials;
-use crate::oidc::device::Poll;
+use crate::oidc::client_credentials::ClientCredentialsGrant;
 use crate::oidc::id_token::{Expected, Occasion};
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
-use crate::oidc::{device, discovery, id_token, pkce, request, revoke, token, userinfo};
+use crate::oidc::token_exchange::TokenExchange;
+use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
 use crate::secret::Secret;
 
 /// The most that is read of metadata and key sets, in bytes.
@@ -261,27 +262,39 @@ impl OidcCore {
         })
     }
 
-    /// Starts a sign-in on a device.
-    pub(crate) fn start_device_authorization(
+    /// Exchanges the application's own id and secret for an access token
+    /// ([RFC 6749, section 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+    /// [`MachineClient`](crate::MachineClient) keeps what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, refuses, or answers with something else.
+    pub fn fetch_token_by_client_credentials(
         &self,
-        config: &LogtoConfig,
-        options: &DeviceSignInOptions,
-    ) -> Result<DeviceAuthorization, LogtoError> {
-        let endpoint = self.metadata.device_authorization_endpoint.as_ref();
-        let endpoint = endpoint.ok_or(DeviceError::Unsupported)?;
-        let request = device::start_request(endpoint, config, options);
-        let answer = self.link.send(request, ANSWER_LIMIT)?;
-        device::start_response(&answer, self.now(), self.link.allow_insecure_http)
+        grant: &ClientCredentialsGrant<'_>,
+    ) -> Result<TokenResponse, LogtoError> {
+        let request = grant.request(&self.metadata.token_endpoint);
+        token::response(&self.link.send(request, ANSWER_LIMIT)?)
     }
 
-    /// Asks once whether the user of a device has signed in. The ID token is not verified yet.
-    pub(crate) fn poll_device(
+    /// Exchanges the token of a user for an access token to act as that user
+    /// ([RFC 8693](https://www.rfc-editor.org/rfc/rfc8693)).
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked, refuses, or answers with something else.
+    pub fn fetch_token_by_token_exchange(
         &self,
-        config: &LogtoConfig,
-        device_code: &Secret,
-    ) -> Result<Poll, LogtoError> {
-        let request = device::poll_request(&self.metadata.token_endpoint, config, device_code);
-        device::poll_response(&self.link.send(request, ANSWER_LIMIT)?)
+        client_id: &str,
+        client_secret: Option<&str>,
+        exchange: &TokenExchange<'_>,
+    ) -> Result<TokenResponse, LogtoError> {
+        let client = ClientCredentials {
+            id: client_id,
+            secret: client_secret,
+        };
+        let request = exchange.request(&self.metadata.token_endpoint, client);
+        token::response(&self.link.send(request, ANSWER_LIMIT)?)
     }
 
     /// Holds an ID token to be the provider's, for this client, and valid now, and returns its

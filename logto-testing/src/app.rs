@@ -10,6 +10,11 @@ pub struct FakeApp {
     pub(crate) kind: AppKind,
     redirect_uris: Vec<String>,
     post_logout_redirect_uris: Vec<String>,
+    pub(crate) device_flow: bool,
+    pub(crate) token_exchange: bool,
+    organizations: Vec<(String, Vec<String>)>,
+    pub(crate) backchannel_logout_uri: Option<String>,
+    pub(crate) backchannel_logout_session_required: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,52 @@ impl FakeApp {
         self
     }
 
+    /// Lets the application use the device flow, as a native application can at Logto. Default: it may
+    /// not.
+    #[must_use]
+    pub fn device_flow(mut self) -> Self {
+        self.device_flow = true;
+        self
+    }
+
+    /// Lets the application exchange the tokens of users. Default: it may not.
+    #[must_use]
+    pub fn token_exchange(mut self) -> Self {
+        self.token_exchange = true;
+        self
+    }
+
+    /// Makes a machine-to-machine application a member of an organization, with these permissions in
+    /// it. Default: of none.
+    #[must_use]
+    pub fn organization<P: Into<String>>(
+        mut self,
+        id: impl Into<String>,
+        permissions: impl IntoIterator<Item = P>,
+    ) -> Self {
+        let permissions = permissions.into_iter().map(Into::into).collect();
+        self.organizations.push((id.into(), permissions));
+        self
+    }
+
+    /// Registers the URI that is told when a user signs out of the server, by `http`. Default: none.
+    ///
+    /// [`FakeLogto::set_backchannel_logout_uri`](crate::FakeLogto::set_backchannel_logout_uri) does it
+    /// later, for an application that has to know the server before it knows its own address.
+    #[must_use]
+    pub fn backchannel_logout_uri(mut self, uri: impl Into<String>) -> Self {
+        self.backchannel_logout_uri = Some(uri.into());
+        self
+    }
+
+    /// Puts the claim `sid` into the application's ID tokens and logout tokens. Default: it is in
+    /// neither.
+    #[must_use]
+    pub fn backchannel_logout_session_required(mut self) -> Self {
+        self.backchannel_logout_session_required = true;
+        self
+    }
+
     fn new(id: String, secret: Option<String>, kind: AppKind) -> Self {
         Self {
             id,
@@ -62,7 +113,18 @@ impl FakeApp {
             kind,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            device_flow: false,
+            token_exchange: false,
+            organizations: Vec::new(),
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
         }
+    }
+
+    /// The permissions in an organization, if the application is a member of it.
+    pub(crate) fn organization_permissions(&self, id: &str) -> Option<&[String]> {
+        let (_, permissions) = self.organizations.iter().find(|(known, _)| known == id)?;
+        Some(permissions)
     }
 
     pub(crate) fn accepts_redirect_uri(&self, uri: &str) -> bool {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::algorithm::SigningAlgorithm;
 use crate::app::FakeApp;
 use crate::clock::{TestClock, milliseconds};
 use crate::fake::FakeLogto;
@@ -13,6 +14,8 @@ use crate::people::People;
 use crate::provider::{Provider, Resource, Setup};
 use crate::store::Store;
 use crate::user::FakeUser;
+
+const MANAGEMENT_API: &str = "https://default.logto.app/api";
 
 /// Sets up a [`FakeLogto`].
 ///
@@ -36,6 +39,7 @@ pub struct FakeLogtoBuilder {
     resources: Vec<Resource>,
     login_page: bool,
     state_file: Option<PathBuf>,
+    signing_algorithm: SigningAlgorithm,
     clock: TestClock,
     access_token_lifetime: Duration,
     keep_alive: Duration,
@@ -62,7 +66,8 @@ impl FakeLogtoBuilder {
         self
     }
 
-    /// Adds an API resource with its scopes. Default: none.
+    /// Adds an API resource with its scopes. Default: none but that of the Management API,
+    /// `https://default.logto.app/api` with the scope `all`, which every Logto server has.
     pub fn resource<S: Into<String>>(
         mut self,
         indicator: impl Into<String>,
@@ -75,8 +80,8 @@ impl FakeLogtoBuilder {
         self
     }
 
-    /// Whether signing in shows a page where a person chooses one of the users by a click, for
-    /// demos. Default: false; the user who is next is signed in at once.
+    /// Whether signing in shows a page where a person chooses one of the users by a click, or turns
+    /// back, for demos and for tests in a real browser. Default: false; the user who is next is signed in at once.
     pub fn login_page(mut self, login_page: bool) -> Self {
         self.login_page = login_page;
         self
@@ -87,6 +92,15 @@ impl FakeLogtoBuilder {
     /// keys as they are. Default: none; they end with the server.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());
+        self
+    }
+
+    /// Sets what tokens are signed with. Default: ES384, as at Logto. A state file that is there
+    /// already has its own keys.
+    ///
+    /// The RSA keys are always the same few, which this crate's source shows to everyone.
+    pub fn signing_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.signing_algorithm = algorithm;
         self
     }
 
@@ -117,11 +131,15 @@ impl FakeLogtoBuilder {
     pub fn build(self) -> io::Result<FakeLogto> {
         let listener = bind(self.port)?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let store = Store::open(self.state_file, milliseconds(&self.clock))?;
+        let store = Store::open(
+            self.state_file,
+            self.signing_algorithm,
+            milliseconds(&self.clock),
+        )?;
         let setup = Setup {
             issuer: format!("{endpoint}/oidc"),
             apps: or_default(self.apps, default_app),
-            resources: self.resources,
+            resources: with_management_api(self.resources),
             login_page: self.login_page,
             access_token_lifetime: self.access_token_lifetime,
             clock: self.clock,
@@ -151,6 +169,7 @@ impl Default for FakeLogtoBuilder {
             resources: Vec::new(),
             login_page: false,
             state_file: None,
+            signing_algorithm: SigningAlgorithm::default(),
             clock: TestClock::new(),
             access_token_lifetime: Duration::from_secs(3600),
             keep_alive: Duration::from_secs(5),
@@ -163,6 +182,17 @@ fn or_default<T>(given: Vec<T>, default: impl FnOnce() -> T) -> Vec<T> {
         return vec![default()];
     }
     given
+}
+
+fn with_management_api(mut resources: Vec<Resource>) -> Vec<Resource> {
+    let known = |resource: &Resource| resource.indicator == MANAGEMENT_API;
+    if !resources.iter().any(known) {
+        resources.push(Resource {
+            indicator: MANAGEMENT_API.to_owned(),
+            scopes: vec!["all".to_owned()],
+        });
+    }
+    resources
 }
 
 fn default_user() -> FakeUser {

@@ -10,6 +10,8 @@ pub enum Endpoint {
     Jwks,
     /// `/oidc/auth`
     Authorization,
+    /// `/oidc/device/auth`
+    DeviceAuthorization,
     /// `/oidc/token`
     Token,
     /// `/oidc/me`
@@ -24,10 +26,11 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Discovery,
         Self::Jwks,
         Self::Authorization,
+        Self::DeviceAuthorization,
         Self::Token,
         Self::UserInfo,
         Self::Revocation,
@@ -41,6 +44,7 @@ impl Endpoint {
             Self::Discovery => "/oidc/.well-known/openid-configuration",
             Self::Jwks => "/oidc/jwks",
             Self::Authorization => "/oidc/auth",
+            Self::DeviceAuthorization => "/oidc/device/auth",
             Self::Token => "/oidc/token",
             Self::UserInfo => "/oidc/me",
             Self::Revocation => "/oidc/token/revocation",

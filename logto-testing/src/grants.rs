@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::device_codes::DeviceCodes;
 use crate::random::token;
 use crate::scopes::{self, OFFLINE_ACCESS};
+use crate::subject_tokens::SubjectTokens;
 
 const SECOND: i64 = 1000;
 const DAY: i64 = 86_400 * SECOND;
@@ -27,6 +29,8 @@ pub(crate) struct Grants {
     refresh_tokens: BTreeMap<String, RefreshToken>,
     access_tokens: BTreeMap<String, AccessToken>,
     sessions: BTreeMap<String, BrowserSession>,
+    pub(crate) devices: DeviceCodes,
+    pub(crate) subject_tokens: SubjectTokens,
 }
 
 /// What a user has granted to an application in one sign-in.
@@ -44,6 +48,8 @@ pub(crate) struct Grant {
     pub(crate) signed_in_at: i64,
     /// The browser session that it came from.
     pub(crate) session: String,
+    /// The application's name for that session, if the ID token is to tell it.
+    pub(crate) sid: Option<String>,
     pub(crate) expires_at: i64,
 }
 
@@ -81,8 +87,8 @@ pub(crate) struct AccessToken {
 pub(crate) struct BrowserSession {
     pub(crate) user: String,
     pub(crate) signed_in_at: i64,
-    /// The applications that the user has signed in to.
-    pub(crate) apps: Vec<String>,
+    /// The applications that the user has signed in to, each with its name for this session.
+    pub(crate) apps: BTreeMap<String, String>,
 }
 
 impl Grant {
@@ -144,7 +150,7 @@ impl Grants {
         now: i64,
     ) -> String {
         let id = token();
-        self.grants.insert(id.clone(), grant);
+        self.insert(id.clone(), grant);
         let code = token();
         self.codes.insert(
             code.clone(),
@@ -157,6 +163,10 @@ impl Grants {
             },
         );
         code
+    }
+
+    pub(crate) fn insert(&mut self, id: String, grant: Grant) {
+        self.grants.insert(id, grant);
     }
 
     pub(crate) fn get(&self, id: &str, now: i64) -> Option<&Grant> {
@@ -238,25 +248,43 @@ impl Grants {
             BrowserSession {
                 user: user.to_owned(),
                 signed_in_at: now,
-                apps: Vec::new(),
+                apps: BTreeMap::new(),
             },
         );
         id
     }
 
-    pub(crate) fn add_app(&mut self, session: &str, app: &str) {
-        if let Some(session) = self.sessions.get_mut(session)
-            && !scopes::has(&session.apps, app)
-        {
-            session.apps.push(app.to_owned());
-        }
+    /// The application's name for the session, from now on if it has none yet.
+    pub(crate) fn add_app(&mut self, session: &str, app: &str) -> Option<String> {
+        let apps = &mut self.sessions.get_mut(session)?.apps;
+        Some(apps.entry(app.to_owned()).or_insert_with(token).clone())
+    }
+
+    /// The application's name for the latest session in which the user signed in to it.
+    pub(crate) fn sid(&self, app: &str, user: &str) -> Option<&str> {
+        self.sessions
+            .values()
+            .filter(|session| session.user == user)
+            .filter_map(|session| Some((session.signed_in_at, session.apps.get(app)?)))
+            .max_by_key(|(signed_in_at, _)| *signed_in_at)
+            .map(|(_, sid)| sid.as_str())
     }
 
     /// Ends a browser session, and the grants that were for no longer than that.
-    pub(crate) fn end_session(&mut self, id: &str) {
-        self.sessions.remove(id);
+    pub(crate) fn end_session(&mut self, id: &str) -> Option<BrowserSession> {
         self.grants
             .retain(|_, grant| grant.session != id || grant.is_offline());
+        self.sessions.remove(id)
+    }
+
+    pub(crate) fn end_sessions_of(&mut self, user: &str) -> Vec<BrowserSession> {
+        let ids: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.user == user)
+            .map(|(id, _)| id.clone())
+            .collect();
+        ids.iter().filter_map(|id| self.end_session(id)).collect()
     }
 
     pub(crate) fn end_all_sessions(&mut self) {
@@ -275,6 +303,8 @@ impl Grants {
             .retain(|_, found| found.is_taken(now) && alive(&found.grant));
         self.sessions
             .retain(|_, session| now < session.signed_in_at + SESSION_LIFETIME);
+        self.devices.purge(now);
+        self.subject_tokens.purge(now);
     }
 
     fn insert_refresh_token(&mut self, grant: &str, first_issued_at: i64, now: i64) -> String {

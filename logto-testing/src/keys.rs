@@ -1,15 +1,12 @@
 //! The keys that tokens are signed with.
 
-use std::fmt;
 use std::io;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Map, Value, json};
 
-use crate::random::{base64url, digest};
+use crate::algorithm::SigningAlgorithm;
+use crate::random::{base64url, from_base64url};
+use crate::signing_key::{ExportedKey, SigningKey};
 
 /// What is wrong with a signature on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,37 +25,45 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
-    pub(crate) fn generate() -> Self {
+    pub(crate) fn generate(algorithm: SigningAlgorithm) -> Self {
         Self {
-            keys: vec![SigningKey::generate()],
-            stray: SigningKey::generate(),
+            keys: vec![SigningKey::generate(algorithm, &[])],
+            stray: SigningKey::generate_stray(algorithm),
         }
     }
 
     /// Keys as `export` gave them.
-    pub(crate) fn import(exported: &[String]) -> io::Result<Self> {
+    pub(crate) fn import(exported: &[ExportedKey]) -> io::Result<Self> {
         let keys: Vec<_> = exported
             .iter()
-            .map(|key| SigningKey::import(key))
+            .map(SigningKey::import)
             .collect::<io::Result<_>>()?;
-        if keys.is_empty() {
-            return Err(invalid("there is no key"));
-        }
+        let Some(current) = keys.first() else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "there is no key",
+            ));
+        };
         Ok(Self {
+            stray: SigningKey::generate_stray(current.algorithm()),
             keys,
-            stray: SigningKey::generate(),
         })
     }
 
-    pub(crate) fn export(&self) -> Vec<String> {
-        self.keys
-            .iter()
-            .map(|key| STANDARD.encode(&key.pkcs8))
-            .collect()
+    pub(crate) fn export(&self) -> Vec<ExportedKey> {
+        self.keys.iter().map(SigningKey::export).collect()
     }
 
     pub(crate) fn rotate(&mut self) {
-        self.keys.insert(0, SigningKey::generate());
+        self.rotate_to(self.keys[0].algorithm());
+    }
+
+    pub(crate) fn rotate_to(&mut self, algorithm: SigningAlgorithm) {
+        let taken: Vec<_> = self.keys.iter().map(SigningKey::id).collect();
+        let key = SigningKey::generate(algorithm, &taken);
+        self.keys.retain(|known| known.id() != key.id());
+        self.keys.insert(0, key);
+        self.stray = SigningKey::generate_stray(algorithm);
     }
 
     pub(crate) fn remove_previous(&mut self) {
@@ -70,24 +75,51 @@ impl KeyRing {
         json!({ "keys": keys })
     }
 
-    /// The key id for the header of a token.
-    pub(crate) fn key_id(&self, fault: Option<SignatureFault>) -> &str {
-        match fault {
-            Some(SignatureFault::UnknownKey) => &self.stray.id,
-            _ => &self.keys[0].id,
+    /// The algorithms that the keys could sign with, each once.
+    pub(crate) fn algorithms(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for name in self.keys.iter().flat_map(SigningKey::supported) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
+        names
+    }
+
+    /// The header of a token, which names the key.
+    pub(crate) fn header(&self, fault: Option<SignatureFault>) -> Map<String, Value> {
+        let key = match fault {
+            Some(SignatureFault::UnknownKey) => &self.stray,
+            _ => &self.keys[0],
+        };
+        let mut header = Map::new();
+        header.insert("alg".to_owned(), json!(key.algorithm().name()));
+        header.insert("kid".to_owned(), json!(key.id()));
+        header
+    }
+
+    /// The header and the claims of a JSON Web Token that one of the keys has signed.
+    pub(crate) fn verify(&self, token: &str) -> Option<(Value, Value)> {
+        let (message, signature) = token.rsplit_once('.')?;
+        let (header, claims) = message.split_once('.')?;
+        let header: Value = serde_json::from_slice(&from_base64url(header)?).ok()?;
+        let claims: Value = serde_json::from_slice(&from_base64url(claims)?).ok()?;
+        let signature = from_base64url(signature)?;
+        let mut keys = self.keys.iter().filter(|key| header["kid"] == key.id());
+        let signed = keys.any(|key| key.verifies(message.as_bytes(), &signature));
+        signed.then_some((header, claims))
     }
 
     /// A JSON Web Token. One whose header says `none` gets no signature.
     pub(crate) fn sign(
         &self,
-        header: Map<String, Value>,
-        claims: Map<String, Value>,
+        header: &Value,
+        claims: &Value,
         fault: Option<SignatureFault>,
     ) -> String {
         let unsigned = header.get("alg").and_then(Value::as_str) == Some("none");
-        let header = base64url(Value::Object(header).to_string());
-        let claims = base64url(Value::Object(claims).to_string());
+        let header = base64url(header.to_string());
+        let claims = base64url(claims.to_string());
         let message = format!("{header}.{claims}");
         let signature = match fault {
             _ if unsigned => String::new(),
@@ -96,91 +128,4 @@ impl KeyRing {
         };
         format!("{message}.{signature}")
     }
-}
-
-/// An ES384 key, as Logto has by default.
-struct SigningKey {
-    id: String,
-    pkcs8: Vec<u8>,
-    pair: EcdsaKeyPair,
-}
-
-impl SigningKey {
-    /// # Panics
-    ///
-    /// If the operating system has no random bytes to give, which no program can work around.
-    fn generate() -> Self {
-        let pkcs8 =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &SystemRandom::new())
-                .expect("the operating system gives random bytes");
-        Self::read(pkcs8.as_ref()).expect("a key that was just generated can be read")
-    }
-
-    fn import(exported: &str) -> io::Result<Self> {
-        let pkcs8 = STANDARD
-            .decode(exported)
-            .map_err(|_| invalid("a key is not in base64"))?;
-        Self::read(&pkcs8)
-    }
-
-    fn read(pkcs8: &[u8]) -> io::Result<Self> {
-        let pair = EcdsaKeyPair::from_pkcs8(
-            &ECDSA_P384_SHA384_FIXED_SIGNING,
-            pkcs8,
-            &SystemRandom::new(),
-        )
-        .map_err(|_| invalid("a key is no P-384 key"))?;
-        let (x, y) = coordinates(&pair);
-        // https://www.rfc-editor.org/rfc/rfc7638#section-3
-        let thumbprint = format!(r#"{{"crv":"P-384","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        Ok(Self {
-            id: digest(thumbprint.as_bytes()),
-            pkcs8: pkcs8.to_vec(),
-            pair,
-        })
-    }
-
-    fn jwk(&self) -> Value {
-        let (x, y) = coordinates(&self.pair);
-        json!({
-            "kty": "EC",
-            "use": "sig",
-            "kid": self.id,
-            "alg": "ES384",
-            "crv": "P-384",
-            "x": x,
-            "y": y,
-        })
-    }
-
-    /// # Panics
-    ///
-    /// If the operating system has no random bytes to give, which no program can work around.
-    fn sign(&self, message: &[u8]) -> String {
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), message)
-            .expect("the operating system gives random bytes");
-        base64url(signature)
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("SigningKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The two halves of the uncompressed point, after the byte that says so.
-fn coordinates(pair: &EcdsaKeyPair) -> (String, String) {
-    let point = &pair.public_key().as_ref()[1..];
-    let (x, y) = point.split_at(point.len() / 2);
-    (base64url(x), base64url(y))
-}
-
-fn invalid(reason: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
 }

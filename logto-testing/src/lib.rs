@@ -1,7 +1,7 @@
 //! A Logto server for tests, in the process of the test; and tests for storages.
 //!
 //! [`FakeLogto`] listens on a free port of 127.0.0.1 and answers as a Logto server does: the same
-//! statuses, headers, members and error bodies, real ES384 signatures, rotating refresh tokens.
+//! statuses, headers, members and error bodies, real signatures, rotating refresh tokens.
 //! Unlike a real one it starts in milliseconds, signs users in without a password, has a clock
 //! that a test can move, and misbehaves on request.
 //!
@@ -86,6 +86,71 @@
 //! });
 //! ```
 //!
+//! # Keys and tokens
+//!
+//! ```
+//! # let fake = logto_testing::FakeLogto::start();
+//! use logto_testing::SigningAlgorithm;
+//! use serde_json::json;
+//!
+//! // The owner of the server changes its key to an RSA one.
+//! fake.rotate_keys_to(SigningAlgorithm::Rs256);
+//!
+//! // A token as no server makes it, rightly signed.
+//! let key_id = fake.jwks()["keys"][0]["kid"].clone();
+//! let token = fake.sign_jwt(
+//!     json!({"alg": "RS256", "kid": key_id}),
+//!     json!({"iss": fake.issuer(), "aud": "another-app"}),
+//! );
+//! # assert_eq!(token.split('.').count(), 3);
+//! ```
+//!
+//! # Signing out elsewhere
+//!
+//! ```
+//! use logto_testing::{FakeApp, FakeLogto};
+//!
+//! let app = FakeApp::web("shop", "s3cret")
+//!     .backchannel_logout_uri("http://127.0.0.1:3000/backchannel-logout")
+//!     .backchannel_logout_session_required();
+//! let fake = FakeLogto::builder().app(app).start();
+//!
+//! // What the server would send, for your program to take, or not.
+//! let right = fake.logout_token("shop", "alice").sign();
+//! let forged = fake.logout_token("shop", "alice").forged().sign();
+//! # assert_ne!(right, forged);
+//!
+//! // An administrator signs Alice out; each application of hers is told, and how it answered is kept.
+//! fake.end_sessions("alice");
+//! for delivery in fake.logout_deliveries() {
+//!     assert_eq!(delivery.outcome, Ok(200), "{}", delivery.app);
+//! }
+//! ```
+//!
+//! # Devices, and acting for users
+//!
+//! ```
+//! # fn device_starts_its_sign_in(_: &str) {}
+//! use logto_testing::{FakeApp, FakeLogto};
+//!
+//! let fake = FakeLogto::builder()
+//!     .app(FakeApp::native("tv").device_flow())
+//!     .app(FakeApp::web("support", "s3cret").token_exchange())
+//!     .start();
+//!
+//! device_starts_its_sign_in(fake.endpoint());
+//! for user_code in fake.pending_devices() {
+//!     fake.approve_device(&user_code, "alice"); // or `deny_device`
+//! }
+//!
+//! // `support` exchanges this for an access token of Alice's.
+//! let subject_token = fake.subject_token("alice");
+//! # assert!(subject_token.starts_with("sub_"));
+//! ```
+//!
+//! With [`login_page`](FakeLogtoBuilder::login_page) a real browser can be sent to the server: it shows a
+//! page where one of the users is chosen. The page for devices is always there.
+//!
 //! # What was asked
 //!
 //! ```
@@ -123,36 +188,44 @@
 //!
 //! # What the server leaves out
 //!
-//! The device flow, token exchange, pushed authorization requests, back-channel logout, consent
-//! pages, RSA keys, the Management API and TLS. Accounts have no passwords.
+//! Pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
 
+mod algorithm;
 mod app;
 mod browser;
 mod builder;
 mod claims;
 mod clock;
 pub mod contract;
+mod courier;
+mod device_codes;
 mod endpoint;
 mod fake;
 mod faulty;
 mod grants;
 mod http;
 mod keys;
+mod logout_token;
 mod misbehaviour;
 mod people;
 mod provider;
 mod random;
 mod record;
 mod scopes;
+mod signing_key;
 mod store;
+mod subject_tokens;
 mod user;
 
+pub use algorithm::SigningAlgorithm;
 pub use app::FakeApp;
 pub use builder::FakeLogtoBuilder;
 pub use clock::TestClock;
+pub use courier::LogoutDelivery;
 pub use endpoint::Endpoint;
 pub use fake::FakeLogto;
 pub use faulty::{Faulty, StorageCall};
+pub use logout_token::LogoutToken;
 pub use misbehaviour::Misbehaviour;
 pub use record::RecordedRequest;
 pub use user::FakeUser;

@@ -79,6 +79,7 @@ pub(crate) type TamperResponse = Arc<dyn Fn(&mut Value) + Send + Sync>;
 pub(crate) struct Misbehaviours {
     planned: HashMap<Endpoint, VecDeque<Planned>>,
     id_token: Option<TamperIdToken>,
+    key_set: Option<Value>,
     responses: HashMap<Endpoint, TamperResponse>,
 }
 
@@ -123,12 +124,20 @@ impl Misbehaviours {
         self.id_token = Some(tamper);
     }
 
+    pub(crate) fn set_key_set(&mut self, key_set: Value) {
+        self.key_set = Some(key_set);
+    }
+
     pub(crate) fn tamper_response(&mut self, endpoint: Endpoint, tamper: TamperResponse) {
         self.responses.insert(endpoint, tamper);
     }
 
     pub(crate) fn id_token_tampering(&self) -> Option<TamperIdToken> {
         self.id_token.clone()
+    }
+
+    pub(crate) fn key_set(&self) -> Option<Value> {
+        self.key_set.clone()
     }
 
     pub(crate) fn response_tampering(&self, endpoint: Endpoint) -> Option<TamperResponse> {

@@ -22,6 +22,10 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 /// The SHA-256 of the data, in base64url.
 pub(crate) fn digest(data: &[u8]) -> String {
     base64url(digest::digest(&digest::SHA256, data))

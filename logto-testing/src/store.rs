@@ -7,8 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::algorithm::SigningAlgorithm;
 use crate::grants::Grants;
 use crate::keys::KeyRing;
+use crate::signing_key::ExportedKey;
 
 /// Keys and grants, kept in a file if there is one.
 #[derive(Debug)]
@@ -25,23 +27,27 @@ pub(crate) struct Kept {
 
 #[derive(Deserialize)]
 struct Stored {
-    keys: Vec<String>,
+    keys: Vec<ExportedKey>,
     grants: Grants,
 }
 
 #[derive(Serialize)]
 struct ToStore<'a> {
-    keys: Vec<String>,
+    keys: Vec<ExportedKey>,
     grants: &'a Grants,
 }
 
 impl Store {
-    /// What the file holds, or a new store if there is no file yet.
-    pub(crate) fn open(file: Option<PathBuf>, now: i64) -> io::Result<Self> {
+    /// What the file holds, or a new store with a key of this kind if there is no file yet.
+    pub(crate) fn open(
+        file: Option<PathBuf>,
+        algorithm: SigningAlgorithm,
+        now: i64,
+    ) -> io::Result<Self> {
         let mut kept = match file.as_deref().map(read).transpose()? {
             Some(Some(kept)) => kept,
             _ => Kept {
-                keys: KeyRing::generate(),
+                keys: KeyRing::generate(algorithm),
                 grants: Grants::default(),
             },
         };

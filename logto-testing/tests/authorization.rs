@@ -196,6 +196,25 @@ fn sign_in_page_lists_the_users() {
 }
 
 #[test]
+fn user_at_the_sign_in_page_would_rather_not() {
+    let fake = builder().login_page(true).start();
+    let http = Http::new(&fake);
+    let url = sign_in_url(&fake, "web", &[]);
+    let answer = http.get(url.strip_prefix(fake.endpoint()).unwrap());
+    let (_, interaction) = answer.header("location").unwrap().rsplit_once('=').unwrap();
+    let form = [("interaction", interaction), ("cancel", "yes")];
+    let answer = http.post("/sign-in", &form);
+    let callback = answer.header("location").unwrap();
+    assert!(callback.starts_with(common::CALLBACK));
+    assert_eq!(
+        in_query(callback, "error").as_deref(),
+        Some("access_denied")
+    );
+    assert_eq!(in_query(callback, "state").as_deref(), Some("st-1"));
+    assert_eq!(answer.header("set-cookie"), None);
+}
+
+#[test]
 fn played_browser_clicks_on_the_next_user() {
     let fake = builder().login_page(true).start();
     fake.sign_in_as("bob");

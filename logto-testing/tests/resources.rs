@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{API, Http, builder, decode, text, tokens};
-use logto_testing::FakeUser;
+use logto_testing::{FakeApp, FakeUser};
 use serde_json::{Value, json};
 
 /// Header and claims of the access token, of which those that no one can foretell are checked.
@@ -204,4 +204,50 @@ fn machines_get_tokens_without_a_user() {
     let form = [("grant_type", "client_credentials")];
     let answer = http.token("web", &form);
     assert_eq!(answer.error(), (400, "invalid_request".to_owned()));
+}
+
+#[test]
+fn machines_get_tokens_for_their_organizations() {
+    let app = FakeApp::machine("worker", "w").organization("org_1", ["org:read"]);
+    let fake = builder().app(app).start();
+    let http = Http::new(&fake);
+    let get = |more: &[(&str, &str)]| {
+        let mut form = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", "worker"),
+            ("client_secret", "w"),
+        ];
+        form.extend_from_slice(more);
+        http.post("/oidc/token", &form)
+    };
+    let organization = ("organization_id", "org_1");
+    let body = get(&[organization, ("scope", "org:read org:write")]).ok();
+    assert_eq!(body["scope"], "org:read");
+    let claims = access_token(&http, &body);
+    assert_eq!(claims["aud"], "urn:logto:organization:org_1");
+    assert_eq!(claims["sub"], "worker");
+
+    let body = get(&[organization, ("resource", API), ("scope", "read:items")]).ok();
+    let claims = access_token(&http, &body);
+    assert_eq!(claims["aud"], API);
+    assert_eq!(claims["organization_id"], "org_1");
+    assert_eq!(claims["scope"], "read:items");
+
+    let answer = get(&[("organization_id", "org_2"), ("resource", API)]);
+    assert_eq!(answer.error(), (403, "access_denied".to_owned()));
+}
+
+#[test]
+fn management_api_is_always_there() {
+    let fake = builder().start();
+    let http = Http::new(&fake);
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("resource", "https://default.logto.app/api"),
+        ("scope", "all"),
+    ];
+    let body = http.token("machine", &form).ok();
+    assert_eq!(body["scope"], "all");
+    let claims = access_token(&http, &body);
+    assert_eq!(claims["aud"], "https://default.logto.app/api");
 }

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{API, Http, basic, builder, text, tokens};
 use logto_testing::FakeApp;
 use serde_json::json;
@@ -103,6 +105,30 @@ fn introspection_tells_what_a_token_is() {
     assert_eq!(introspect("web", "s3cret", "made-up"), inactive);
     let refresh_token = introspect("web", "s3cret", text(&first, "refresh_token"));
     assert_eq!(refresh_token["exp"], now + 14 * 86_400);
+    let own = tokens(&fake, "native", &[]);
+    let own = introspect("native", "", text(&own, "access_token"));
+    assert_eq!(own["client_id"], "native");
+    fake.clock().advance(Duration::from_secs(3600 + 15));
+    assert_eq!(introspect("web", "s3cret", token), inactive);
+}
+
+#[test]
+fn refused_introspections() {
+    let fake = builder().start();
+    let http = Http::new(&fake);
+    let introspect = |form: &[(&str, &str)]| http.post("/oidc/token/introspection", form);
+    let machine = [("client_id", "machine"), ("client_secret", "m")];
+    let jwt = fake.sign_jwt(json!({"alg": "ES384"}), json!({}));
+    let answer = introspect(&[machine.as_slice(), &[("token", &jwt)]].concat());
+    assert_eq!(answer.error(), (400, "unsupported_token_type".to_owned()));
+    assert_eq!(
+        introspect(&machine).json()["error_description"],
+        "missing required parameter 'token'"
+    );
+    assert_eq!(
+        introspect(&[("token", "x")]).json()["error_description"],
+        "no client authentication mechanism provided"
+    );
 }
 
 #[test]

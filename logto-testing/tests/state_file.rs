@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use common::{Http, builder, text, tokens, verify};
-use logto_testing::FakeLogto;
+use logto_testing::{FakeLogto, SigningAlgorithm};
 
 fn file(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -66,4 +66,18 @@ fn file_that_is_none_of_ours_is_not_overwritten() {
 fn without_a_file_everything_is_new() {
     let keys = |fake: &FakeLogto| Http::new(fake).get("/oidc/jwks").ok();
     assert_ne!(keys(&builder().start()), keys(&builder().start()));
+}
+
+#[test]
+fn keys_in_the_file_win_over_the_algorithm_that_is_set() {
+    let path = file("algorithm.json");
+    let fake = builder()
+        .state_file(&path)
+        .signing_algorithm(SigningAlgorithm::Rs256)
+        .start();
+    fake.rotate_keys_to(SigningAlgorithm::EdDsa);
+    let keys = fake.jwks();
+    drop(fake);
+    let fake = builder().state_file(&path).start();
+    assert_eq!(fake.jwks(), keys);
 }

@@ -174,7 +174,7 @@ impl LogtoClient {
 
     /// Whether a token that came while this caller waited is to be handed out: not if the caller has
     /// slept since.
-    fn still_serves(&self, token: &AccessToken) -> bool {
+    pub(super) fn still_serves(&self, token: &AccessToken) -> bool {
         let margin = self.logto.access_token_margin().max(60);
         self.logto.token_time() < token.expires_at.saturating_add(margin)
     }

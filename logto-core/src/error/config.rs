@@ -40,6 +40,11 @@ pub enum ConfigError {
         "the application id is empty or has spaces around it: copy it from the application's page in the Logto Console"
     )]
     EmptyAppId,
+    /// Something is asked for that only an application with a secret can have.
+    #[error(
+        "the application has no secret: set `LogtoConfig::app_secret`; only applications of the types \"Traditional web\" and \"Machine-to-machine\" have one"
+    )]
+    MissingAppSecret,
     /// The resource is not among those of the configuration, so no sign-in has asked for it. It is not
     /// asked for: Logto would refuse, and might use up the refresh token over it.
     #[error("the resource {resource:?} is not configured: add it with `LogtoConfig::resources`")]

@@ -3,6 +3,7 @@
 pub(crate) mod authorize;
 pub(crate) mod callback;
 pub(crate) mod client_auth;
+pub(crate) mod client_credentials;
 pub(crate) mod device;
 pub(crate) mod discovery;
 pub(crate) mod end_session;
@@ -15,4 +16,5 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod revoke;
 pub(crate) mod token;
+pub(crate) mod token_exchange;
 pub(crate) mod userinfo;

@@ -103,14 +103,23 @@ impl RefreshTokenGrant<'_> {
             ("grant_type", "refresh_token"),
             ("refresh_token", self.refresh_token),
         ];
-        let named = organization_id_from_urn(self.resource);
-        if named.is_none() && !self.resource.is_empty() {
-            parameters.push(("resource", self.resource));
-        }
-        if let Some(organization_id) = self.organization_id.or(named) {
-            parameters.push(("organization_id", organization_id));
-        }
+        push_target(&mut parameters, self.resource, self.organization_id);
         request::post_form(endpoint, client, &parameters)
+    }
+}
+
+/// Names what a token is for. Logto ignores the resource of a request that has two.
+pub(crate) fn push_target<'a>(
+    parameters: &mut Vec<(&'static str, &'a str)>,
+    resource: &'a str,
+    organization_id: Option<&'a str>,
+) {
+    let named = organization_id_from_urn(resource);
+    if named.is_none() && !resource.is_empty() {
+        parameters.push(("resource", resource));
+    }
+    if let Some(organization_id) = organization_id.or(named) {
+        parameters.push(("organization_id", organization_id));
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn sign_in(
     let session = BrowserSession {
         user: user.to_owned(),
         signed_in_at: now,
-        apps: Vec::new(),
+        apps: BTreeMap::new(),
     };
     grant(provider, asked, &id, &session).header(
         "Set-Cookie",
@@ -94,7 +94,7 @@ fn with_session(
     id: &str,
     session: &BrowserSession,
 ) -> Response {
-    if asked.prompts("none") && !scopes::has(&session.apps, &asked.app.id) {
+    if asked.prompts("none") && !session.apps.contains_key(&asked.app.id) {
         return asked.back.with_error(OidcError::new(
             400,
             "consent_required",
@@ -122,19 +122,23 @@ fn grant(
 ) -> Response {
     let now = provider.milliseconds();
     let tells_auth_time = asked.max_age.is_some() || asked.prompts("login");
-    let grant = Grant {
+    let scopes = requested_scopes(asked);
+    let (scopes, resources) = granted_scopes(provider, &scopes, &asked.resources);
+    let mut grant = Grant {
         app: asked.app.id.clone(),
         user: session.user.clone(),
-        scopes: user_scopes(asked),
-        resources: resource_scopes(provider, asked),
+        scopes,
+        resources,
         nonce: asked.nonce.clone(),
         auth_time: tells_auth_time.then_some(session.signed_in_at / 1000),
         signed_in_at: session.signed_in_at,
         session: session_id.to_owned(),
+        sid: None,
         expires_at: Grant::lifetime_from(now),
     };
     let code = provider.store.change(|kept| {
-        kept.grants.add_app(session_id, &asked.app.id);
+        let sid = kept.grants.add_app(session_id, &asked.app.id);
+        grant.sid = sid.filter(|_| asked.app.backchannel_logout_session_required);
         let challenge = asked.challenge.as_deref();
         kept.grants
             .grant(grant, &asked.redirect_uri, challenge, now)
@@ -143,20 +147,21 @@ fn grant(
 }
 
 /// Logto drops `offline_access` without a word unless the user was asked for consent.
-fn user_scopes(asked: &AuthorizationRequest<'_>) -> Vec<String> {
+fn requested_scopes(asked: &AuthorizationRequest<'_>) -> Vec<String> {
     asked
         .scopes
         .iter()
-        .filter(|scope| scopes::SUPPORTED.contains(&scope.as_str()))
         .filter(|scope| *scope != OFFLINE_ACCESS || asked.prompts("consent"))
         .cloned()
         .collect()
 }
 
-fn resource_scopes(
+/// Those of the scopes that are about the user, and those of each resource.
+pub(super) fn granted_scopes(
     provider: &Provider,
-    asked: &AuthorizationRequest<'_>,
-) -> BTreeMap<String, Vec<String>> {
+    scopes: &[String],
+    resources: &[String],
+) -> (Vec<String>, BTreeMap<String, Vec<String>>) {
     let known = |indicator: &str, scope: &String| match provider.resource(indicator) {
         Some(resource) => resource.scopes.contains(scope),
         None => {
@@ -164,12 +169,12 @@ fn resource_scopes(
                 && provider.people().is_organization_permission(scope)
         }
     };
-    asked
-        .resources
+    let only = |keep: &dyn Fn(&String) -> bool| -> Vec<String> {
+        scopes.iter().filter(|scope| keep(scope)).cloned().collect()
+    };
+    let of_user = only(&|scope| scopes::SUPPORTED.contains(&scope.as_str()));
+    let of_resources = resources
         .iter()
-        .map(|indicator| {
-            let scopes = asked.scopes.iter().filter(|scope| known(indicator, scope));
-            (indicator.clone(), scopes.cloned().collect())
-        })
-        .collect()
+        .map(|indicator| (indicator.clone(), only(&|scope| known(indicator, scope))));
+    (of_user, of_resources.collect())
 }

@@ -229,7 +229,7 @@ fn check_pkce(app: &FakeApp, params: &Params) -> Result<(), OidcError> {
     Err(OidcError::invalid_request(problem))
 }
 
-fn check_resources(provider: &Provider, params: &Params) -> Result<(), OidcError> {
+pub(super) fn check_resources(provider: &Provider, params: &Params) -> Result<(), OidcError> {
     let invalid = |description| Err(OidcError::new(400, "invalid_target", description));
     for resource in resources(params) {
         match Url::parse(&resource) {
@@ -246,7 +246,7 @@ fn check_resources(provider: &Provider, params: &Params) -> Result<(), OidcError
 }
 
 /// Logto takes several in one value, too, with commas between them.
-fn resources(params: &Params) -> Vec<String> {
+pub(super) fn resources(params: &Params) -> Vec<String> {
     params
         .all("resource")
         .flat_map(|value| value.split(','))

@@ -14,10 +14,19 @@ pub(super) fn exchange(request: &TokenRequest<'_>) -> Result<Value, OidcError> {
     let code = required(request.params, "code")?;
     let redirect_uri = required(request.params, "redirect_uri")?;
     let (grant_id, grant) = redeem(request, code, redirect_uri)?;
-    let user = user_of(request, &grant)?;
+    first_tokens(request, &grant_id, &grant)
+}
+
+/// The first tokens of a grant.
+pub(super) fn first_tokens(
+    request: &TokenRequest<'_>,
+    grant_id: &str,
+    grant: &Grant,
+) -> Result<Value, OidcError> {
+    let user = user_of(request, grant)?;
     // Logto takes an organization for a refresh only; here it does not look at it.
     let (target, scope) = match request.resource() {
-        Some(resource) => for_resource(request, &grant, &user, resource)?,
+        Some(resource) => for_resource(request, grant, &user, resource)?,
         None => (Target::UserInfo, grant.scopes.clone()),
     };
     let refresh_token = grant.is_offline().then(|| {
@@ -25,11 +34,11 @@ pub(super) fn exchange(request: &TokenRequest<'_>) -> Result<Value, OidcError> {
         request
             .provider
             .store
-            .change(|kept| kept.grants.issue_refresh_token(&grant_id, now))
+            .change(|kept| kept.grants.issue_refresh_token(grant_id, now))
     });
     Ok(request.issue(Issue {
-        grant_id: &grant_id,
-        grant: &grant,
+        grant_id,
+        grant,
         user: &user,
         target,
         scope,

@@ -17,6 +17,8 @@ pub(super) fn metadata(provider: &Provider, request: &Request) -> Response {
     };
     let mut metadata = supported();
     metadata["issuer"] = json!(provider.issuer());
+    metadata["id_token_signing_alg_values_supported"] =
+        json!(provider.store.read().keys.algorithms());
     for (member, path) in ENDPOINTS {
         metadata[member] = json!(format!("{base}{path}"));
     }
@@ -24,9 +26,10 @@ pub(super) fn metadata(provider: &Provider, request: &Request) -> Response {
     cacheable(request, response)
 }
 
-/// The public keys.
+/// The public keys, or what a test has set in their place.
 pub(super) fn key_set(provider: &Provider, request: &Request) -> Response {
-    let keys = provider.store.read().keys.key_set();
+    let set = provider.misbehaviours().key_set();
+    let keys = set.unwrap_or_else(|| provider.store.read().keys.key_set());
     let response = Response::new(
         200,
         "application/jwk-set+json; charset=utf-8",
@@ -65,7 +68,6 @@ fn supported() -> Value {
             "urn:ietf:params:oauth:grant-type:device_code",
             "urn:ietf:params:oauth:grant-type:token-exchange",
         ],
-        "id_token_signing_alg_values_supported": ["ES384"],
         "request_uri_parameter_supported": false,
         "response_modes_supported": ["form_post", "fragment", "query"],
         "response_types_supported": ["code id_token", "code", "id_token", "none"],

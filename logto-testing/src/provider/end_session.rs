@@ -7,17 +7,20 @@ use url::Url;
 
 use super::Provider;
 use super::authorization::{expired_cookie, request_params, session_id};
+use super::backchannel_logout;
 use super::error::OidcError;
 use crate::http::{Params, Request, Response};
 
 pub(super) const SUCCESS: &str = "/oidc/session/end/success";
 
-/// Ends the browser's session and sends it back to the application at once. Logto has it submit a
+/// Ends the browser's session, tells the applications, and sends it back to the application at once. Logto has it submit a
 /// form in between, which no user sees.
 pub(super) fn end(provider: &Provider, request: &Request) -> Result<Response, OidcError> {
     let location = location(provider, request_params(request))?;
-    if let Some(id) = session_id(request) {
-        provider.store.change(|kept| kept.grants.end_session(id));
+    if let Some(id) = session_id(request)
+        && let Some(session) = provider.store.change(|kept| kept.grants.end_session(id))
+    {
+        backchannel_logout::announce(provider, &session);
     }
     Ok(Response::redirect(location).header("Set-Cookie", expired_cookie()))
 }

@@ -2,17 +2,23 @@
 
 mod authorization;
 mod authorization_request;
+pub(crate) mod backchannel_logout;
 mod client_auth;
 mod client_credentials;
 mod code_grant;
+pub(crate) mod device_authorization;
+mod device_grant;
+mod device_page;
 mod discovery;
 mod end_session;
 mod error;
 mod introspection;
+mod page;
 mod refresh_grant;
 mod revocation;
 mod sign_in_page;
 mod token;
+mod token_exchange;
 mod tokens;
 mod user_info;
 
@@ -24,6 +30,7 @@ use serde_json::Value;
 
 use crate::app::FakeApp;
 use crate::clock::{TestClock, milliseconds};
+use crate::courier::Courier;
 use crate::endpoint::Endpoint;
 use crate::http::{Delivery, Handler, Reply, Request, Response};
 use crate::misbehaviour::{Misbehaviour, Misbehaviours};
@@ -59,11 +66,13 @@ pub(crate) struct Provider {
     interactions: Mutex<Interactions>,
     misbehaviours: Mutex<Misbehaviours>,
     requests: Mutex<Record>,
+    courier: Courier,
 }
 
 impl Provider {
     pub(crate) fn new(setup: Setup, store: Store, people: People) -> Self {
         Self {
+            courier: Courier::new(&setup.apps),
             setup,
             store,
             people: Mutex::new(people),
@@ -75,6 +84,11 @@ impl Provider {
 
     pub(crate) fn issuer(&self) -> &str {
         &self.setup.issuer
+    }
+
+    /// The issuer without its path.
+    fn origin(&self) -> &str {
+        self.issuer().trim_end_matches("/oidc")
     }
 
     pub(crate) fn apps(&self) -> &[FakeApp] {
@@ -101,7 +115,11 @@ impl Provider {
         lock(&self.requests)
     }
 
-    fn app(&self, id: &str) -> Option<&FakeApp> {
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
+    pub(crate) fn app(&self, id: &str) -> Option<&FakeApp> {
         self.setup.apps.iter().find(|app| app.id == id)
     }
 
@@ -138,12 +156,23 @@ impl Provider {
             ("GET" | "POST", Some(Endpoint::Authorization)) => {
                 authorization::authorize(self, request)
             }
+            ("POST", Some(Endpoint::DeviceAuthorization)) => {
+                device_authorization::authorize(self, request)
+            }
             ("POST", Some(Endpoint::Token)) => token::exchange(self, request, misbehaviour),
             ("GET" | "POST", Some(Endpoint::UserInfo)) => user_info::answer(self, request),
             ("POST", Some(Endpoint::Revocation)) => revocation::revoke(self, request),
             ("POST", Some(Endpoint::Introspection)) => introspection::introspect(self, request),
             ("GET" | "POST", Some(Endpoint::EndSession)) => end_session::end(self, request),
-            ("GET", None) if request.path == end_session::SUCCESS => Ok(Response::html("")),
+            ("GET", None) if request.path == end_session::SUCCESS => {
+                Ok(page::card("Signed out", "<p>You have signed out.</p>\n"))
+            }
+            ("GET", None) if request.path == device_page::PATH => {
+                Ok(device_page::show(self, request))
+            }
+            ("POST", None) if request.path == device_page::PATH => {
+                device_page::decide(self, request)
+            }
             ("GET", None) if request.path == sign_in_page::PATH => {
                 Ok(sign_in_page::show(self, request))
             }

@@ -103,11 +103,7 @@ fn check_organization(
     let Some(organization) = request.params.get("organization_id") else {
         return Ok(());
     };
-    if user.membership(organization).is_none() {
-        return Err(OidcError::access_denied(
-            "user is not a member of the organization",
-        ));
-    }
+    check_membership(user, organization)?;
     if !scopes::has(&grant.scopes, ORGANIZATIONS) {
         return Err(OidcError::new(
             403,
@@ -117,6 +113,15 @@ fn check_organization(
         .scope(ORGANIZATIONS));
     }
     Ok(())
+}
+
+pub(super) fn check_membership(user: &FakeUser, organization: &str) -> Result<(), OidcError> {
+    match user.membership(organization) {
+        Some(_) => Ok(()),
+        None => Err(OidcError::access_denied(
+            "user is not a member of the organization",
+        )),
+    }
 }
 
 /// What the access token is for, and the scopes that it can have.
@@ -144,10 +149,7 @@ fn for_organization(used: &Used, organization: &str) -> (Target, Vec<String>) {
         .membership(organization)
         .map(|membership| membership.permissions.as_slice())
         .unwrap_or_default();
-    let target = Target::Audience {
-        audience: format!("urn:logto:organization:{organization}"),
-        organization: None,
-    };
+    let target = Target::of_organization(organization);
     let scopes = granted.cloned().unwrap_or_default();
     (target, retained(scopes, permissions))
 }

@@ -7,10 +7,10 @@ use url::form_urlencoded;
 use super::authorization::sign_in;
 use super::authorization_request::AuthorizationRequest;
 use super::error::{OidcError, required};
+use super::page::{card, choice};
 use super::{Provider, lock};
 use crate::http::{Params, Request, Response};
 use crate::random::token;
-use crate::user::FakeUser;
 
 pub(super) const PATH: &str = "/sign-in";
 
@@ -58,53 +58,43 @@ pub(super) fn redirect(
 }
 
 pub(super) fn show(provider: &Provider, request: &Request) -> Response {
-    let interaction = escape(request.query.get("interaction").unwrap_or_default());
+    let interaction = request.query.get("interaction").unwrap_or_default();
     let people = provider.people();
-    let buttons: String = people.all().iter().map(button).collect();
-    Response::html(format!(
-        "<!DOCTYPE html>\n\
-         <html lang=\"en\">\n\
-         <meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>Sign in</title>\n\
-         <style>body{{font:1.1rem system-ui;max-width:24rem;margin:4rem auto;padding:0 1rem}}\
-         button{{font:inherit;display:block;width:100%;margin:.5rem 0;padding:.7rem}}</style>\n\
-         <h1>Sign in as</h1>\n\
-         <form method=\"post\" action=\"{PATH}\">\n\
-         <input type=\"hidden\" name=\"interaction\" value=\"{interaction}\">\n\
-         {buttons}</form>\n\
-         <p>This is a fake Logto server for tests. It asks for no password.</p>\n"
-    ))
+    let form = choice(
+        PATH,
+        ("interaction", interaction),
+        people.all(),
+        ("cancel", "Cancel"),
+    );
+    card("Sign in as", &form)
 }
 
+/// Goes back to the application with a code, or with an error if the user would rather not.
 pub(super) fn choose(provider: &Provider, request: &Request) -> Result<Response, OidcError> {
     let gone = || OidcError::invalid_request("interaction session not found");
     let form = request.form.as_ref().ok_or_else(gone)?;
     let interaction = required(form, "interaction")?;
-    let user = required(form, "user")?;
-    if provider.people().get(user).is_none() {
-        return Err(OidcError::invalid_request("there is no such user"));
-    }
     let params = lock(&provider.interactions)
         .get(interaction)
         .cloned()
         .ok_or_else(gone)?;
     let response = match AuthorizationRequest::read(provider, &params) {
-        Ok(asked) => sign_in(provider, &asked, user),
+        Ok(asked) if form.get("cancel").is_some() => asked.back.with_error(aborted()),
+        Ok(asked) => sign_in(provider, &asked, known_user(provider, form)?),
         Err(refusal) => return refusal.into_answer(),
     };
     lock(&provider.interactions).end(interaction);
     Ok(response)
 }
 
-fn button(user: &FakeUser) -> String {
-    let (id, name) = (escape(&user.id), escape(user.display_name()));
-    format!("<button name=\"user\" value=\"{id}\">{name}</button>\n")
+fn known_user<'a>(provider: &Provider, form: &'a Params) -> Result<&'a str, OidcError> {
+    let user = required(form, "user")?;
+    match provider.people().get(user) {
+        Some(_) => Ok(user),
+        None => Err(OidcError::invalid_request("there is no such user")),
+    }
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+fn aborted() -> OidcError {
+    OidcError::access_denied("End-User aborted interaction")
 }

@@ -2,7 +2,10 @@
 
 use super::error::{OidcError, required};
 use super::tokens::Faults;
-use super::{Provider, client_auth, client_credentials, code_grant, refresh_grant};
+use super::{
+    Provider, client_auth, client_credentials, code_grant, device_authorization, device_grant,
+    refresh_grant, token_exchange,
+};
 use crate::app::{AppKind, FakeApp};
 use crate::http::{Params, Request, Response};
 use crate::misbehaviour::Misbehaviour;
@@ -33,6 +36,10 @@ pub(super) fn exchange(
     let tokens = match (required(params, "grant_type")?, app.kind) {
         ("authorization_code", AppKind::Web | AppKind::Native) => code_grant::exchange(&request)?,
         ("refresh_token", AppKind::Web | AppKind::Native) => refresh_grant::refresh(&request)?,
+        (device_authorization::GRANT_TYPE, _) if app.device_flow => device_grant::poll(&request)?,
+        (token_exchange::GRANT_TYPE, _) if app.token_exchange => {
+            token_exchange::exchange(&request)?
+        }
         ("client_credentials", AppKind::Machine) => client_credentials::issue(&request)?,
         (grant_type, _) => return Err(refused(grant_type)),
     };
@@ -71,8 +78,8 @@ fn refused(grant_type: &str) -> OidcError {
         "authorization_code"
         | "refresh_token"
         | "client_credentials"
-        | "urn:ietf:params:oauth:grant-type:device_code"
-        | "urn:ietf:params:oauth:grant-type:token-exchange" => {
+        | device_authorization::GRANT_TYPE
+        | token_exchange::GRANT_TYPE => {
             OidcError::invalid_request("requested grant type is not allowed for this client")
         }
         _ => OidcError::new(

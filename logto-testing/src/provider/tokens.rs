@@ -47,6 +47,18 @@ pub(super) enum Target {
     },
 }
 
+/// What a JSON Web Token for a resource or an organization says.
+#[derive(Debug)]
+pub(super) struct JwtClaims<'a> {
+    pub(super) subject: &'a str,
+    pub(super) audience: &'a str,
+    /// An organization in which the token is used at a resource.
+    pub(super) organization: Option<&'a str>,
+    pub(super) scope: Option<&'a str>,
+    /// Who acts for the subject.
+    pub(super) actor: Option<&'a str>,
+}
+
 /// Tokens to be issued from a grant.
 pub(super) struct Issue<'a> {
     pub(super) grant_id: &'a str,
@@ -60,6 +72,15 @@ pub(super) struct Issue<'a> {
     pub(super) refresh_token: Option<String>,
 }
 
+impl Target {
+    pub(super) fn of_organization(id: &str) -> Self {
+        Self::Audience {
+            audience: format!("urn:logto:organization:{id}"),
+            organization: None,
+        }
+    }
+}
+
 impl TokenRequest<'_> {
     /// The body of the answer.
     pub(super) fn issue(&self, issue: Issue<'_>) -> Value {
@@ -69,12 +90,13 @@ impl TokenRequest<'_> {
             Target::Audience {
                 audience,
                 organization,
-            } => self.access_token(
-                &issue.user.id,
+            } => self.jwt(&JwtClaims {
+                subject: &issue.user.id,
                 audience,
-                organization.as_deref(),
-                Some(&scope),
-            ),
+                organization: organization.as_deref(),
+                scope: Some(&scope),
+                actor: None,
+            }),
         };
         let mut body = json!({
             "access_token": access_token,
@@ -92,33 +114,31 @@ impl TokenRequest<'_> {
     }
 
     /// A JSON Web Token for a resource or an organization.
-    pub(super) fn access_token(
-        &self,
-        subject: &str,
-        audience: &str,
-        organization: Option<&str>,
-        scope: Option<&str>,
-    ) -> String {
+    pub(super) fn jwt(&self, wanted: &JwtClaims<'_>) -> String {
         let issued_at = self.now / 1000;
         let mut claims = Map::new();
         let mut put = |claim: &str, value: Value| claims.insert(claim.to_owned(), value);
         put("jti", json!(token()));
-        put("sub", json!(subject));
+        put("sub", json!(wanted.subject));
         put("iat", json!(issued_at));
         put("exp", json!(issued_at + self.lifetime()));
         put("client_id", json!(self.app.id));
         put("iss", json!(self.provider.issuer()));
-        put("aud", json!(audience));
-        if let Some(scope) = scope {
+        put("aud", json!(wanted.audience));
+        if let Some(scope) = wanted.scope {
             put("scope", json!(scope));
         }
-        if let Some(organization) = organization {
+        if let Some(actor) = wanted.actor {
+            put("act", json!({"sub": actor}));
+        }
+        if let Some(organization) = wanted.organization {
             put("organization_id", json!(organization));
         }
         let kept = self.provider.store.read();
-        let mut header = self.header(kept.keys.key_id(self.faults.signature));
+        let mut header = kept.keys.header(self.faults.signature);
         header.insert("typ".to_owned(), json!("at+jwt"));
-        kept.keys.sign(header, claims, self.faults.signature)
+        kept.keys
+            .sign(&header.into(), &claims.into(), self.faults.signature)
     }
 
     /// How long access tokens live, in seconds.
@@ -127,7 +147,7 @@ impl TokenRequest<'_> {
         i64::try_from(lifetime).unwrap_or(i64::MAX)
     }
 
-    fn opaque(&self, grant_id: &str, scope: &str) -> String {
+    pub(super) fn opaque(&self, grant_id: &str, scope: &str) -> String {
         let access_token = AccessToken {
             grant: grant_id.to_owned(),
             scope: scope.to_owned(),
@@ -143,16 +163,16 @@ impl TokenRequest<'_> {
 
     fn id_token(&self, issue: &Issue<'_>) -> String {
         let mut claims = self.id_token_claims(issue);
-        let key_id = {
+        let mut header = {
             let kept = self.provider.store.read();
-            kept.keys.key_id(self.faults.signature).to_owned()
+            kept.keys.header(self.faults.signature)
         };
-        let mut header = self.header(&key_id);
         if let Some(tamper) = &self.faults.tampering {
             tamper(&mut header, &mut claims);
         }
         let kept = self.provider.store.read();
-        kept.keys.sign(header, claims, self.faults.signature)
+        kept.keys
+            .sign(&header.into(), &claims.into(), self.faults.signature)
     }
 
     fn id_token_claims(&self, issue: &Issue<'_>) -> Map<String, Value> {
@@ -173,17 +193,13 @@ impl TokenRequest<'_> {
         if let Some(auth_time) = issue.grant.auth_time {
             put("auth_time", json!(auth_time));
         }
+        if let Some(sid) = &issue.grant.sid {
+            put("sid", json!(sid));
+        }
         put("aud", json!(self.app.id));
         put("iat", json!(issued_at));
         put("exp", json!(issued_at + ID_TOKEN_LIFETIME));
         put("iss", json!(self.provider.issuer()));
         claims
-    }
-
-    fn header(&self, key_id: &str) -> Map<String, Value> {
-        let mut header = Map::new();
-        header.insert("alg".to_owned(), json!("ES384"));
-        header.insert("kid".to_owned(), json!(key_id));
-        header
     }
 }

@@ -1,5 +1,9 @@
 //! The fake server, as a test holds it.
 
+mod device;
+mod keys;
+mod logout;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::browser::Browser;
 use crate::builder::FakeLogtoBuilder;
-use crate::clock::TestClock;
+use crate::clock::{TestClock, milliseconds};
 use crate::endpoint::Endpoint;
 use crate::http::Server;
 use crate::misbehaviour::Misbehaviour;
@@ -173,18 +177,22 @@ impl FakeLogto {
     }
 }
 
-/// Keys and grants.
+/// Grants.
 impl FakeLogto {
-    /// Signs with a new key from now on. The key set still has the previous ones.
-    pub fn rotate_keys(&self) {
-        self.provider.store().change(|kept| kept.keys.rotate());
-    }
-
-    /// Takes all keys but the current one out of the key set.
-    pub fn remove_previous_keys(&self) {
+    /// A token with which an application that may use token exchange acts for the user, once and
+    /// within ten minutes: what Logto's Management API gives out at `POST /api/subject-tokens`. Its
+    /// type is `urn:ietf:params:oauth:token-type:access_token`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no user with this id.
+    pub fn subject_token(&self, user: &str) -> String {
+        let known = self.provider.people().get(user).is_some();
+        assert!(known, "there is no user {user:?}");
+        let now = milliseconds(self.provider.clock());
         self.provider
             .store()
-            .change(|kept| kept.keys.remove_previous());
+            .change(|kept| kept.grants.subject_tokens.issue(user, now))
     }
 
     /// Ends every grant: no code, refresh token or opaque access token so far is good any more.
@@ -232,6 +240,19 @@ impl FakeLogto {
         self.provider
             .misbehaviours()
             .tamper_response(endpoint, Arc::new(tamper));
+    }
+
+    /// Publishes this in place of the key set, until [`calm`](Self::calm); the server signs with
+    /// its own key all the same.
+    ///
+    /// ```
+    /// # let fake = logto_testing::FakeLogto::start();
+    /// let mut keys = fake.jwks();
+    /// keys["keys"][0]["use"] = "enc".into();
+    /// fake.set_jwks(keys);
+    /// ```
+    pub fn set_jwks(&self, key_set: Value) {
+        self.provider.misbehaviours().set_key_set(key_set);
     }
 
     /// Ends all misbehaviour and tampering.

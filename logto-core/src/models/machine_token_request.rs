@@ -1,0 +1,116 @@
+//! Which access token an application wants for itself.
+
+use std::borrow::Cow;
+
+/// Which access token an application wants for itself. A resource indicator alone makes one.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::MachineTokenRequest;
+///
+/// let for_api = MachineTokenRequest::from("https://api.example.com").scopes(["read:items"]);
+/// let for_organization = MachineTokenRequest::new().organization("org_1");
+/// let for_logto = MachineTokenRequest::management_api("default");
+/// assert_eq!(for_logto.resource, "https://default.logto.app/api");
+/// # let _ = (for_api, for_organization);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MachineTokenRequest<'a> {
+    /// The API resource, by its indicator; empty for none. An organization's URN stands for that
+    /// organization.
+    pub resource: Cow<'a, str>,
+    /// The organization; `None` for none. With a resource: the token for that API in that
+    /// organization.
+    pub organization_id: Option<&'a str>,
+    /// The scopes to ask for. Logto gives those that the application's roles allow, and without any
+    /// asked for a token without scopes.
+    pub scopes: Vec<Cow<'a, str>>,
+    /// Whether the cache is passed over.
+    pub force_refresh: bool,
+}
+
+impl<'a> MachineTokenRequest<'a> {
+    /// A request for nothing yet; set a [resource](Self::from) or an organization.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The token for all of Logto's Management API. The tenant is the first part of the host name of
+    /// `https://<tenant>.logto.app`; a Logto that you host yourself has the tenant `default`.
+    pub fn management_api(tenant: &str) -> Self {
+        Self {
+            resource: Cow::Owned(format!("https://{tenant}.logto.app/api")),
+            ..Self::default()
+        }
+        .scopes(["all"])
+    }
+
+    /// Sets the organization. Default: none.
+    pub fn organization(mut self, organization_id: &'a str) -> Self {
+        self.organization_id = Some(organization_id);
+        self
+    }
+
+    /// Adds scopes. Default: none.
+    pub fn scopes<S: Into<Cow<'a, str>>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes.extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets whether the cache is passed over. Default: no.
+    pub fn force_refresh(mut self, force: bool) -> Self {
+        self.force_refresh = force;
+        self
+    }
+
+    /// The scopes as they are sent; the same for any order.
+    pub(crate) fn scope(&self) -> String {
+        let mut scopes: Vec<&str> = self.scopes.iter().map(AsRef::as_ref).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        scopes.join(" ")
+    }
+
+    /// The key in the cache. No user's token has one like it.
+    pub(crate) fn cache_key(&self) -> String {
+        let organization = self.organization_id.unwrap_or_default();
+        format!(
+            "client_credentials {}#{organization} {}",
+            self.resource,
+            self.scope()
+        )
+    }
+}
+
+impl<'a> From<&'a str> for MachineTokenRequest<'a> {
+    fn from(resource: &'a str) -> Self {
+        Self {
+            resource: Cow::Borrowed(resource),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_has_the_same_key() {
+        let api = MachineTokenRequest::from("https://a");
+        let ordered = api.clone().scopes(["a", "b"]);
+        let other = api.clone().scopes(["b", "a", "b"]);
+        assert_eq!(ordered.cache_key(), other.cache_key());
+        assert_eq!(ordered.scope(), "a b");
+        let keys = [
+            api.cache_key(),
+            ordered.cache_key(),
+            api.clone().organization("o").cache_key(),
+            MachineTokenRequest::new().organization("o").cache_key(),
+            MachineTokenRequest::management_api("default").cache_key(),
+        ];
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+}
