@@ -4,140 +4,48 @@
 
 mod support;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use logto::desktop::{self, Cancel, DesktopDeviceOptions, DesktopError};
 use logto::storage::{MemoryStorage, MemoryStore};
 use logto::{
-    DeviceAuthorization, DeviceError, DeviceSignInOptions, HttpClient, HttpError, IdTokenError,
-    LogtoClient, LogtoConfig, LogtoError, SessionId, SessionStore, SignInError, Storage,
-    UreqClient,
+    DeviceAuthorization, DeviceError, DeviceSignInOptions, IdTokenError, Logto, LogtoClient,
+    LogtoConfig, LogtoError, SessionId, SessionStore, SignInError, Storage,
 };
-use logto::{Logto, PersistKey};
-use logto_testing::TestClock;
+use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
 use serde_json::{Value, json};
 use support::browser::Browser;
-use support::provider::{
-    ALICE, ALICE_SUB, BOB, BOB_SUB, DEVICE_CLIENT, NATIVE_CLIENT, Provider, RESOURCE,
-};
-use ureq::http::{Request, Response};
+use support::provider::{ALICE, ALICE_SUB, DEVICE_CLIENT, NATIVE_CLIENT, Provider, RESOURCE};
 
-const DEVICE_PATH: &str = "/oidc/device/auth";
-const TOKEN_PATH: &str = "/oidc/token";
-
-/// A provider, and what a test has put in front of it.
+/// A server, and a device with a clock of its own.
 struct Scene {
-    provider: Provider,
-    front: Front,
+    fake: Arc<FakeLogto>,
     clock: TestClock,
     client: LogtoClient,
 }
 
-/// Answers of the test's, each given once in place of the provider's.
-#[derive(Debug, Clone, Default)]
-struct Front {
-    behind: Arc<UreqClient>,
-    planned: Arc<Mutex<VecDeque<Planned>>>,
-    changes: Arc<Mutex<Vec<(&'static str, &'static str, Value)>>>,
-}
-
-#[derive(Debug)]
-struct Planned {
-    path: &'static str,
-    answer: Result<(u16, Value), ()>,
-}
-
-impl Front {
-    /// The next request to the path is answered with this error.
-    fn refuse(&self, path: &'static str, error: &str) {
-        self.answer(path, Ok((400, json!({ "error": error }))));
-    }
-
-    fn answer(&self, path: &'static str, answer: Result<(u16, Value), ()>) {
-        let mut planned = self.planned.lock().unwrap();
-        planned.push_back(Planned { path, answer });
-    }
-
-    /// Every answer from the path has this member from now on, or has it not if the value is null.
-    fn change(&self, path: &'static str, member: &'static str, value: Value) {
-        self.changes.lock().unwrap().push((path, member, value));
-    }
-
-    /// Ends all changes.
-    fn calm(&self) {
-        self.changes.lock().unwrap().clear();
-    }
-
-    fn planned(&self, path: &str) -> Option<Result<(u16, Value), ()>> {
-        let mut planned = self.planned.lock().unwrap();
-        let index = planned.iter().position(|one| one.path == path)?;
-        planned.remove(index).map(|one| one.answer)
-    }
-
-    fn changed(&self, path: &str, response: Response<Vec<u8>>) -> Response<Vec<u8>> {
-        let changes = self.changes.lock().unwrap();
-        let mut changes = changes.iter().filter(|(at, ..)| *at == path).peekable();
-        if changes.peek().is_none() {
-            return response;
-        }
-        let (parts, body) = response.into_parts();
-        let mut body: Value = serde_json::from_slice(&body).unwrap();
-        for (_, member, value) in changes {
-            match value {
-                Value::Null => drop(body.as_object_mut().unwrap().remove(*member)),
-                value => body[*member] = value.clone(),
-            }
-        }
-        Response::from_parts(parts, body.to_string().into_bytes())
-    }
-}
-
-impl HttpClient for Front {
-    fn send(
-        &self,
-        request: Request<Vec<u8>>,
-        body_limit: u64,
-    ) -> Result<Response<Vec<u8>>, HttpError> {
-        let path = request.uri().path().to_owned();
-        match self.planned(&path) {
-            None => Ok(self.changed(&path, self.behind.send(request, body_limit)?)),
-            Some(Ok((status, body))) => Ok(Response::builder()
-                .status(status)
-                .header("content-type", "application/json")
-                .header("retry-after", "7")
-                .body(body.to_string().into_bytes())
-                .unwrap()),
-            Some(Err(())) => Err(HttpError::Timeout {
-                url: path,
-                source: "asked for by the test".into(),
-            }),
-        }
-    }
-}
-
 impl Scene {
     fn new() -> Self {
-        Self::of(DEVICE_CLIENT, MemoryStorage::new())
+        Self::with(MemoryStorage::new())
     }
 
-    fn of(app_id: &str, storage: impl Storage + 'static) -> Self {
-        let provider = Provider::start();
-        let (front, clock) = (Front::default(), TestClock::new());
-        let config = LogtoConfig::new(provider.endpoint(), app_id)
+    fn with(storage: impl Storage + 'static) -> Self {
+        let fake = FakeLogto::builder()
+            .app(FakeApp::native("tv").device_flow())
+            .user(FakeUser::new("alice"))
+            .user(FakeUser::new("bob"))
+            .resource(RESOURCE, ["read:items"])
+            .start();
+        let clock = TestClock::new();
+        let config = LogtoConfig::new(fake.endpoint(), fake.app_id())
             .resources([RESOURCE])
             .scopes(["read:items"]);
-        let logto = Logto::builder(config)
-            .http_client(front.clone())
-            .clock(clock.clone())
-            .build()
-            .unwrap();
+        let logto = Logto::builder(config).clock(clock.clone()).build();
         Self {
-            client: logto.client(storage),
-            provider,
-            front,
+            fake: Arc::new(fake),
             clock,
+            client: logto.unwrap().client(storage),
         }
     }
 
@@ -146,59 +54,84 @@ impl Scene {
         self.client.start_device_sign_in(&options).unwrap()
     }
 
-    fn sign_in(&self, user: &str) -> String {
+    fn sign_in(&self, user: &str) {
         let mut device = self.start();
-        Browser::new().approve_device(device.best_uri(), user);
+        self.fake.approve_device(&device.user_code, user);
         let signed_in = self.client.poll_device_sign_in(&mut device).unwrap();
-        signed_in.expect("the user has finished").claims.sub
+        assert_eq!(signed_in.expect("the user has finished").claims.sub, user);
     }
 
-    /// Options with which no time passes, and what the pauses between polls would have been. The user
-    /// does this at the pause of this number.
+    /// The next polls are answered with this error.
+    fn refuse(&self, times: usize, error: &str) {
+        let refusal = Misbehaviour::Error {
+            status: 400,
+            error: error.to_owned(),
+            description: String::new(),
+        };
+        self.fake.misbehave_times(Endpoint::Token, times, refusal);
+    }
+
+    /// The answer from the endpoint has this member from now on, or has it not if the value is null.
+    fn change(&self, endpoint: Endpoint, member: &'static str, value: Value) {
+        self.fake
+            .tamper_response(endpoint, move |body| match &value {
+                Value::Null => drop(body.as_object_mut().unwrap().remove(member)),
+                value => body[member] = value.clone(),
+            });
+    }
+
+    fn polls(&self) -> usize {
+        self.fake.requests_to(Endpoint::Token).len()
+    }
+
+    /// Options with which no time passes, and what the pauses between polls would have been, in
+    /// seconds. The user does this at the pause of this number, with the code.
     fn options(
         &self,
         at_pause: usize,
-        user: impl Fn(&str) + Send + Sync + 'static,
+        user: impl Fn(&FakeLogto, &str) + Send + Sync + 'static,
     ) -> (DesktopDeviceOptions, Arc<Mutex<Vec<u64>>>) {
-        let shown = Arc::new(Mutex::new(String::new()));
+        let code = Arc::new(Mutex::new(String::new()));
         let pauses = Arc::new(Mutex::new(Vec::new()));
-        let (to_show, to_read) = (Arc::clone(&shown), shown);
-        let noted = Arc::clone(&pauses);
+        let (shown, noted, fake) = (code.clone(), pauses.clone(), self.fake.clone());
         let options = DesktopDeviceOptions::new()
-            .show(move |device| device.best_uri().clone_into(&mut to_show.lock().unwrap()))
+            .show(move |device| device.user_code.clone_into(&mut shown.lock().unwrap()))
             .wait_with(move |pause| {
                 let mut pauses = noted.lock().unwrap();
                 pauses.push(pause.as_secs());
                 if pauses.len() == at_pause {
-                    user(&to_read.lock().unwrap());
+                    user(&fake, &code.lock().unwrap());
                 }
             });
         (options, pauses)
     }
 }
 
-fn approve(uri: &str) {
-    Browser::new().approve_device(uri, ALICE);
+fn approve(fake: &FakeLogto, user_code: &str) {
+    fake.approve_device(user_code, "alice");
 }
 
-fn nobody(_: &str) {}
+fn a_client(provider: &Provider, app_id: &str) -> LogtoClient {
+    let config = LogtoConfig::new(provider.endpoint(), app_id)
+        .resources([RESOURCE])
+        .scopes(["read:items"]);
+    LogtoClient::new(config, MemoryStorage::new()).unwrap()
+}
 
 #[test]
-fn a_user_signs_in_on_another_device() {
-    let scene = Scene::new();
-    let client = &scene.client;
-    let mut device = scene.start();
-    assert_eq!(
-        device.interval,
-        Duration::from_secs(5),
-        "the server does not say"
-    );
+fn a_user_of_a_real_provider_signs_in_on_another_device() {
+    let provider = Provider::start();
+    let client = &a_client(&provider, DEVICE_CLIENT);
+    let options = DeviceSignInOptions::new();
+    let mut device = client.start_device_sign_in(&options).unwrap();
+    let default = Duration::from_secs(5);
+    assert_eq!(device.interval, default, "the server does not say");
     assert_eq!(device.expires_in, Duration::from_secs(600));
     assert!(device.best_uri().contains(&device.user_code));
     assert!(client.poll_device_sign_in(&mut device).unwrap().is_none());
     assert!(!client.is_authenticated().unwrap());
 
-    approve(device.best_uri());
+    Browser::new().approve_device(device.best_uri(), ALICE);
     let signed_in = client.poll_device_sign_in(&mut device).unwrap().unwrap();
     assert_eq!(signed_in.claims.sub, ALICE_SUB);
     assert_eq!(client.id_token_claims().unwrap(), signed_in.claims);
@@ -215,11 +148,35 @@ fn a_user_signs_in_on_another_device() {
 }
 
 #[test]
+fn a_real_provider_tells_why_nobody_is_signed_in() {
+    let provider = Provider::start();
+    let client = a_client(&provider, DEVICE_CLIENT);
+    let options = DeviceSignInOptions::new();
+    let mut device = client.start_device_sign_in(&options).unwrap();
+    Browser::new().deny_device(device.best_uri());
+    assert!(matches!(
+        client.poll_device_sign_in(&mut device),
+        Err(LogtoError::Device(DeviceError::AccessDenied))
+    ));
+
+    let mut device = client.start_device_sign_in(&options).unwrap();
+    provider.set_clock_offset(601);
+    assert!(matches!(
+        client.poll_device_sign_in(&mut device),
+        Err(LogtoError::Device(DeviceError::Expired))
+    ));
+
+    let without_device_flow = a_client(&provider, NATIVE_CLIENT);
+    let refused = without_device_flow.start_device_sign_in(&options);
+    assert!(refused.unwrap_err().oauth_error().is_some());
+}
+
+#[test]
 fn one_call_waits_for_the_user() {
     let scene = Scene::new();
     let (options, pauses) = scene.options(3, approve);
     let signed_in = desktop::device_sign_in(&scene.client, &options).unwrap();
-    assert_eq!(signed_in.claims.sub, ALICE_SUB);
+    assert_eq!(signed_in.claims.sub, "alice");
     assert_eq!(*pauses.lock().unwrap(), [5, 5, 5]);
 }
 
@@ -227,9 +184,7 @@ fn one_call_waits_for_the_user() {
 fn a_server_that_is_asked_too_often_is_asked_less() {
     let scene = Scene::new();
     let (options, pauses) = scene.options(4, approve);
-    for _ in 0..3 {
-        scene.front.refuse(TOKEN_PATH, "slow_down");
-    }
+    scene.refuse(3, "slow_down");
     desktop::device_sign_in(&scene.client, &options).unwrap();
     assert_eq!(*pauses.lock().unwrap(), [5, 10, 15, 20]);
 }
@@ -244,8 +199,7 @@ fn the_servers_interval_is_kept_within_reason() {
         (json!(7), 7),
         (Value::Null, 5),
     ] {
-        scene.front.calm();
-        scene.front.change(DEVICE_PATH, "interval", sent);
+        scene.change(Endpoint::DeviceAuthorization, "interval", sent);
         let (options, pauses) = scene.options(1, approve);
         desktop::device_sign_in(&scene.client, &options).unwrap();
         assert_eq!(*pauses.lock().unwrap(), [kept]);
@@ -256,10 +210,10 @@ fn the_servers_interval_is_kept_within_reason() {
 fn a_server_that_fails_is_asked_again_ever_more_slowly() {
     let scene = Scene::new();
     let (options, pauses) = scene.options(5, approve);
-    scene.front.answer(TOKEN_PATH, Err(()));
-    scene.front.answer(TOKEN_PATH, Ok((503, json!({}))));
-    scene.front.answer(TOKEN_PATH, Err(()));
-    scene.front.refuse(TOKEN_PATH, "authorization_pending");
+    let fake = &scene.fake;
+    fake.misbehave_times(Endpoint::Token, 2, Misbehaviour::Status(503));
+    fake.misbehave_times(Endpoint::Token, 1, Misbehaviour::CloseBeforeResponse);
+    scene.refuse(1, "authorization_pending");
     desktop::device_sign_in(&scene.client, &options).unwrap();
     assert_eq!(*pauses.lock().unwrap(), [5, 10, 20, 40, 5]);
 }
@@ -267,10 +221,14 @@ fn a_server_that_fails_is_asked_again_ever_more_slowly() {
 #[test]
 fn a_server_can_say_when_to_ask_again() {
     let scene = Scene::new();
-    scene.front.change(DEVICE_PATH, "interval", json!(1));
+    scene.change(Endpoint::DeviceAuthorization, "interval", json!(1));
     let (options, pauses) = scene.options(3, approve);
-    scene.front.answer(TOKEN_PATH, Ok((429, json!({}))));
-    scene.front.refuse(TOKEN_PATH, "authorization_pending");
+    let busy = Misbehaviour::StatusWithRetryAfter {
+        status: 429,
+        seconds: 7,
+    };
+    scene.fake.misbehave_times(Endpoint::Token, 1, busy);
+    scene.refuse(1, "authorization_pending");
     desktop::device_sign_in(&scene.client, &options).unwrap();
     assert_eq!(*pauses.lock().unwrap(), [1, 7, 1]);
 }
@@ -278,8 +236,8 @@ fn a_server_can_say_when_to_ask_again() {
 #[test]
 fn who_declines_is_not_signed_in() {
     let scene = Scene::new();
-    assert_eq!(scene.sign_in(BOB), BOB_SUB);
-    let (options, _) = scene.options(2, |uri| Browser::new().deny_device(uri));
+    scene.sign_in("bob");
+    let (options, _) = scene.options(2, FakeLogto::deny_device);
     let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
     assert!(error.is_denied() && !error.is_timeout(), "{error}");
     assert!(matches!(
@@ -287,7 +245,7 @@ fn who_declines_is_not_signed_in() {
         DesktopError::Logto(LogtoError::Device(DeviceError::AccessDenied))
     ));
     // Whoever was signed in still is.
-    assert_eq!(scene.client.id_token_claims().unwrap().sub, BOB_SUB);
+    assert_eq!(scene.client.id_token_claims().unwrap().sub, "bob");
 }
 
 #[test]
@@ -296,20 +254,19 @@ fn a_code_that_has_expired_ends_it() {
     // By this machine's clock: nothing is sent.
     let mut device = scene.start();
     scene.clock.advance(Duration::from_secs(601));
-    scene.provider.reset_stats();
     let error = scene.client.poll_device_sign_in(&mut device).unwrap_err();
     assert!(matches!(error, LogtoError::Device(DeviceError::Expired)));
     assert!(!error.is_retryable());
-    assert_eq!(scene.provider.stats().count(TOKEN_PATH), 0);
+    assert_eq!(scene.polls(), 0);
 
     // By the server's.
     let mut device = scene.start();
-    scene.provider.set_clock_offset(601);
+    scene.fake.clock().advance(Duration::from_secs(601));
     let error = scene.client.poll_device_sign_in(&mut device).unwrap_err();
     assert!(matches!(error, LogtoError::Device(DeviceError::Expired)));
 
     let clock = scene.clock.clone();
-    let (options, pauses) = scene.options(2, move |_| clock.advance(Duration::from_secs(700)));
+    let (options, pauses) = scene.options(2, move |_, _| clock.advance(Duration::from_secs(700)));
     let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
     assert!(error.is_timeout() && !error.is_denied(), "{error}");
     assert_eq!(pauses.lock().unwrap().len(), 2);
@@ -318,7 +275,7 @@ fn a_code_that_has_expired_ends_it() {
 #[test]
 fn a_user_who_does_not_come_is_not_waited_for_for_ever() {
     let scene = Scene::new();
-    let (options, pauses) = scene.options(0, nobody);
+    let (options, pauses) = scene.options(0, approve);
     let options = options.timeout(Duration::from_secs(12));
     let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
     assert!(matches!(error, DesktopError::TimedOut { .. }), "{error}");
@@ -333,51 +290,41 @@ fn cancelling_ends_the_wait() {
     let scene = Scene::new();
     let cancel = Cancel::new();
     let button = cancel.clone();
-    let (options, pauses) = scene.options(2, move |_| button.cancel());
+    let (options, pauses) = scene.options(2, move |_, _| button.cancel());
     let options = options.cancel(&cancel);
     let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
     assert!(error.is_cancelled(), "{error}");
     assert_eq!(pauses.lock().unwrap().len(), 2);
-    assert_eq!(scene.provider.stats().count(TOKEN_PATH), 1);
+    assert_eq!(scene.polls(), 1);
 
     // With the real pause of five seconds, of which none is waited.
     let options = DesktopDeviceOptions::new().show(|_| {}).cancel(&cancel);
     let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
     assert!(error.is_cancelled(), "{error}");
-    assert_eq!(scene.provider.stats().count(TOKEN_PATH), 1);
+    assert_eq!(scene.polls(), 1);
 }
 
 #[test]
 fn another_user_takes_over_the_whole_session() {
-    // One that keeps its sessions under its own lock, and one that has none.
+    // One that has a lock of its own, and one that has none.
     let store = MemoryStore::new();
-    let id = SessionId::random();
-    for scene in [
-        Scene::of(DEVICE_CLIENT, store.session(&id)),
-        Scene::of(DEVICE_CLIENT, MemoryStorage::new()),
-    ] {
-        assert_eq!(scene.sign_in(ALICE), ALICE_SUB);
-        let of_alice = scene.client.access_token(RESOURCE).unwrap().unwrap();
-        let refresh_token = scene.client.refresh_token().unwrap();
-        assert_eq!(scene.sign_in(BOB), BOB_SUB);
-        assert_ne!(scene.client.refresh_token().unwrap(), refresh_token);
-        let of_bob = scene.client.access_token(RESOURCE).unwrap().unwrap();
-        assert_ne!(of_bob, of_alice);
-        assert_eq!(scene.client.fetch_user_info().unwrap().sub, BOB_SUB);
+    let with_lock = store.session(&SessionId::random());
+    for scene in [Scene::with(with_lock), Scene::new()] {
+        let client = &scene.client;
+        scene.sign_in("alice");
+        let of_alice = client.access_token(RESOURCE).unwrap().unwrap();
+        let refresh_token = client.refresh_token().unwrap();
+        scene.sign_in("bob");
+        assert_ne!(client.refresh_token().unwrap(), refresh_token);
+        assert_ne!(client.access_token(RESOURCE).unwrap().unwrap(), of_alice);
+        assert_eq!(client.fetch_user_info().unwrap().sub, "bob");
     }
-    assert!(
-        store
-            .session(&id)
-            .get(PersistKey::IdToken)
-            .unwrap()
-            .is_some()
-    );
 }
 
 #[test]
 fn a_refused_id_token_leaves_the_session_as_it_was() {
     let scene = Scene::new();
-    assert_eq!(scene.sign_in(BOB), BOB_SUB);
+    scene.sign_in("bob");
     let refresh_token = scene.client.refresh_token().unwrap();
     let id_token = scene.client.id_token().unwrap().unwrap();
     let (rest, _signature) = id_token.rsplit_once('.').unwrap();
@@ -387,21 +334,21 @@ fn a_refused_id_token_leaves_the_session_as_it_was() {
         (Value::Null, "no ID token"),
     ] {
         let mut device = scene.start();
-        approve(device.best_uri());
-        scene.front.change(TOKEN_PATH, "id_token", id_token);
+        approve(&scene.fake, &device.user_code);
+        scene.change(Endpoint::Token, "id_token", id_token);
         let error = scene.client.poll_device_sign_in(&mut device).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
-        assert_eq!(scene.client.id_token_claims().unwrap().sub, BOB_SUB);
+        assert_eq!(scene.client.id_token_claims().unwrap().sub, "bob");
         assert_eq!(scene.client.refresh_token().unwrap(), refresh_token);
     }
 
     // One of an earlier sign-in.
-    scene.front.calm();
+    scene.fake.calm();
     scene.clock.advance(Duration::from_secs(580));
     let mut device = scene.start();
     scene.clock.advance(Duration::from_secs(200));
-    approve(device.best_uri());
-    scene.front.change(TOKEN_PATH, "id_token", json!(id_token));
+    approve(&scene.fake, &device.user_code);
+    scene.change(Endpoint::Token, "id_token", json!(id_token));
     assert!(matches!(
         scene.client.poll_device_sign_in(&mut device),
         Err(LogtoError::IdToken(IdTokenError::TooOld))
@@ -409,21 +356,16 @@ fn a_refused_id_token_leaves_the_session_as_it_was() {
 }
 
 #[test]
-fn a_server_or_an_application_without_the_device_flow_says_so() {
+fn a_server_without_the_device_flow_says_so() {
     let scene = Scene::new();
-    let discovery = "/oidc/.well-known/openid-configuration";
-    let endpoint = "device_authorization_endpoint";
-    scene.front.change(discovery, endpoint, Value::Null);
+    let member = "device_authorization_endpoint";
+    scene.change(Endpoint::Discovery, member, Value::Null);
     let options = DeviceSignInOptions::new();
     let error = scene.client.start_device_sign_in(&options).unwrap_err();
     assert!(matches!(
         error,
         LogtoError::Device(DeviceError::Unsupported)
     ));
-
-    let scene = Scene::of(NATIVE_CLIENT, MemoryStorage::new());
-    let error = scene.client.start_device_sign_in(&options).unwrap_err();
-    assert!(error.oauth_error().is_some(), "{error}");
 }
 
 /// Before the user is shown anything.
@@ -439,15 +381,15 @@ fn a_hostile_server_shows_the_user_nothing() {
         ("device_code", json!("")),
         ("expires_in", json!(-1)),
     ] {
-        scene.front.calm();
-        scene.front.change(DEVICE_PATH, member, value.clone());
+        scene.fake.calm();
+        scene.change(Endpoint::DeviceAuthorization, member, value.clone());
         let options = DesktopDeviceOptions::new().show(|_| panic!("it was shown"));
         let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
         assert!(
             !error.is_timeout() && !error.is_denied(),
             "{member} {value}"
         );
-        assert_eq!(scene.provider.stats().count(TOKEN_PATH), 0);
+        assert_eq!(scene.polls(), 0);
     }
 }
 
@@ -459,7 +401,7 @@ fn a_parameter_of_the_client_cannot_be_replaced() {
         scene.client.start_device_sign_in(&options),
         Err(LogtoError::SignIn(SignInError::ReservedParameter { .. }))
     ));
-    assert!(scene.provider.stats().requests.is_empty());
+    assert!(scene.fake.requests().is_empty());
 }
 
 #[test]
@@ -468,7 +410,7 @@ fn the_device_code_is_never_shown() {
     let mut device = scene.start();
     let code = device.device_code.expose().to_owned();
     assert!(!format!("{device:?}").contains(&code));
-    scene.front.refuse(TOKEN_PATH, "invalid_grant");
+    scene.refuse(1, "invalid_grant");
     let error = scene.client.poll_device_sign_in(&mut device).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(&code));
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
 use logto_core::DeviceAuthorization;
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 
 /// The light modules that a QR code has around it.
 const MARGIN: usize = 4;
@@ -62,32 +63,12 @@ fn has_ascii_only() -> bool {
 /// A QR code of half blocks, two modules in each; `None` if it is wider than so many columns.
 fn qr_code(text: &str, columns: usize) -> Option<String> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
-    let width = code.width();
-    let size = width + 2 * MARGIN;
-    if size > columns {
+    if code.width() + 2 * MARGIN > columns {
         return None;
     }
-    let modules = code.to_colors();
-    let is_dark = |x: usize, y: usize| {
-        let inside = |at: usize| at.checked_sub(MARGIN).filter(|at| *at < width);
-        match (inside(x), inside(y)) {
-            (Some(x), Some(y)) => modules[y * width + x] == Color::Dark,
-            _ => false,
-        }
-    };
     let mut drawing = String::new();
-    for y in (0..size).step_by(2) {
-        drawing.push_str(BLACK_ON_WHITE);
-        for x in 0..size {
-            drawing.push(match (is_dark(x, y), is_dark(x, y + 1)) {
-                (true, true) => '█',
-                (true, false) => '▀',
-                (false, true) => '▄',
-                (false, false) => ' ',
-            });
-        }
-        drawing.push_str(OWN_COLOURS);
-        drawing.push('\n');
+    for line in code.render::<Dense1x2>().build().lines() {
+        let _ = writeln!(drawing, "{BLACK_ON_WHITE}{line}{OWN_COLOURS}");
     }
     Some(drawing)
 }
