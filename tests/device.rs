@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use logto::desktop::{self, Cancel, DesktopDeviceOptions, DesktopError};
@@ -318,6 +319,27 @@ fn another_user_takes_over_the_whole_session() {
         assert_ne!(client.refresh_token().unwrap(), refresh_token);
         assert_ne!(client.access_token(RESOURCE).unwrap().unwrap(), of_alice);
         assert_eq!(client.fetch_user_info().unwrap().sub, "bob");
+    }
+}
+
+#[test]
+fn a_sign_out_is_not_undone_by_a_poll_under_way() {
+    let store = MemoryStore::new();
+    let with_lock = store.session(&SessionId::random());
+    for scene in [Scene::with(with_lock), Scene::new()] {
+        let mut device = scene.start();
+        approve(&scene.fake, &device.user_code);
+        let slow = Misbehaviour::Slow(Duration::from_millis(300));
+        scene.fake.misbehave_times(Endpoint::Token, 1, slow);
+        let client = scene.client.clone();
+        let poll = thread::spawn(move || client.poll_device_sign_in(&mut device));
+        while scene.polls() == 0 {
+            thread::yield_now();
+        }
+        scene.client.sign_out(None).unwrap();
+        assert!(poll.join().unwrap().unwrap().is_some());
+        assert!(!scene.client.is_authenticated().unwrap());
+        assert_eq!(scene.client.refresh_token().unwrap(), None);
     }
 }
 

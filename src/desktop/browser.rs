@@ -9,9 +9,11 @@ use std::time::Duration;
 /// How a browser is opened, and what is done with the address where none opens.
 #[derive(Clone)]
 pub(super) struct Browser {
-    pub open: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    pub open: Arc<Open>,
     pub show_url: Arc<dyn Fn(&str) + Send + Sync>,
 }
+
+type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
 /// A browser that is being opened.
 pub(super) struct Opening {
