@@ -34,6 +34,15 @@
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
 //! | `desktop` | `desktop`: sign-in by the system's browser, or on another device | |
+//!
+//! # Logging
+//!
+//! The crate [`log`](https://docs.rs/log) is told of each request (method, URL without query, status,
+//! time) at the level `debug`, and of what goes wrong at `warn`; never of a token, a code, a secret or a
+//! session id. Two of the crates below are not so careful at `trace`: `ureq_proto` dumps what goes over the
+//! wire, and `sled` what it writes. A logger that keeps its lines leaves these two at `debug`. And
+//! `webbrowser`, of the feature `desktop`, tells at `debug` what address it opens, which at a sign-out
+//! holds the ID token: leave it at `info`.
 
 pub use logto_core::*;
 

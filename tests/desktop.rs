@@ -8,141 +8,18 @@ mod support;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
-use logto::desktop::{
-    self, Cancel, DesktopError, DesktopSignInOptions, DesktopSignOut, DesktopSignOutOptions,
-};
+use logto::desktop::{self, DesktopError, DesktopSignInOptions};
 use logto::storage::MemoryStorage;
-use logto::{
-    CallbackError, FirstScreen, LogtoClient, LogtoConfig, LogtoError, Revocation, SignedIn,
-};
+use logto::{CallbackError, FirstScreen, LogtoClient, LogtoConfig, LogtoError};
 use logto_testing::{Endpoint, FakeApp, FakeLogto, Misbehaviour};
 use support::browser::Browser;
+use support::desktop::{Attempt, LONG, client, fake, is_closed, open, parameter, port_of};
 use support::provider::{ALICE, ALICE_SUB, NATIVE_CLIENT, Provider};
-use url::Url;
-
-/// What no test should take.
-const LONG: Duration = Duration::from_secs(60);
-
-/// A sign-in that waits for its browser.
-struct Attempt {
-    /// Where the browser was sent.
-    url: String,
-    cancel: Cancel,
-    thread: JoinHandle<Result<SignedIn, DesktopError>>,
-}
-
-impl Attempt {
-    fn start(client: &LogtoClient) -> Self {
-        Self::with(client, DesktopSignInOptions::new())
-    }
-
-    fn with(client: &LogtoClient, options: DesktopSignInOptions) -> Self {
-        let (sender, opened) = mpsc::channel();
-        let cancel = Cancel::new();
-        let options = options
-            .timeout(LONG)
-            .cancel(&cancel)
-            .open_with(move |url| sender.send(url.to_owned()).map_err(io::Error::other));
-        let client = client.clone();
-        let thread = thread::spawn(move || desktop::sign_in(&client, &options));
-        Self {
-            url: opened.recv_timeout(LONG).expect("a browser is opened"),
-            cancel,
-            thread,
-        }
-    }
-
-    fn parameter(&self, name: &str) -> String {
-        parameter(&self.url, name)
-    }
-
-    fn redirect_uri(&self) -> String {
-        self.parameter("redirect_uri")
-    }
-
-    fn port(&self) -> u16 {
-        port_of(&self.redirect_uri())
-    }
-
-    /// Sends a GET for this path and query, as a browser at the right address.
-    fn get(&self, target: &str) -> String {
-        let host = format!("127.0.0.1:{}", self.port());
-        self.send(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
-    }
-
-    fn send(&self, request: &str) -> String {
-        send(self.port(), request.as_bytes())
-    }
-
-    fn is_waiting(&self) -> bool {
-        !self.thread.is_finished()
-    }
-
-    fn result(self) -> Result<SignedIn, DesktopError> {
-        self.thread.join().unwrap()
-    }
-
-    /// The user signs in, and their browser opens the callback.
-    fn succeed(self, fake: &FakeLogto) -> String {
-        let callback = fake.authorize(&self.url);
-        self.succeed_with(&callback)
-    }
-
-    fn succeed_with(self, callback: &str) -> String {
-        let answer = open(callback);
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert_eq!(self.result().unwrap().claims.sub, "alice");
-        answer
-    }
-}
-
-fn fake() -> FakeLogto {
-    FakeLogto::builder()
-        .app(FakeApp::native("desktop").redirect_uri("http://127.0.0.1/callback"))
-        .start()
-}
-
-fn client(fake: &FakeLogto) -> LogtoClient {
-    let config = LogtoConfig::new(fake.endpoint(), fake.app_id());
-    LogtoClient::new(config, MemoryStorage::new()).unwrap()
-}
-
-fn parameter(url: &str, name: &str) -> String {
-    let url = Url::parse(url).unwrap();
-    let found = url.query_pairs().find(|(key, _)| key == name);
-    found.expect("the parameter is there").1.into_owned()
-}
-
-fn port_of(url: &str) -> u16 {
-    Url::parse(url).unwrap().port().unwrap()
-}
-
-/// Sends a request and reads the answer to its end.
-fn send(port: u16, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    stream.write_all(request).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-/// Opens a callback as a browser does.
-fn open(callback: &str) -> String {
-    let url = Url::parse(callback).unwrap();
-    let target = &url[url::Position::BeforePath..];
-    let port = url.port().unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n");
-    send(port, request.as_bytes())
-}
-
-fn is_closed(port: u16) -> bool {
-    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
-}
+use url::{Position, Url};
 
 /// A browser that follows redirects by itself, as the system's does.
 fn follow(fake: &Arc<FakeLogto>) -> impl Fn(&str) -> io::Result<()> + Send + Sync + 'static {
@@ -328,7 +205,7 @@ fn a_request_may_come_in_pieces() {
     let fake = fake();
     let attempt = Attempt::start(&client(&fake));
     let callback = Url::parse(&fake.authorize(&attempt.url)).unwrap();
-    let target = &callback[url::Position::BeforePath..];
+    let target = &callback[Position::BeforePath..];
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n",
         attempt.port()
@@ -539,7 +416,7 @@ fn the_browser_can_come_back_by_ipv6() {
     let attempt = Attempt::with(&client(&fake), DesktopSignInOptions::new().ipv6(true));
     let callback = fake.authorize(&attempt.url);
     let url = Url::parse(&callback).unwrap();
-    let target = &url[url::Position::BeforePath..];
+    let target = &url[Position::BeforePath..];
     let host = format!("[::1]:{}", attempt.port());
     assert!(callback.starts_with(&format!("http://{host}/callback?")));
     assert!(is_closed(attempt.port()), "not on 127.0.0.1 as well");
@@ -568,114 +445,4 @@ fn a_scheme_of_ones_own_needs_nothing_of_this() {
     ));
     let signed_in = client.handle_sign_in_callback(&callback).unwrap();
     assert_eq!(signed_in.claims.sub, "alice");
-}
-
-fn signed_in(fake: &FakeLogto) -> LogtoClient {
-    let client = client(fake);
-    Attempt::start(&client).succeed(fake);
-    client
-}
-
-fn sign_out(client: &LogtoClient, options: &DesktopSignOutOptions) -> DesktopSignOut {
-    let signed_out = desktop::sign_out(client, options).unwrap();
-    assert!(matches!(signed_out.revocation, Revocation::Revoked));
-    assert!(!client.is_authenticated().unwrap());
-    assert_eq!(client.refresh_token().unwrap(), None);
-    signed_out
-}
-
-#[test]
-fn a_sign_out_ends_the_session_here_and_there() {
-    let fake = Arc::new(fake());
-    let client = signed_in(&fake);
-    let browser = Arc::clone(&fake);
-    let options = DesktopSignOutOptions::new().open_with(move |url| {
-        browser.sign_out(url);
-        Ok(())
-    });
-    let signed_out = sign_out(&client, &options);
-    assert!(signed_out.is_browser_opened && !signed_out.has_returned);
-    assert_eq!(fake.requests_to(Endpoint::Revocation).len(), 1);
-    assert!(!signed_out.url.expose().contains("post_logout_redirect_uri"));
-    assert!(!format!("{signed_out:?}").contains("id_token_hint"));
-}
-
-#[test]
-fn a_browser_can_come_back_after_a_sign_out() {
-    let fake = Arc::new(fake());
-    let client = signed_in(&fake);
-    let (sender, pages) = mpsc::channel();
-    let browser = Arc::clone(&fake);
-    let options = DesktopSignOutOptions::new()
-        .return_to("/signed-out")
-        .timeout(LONG)
-        .open_with(move |url| {
-            let back = browser.sign_out(url);
-            let forged = format!("{}?state=evil", back.split('?').next().unwrap());
-            sender.send([open(&forged), open(&back)]).unwrap();
-            Ok(())
-        });
-    let signed_out = sign_out(&client, &options);
-    assert!(signed_out.is_browser_opened && signed_out.has_returned);
-    let [forged, page] = pages.recv_timeout(LONG).unwrap();
-    assert!(forged.starts_with("HTTP/1.1 400 "), "{forged}");
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
-    assert!(page.contains("You are signed out"));
-    let back = parameter(signed_out.url.expose(), "post_logout_redirect_uri");
-    assert!(is_closed(port_of(&back)));
-}
-
-#[test]
-fn a_real_provider_sends_the_browser_back_to_any_port() {
-    let provider = Provider::start();
-    let config = LogtoConfig::new(provider.endpoint(), NATIVE_CLIENT);
-    let client = LogtoClient::new(config, MemoryStorage::new()).unwrap();
-    let attempt = Attempt::start(&client);
-    let mut browser = Browser::new();
-    open(&browser.sign_in(&attempt.url, ALICE));
-    attempt.result().unwrap();
-
-    let browser = Mutex::new(browser);
-    let options = DesktopSignOutOptions::new()
-        .return_to("/")
-        .timeout(LONG)
-        .open_with(move |url| {
-            open(&browser.lock().unwrap().sign_out(url));
-            Ok(())
-        });
-    assert!(sign_out(&client, &options).has_returned);
-}
-
-#[test]
-fn a_sign_out_does_not_need_a_browser() {
-    let fake = fake();
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = taken.local_addr().unwrap().port();
-    for options in [
-        DesktopSignOutOptions::new(),
-        DesktopSignOutOptions::new().return_to("/"),
-        DesktopSignOutOptions::new().return_to("/").ports([port]),
-    ] {
-        let (sender, shown) = mpsc::channel();
-        let options = options
-            .without_browser()
-            .show_url(move |url| sender.send(url.to_owned()).unwrap());
-        let signed_out = sign_out(&signed_in(&fake), &options);
-        assert!(!signed_out.is_browser_opened && !signed_out.has_returned);
-        assert_eq!(shown.try_recv().unwrap(), signed_out.url.expose());
-    }
-}
-
-#[test]
-fn a_browser_that_does_not_come_back_keeps_nobody_signed_in() {
-    let fake = fake();
-    let cancel = Cancel::new();
-    cancel.cancel();
-    for options in [
-        DesktopSignOutOptions::new().timeout(Duration::from_millis(50)),
-        DesktopSignOutOptions::new().cancel(&cancel),
-    ] {
-        let options = options.return_to("/").open_with(|_| Ok(()));
-        assert!(!sign_out(&signed_in(&fake), &options).has_returned);
-    }
 }

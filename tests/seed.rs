@@ -70,7 +70,10 @@ fn models_oidc_metadata_and_scopes() {
     // OidcProviderMetadata
     let metadata: OidcProviderMetadata = client.oidc_core().unwrap().metadata().clone();
     // OidcProviderMetadata.userinfo_endpoint
-    assert_eq!(metadata.userinfo_endpoint, format!("{}/me", fake.issuer()));
+    assert_eq!(
+        metadata.userinfo_endpoint,
+        Some(format!("{}/me", fake.issuer()))
+    );
     // Scope
     let scope: Scope = UserInfoScope::Email.into();
     assert_eq!(scope.as_str(), "email");

@@ -361,10 +361,13 @@ impl OidcCore {
     ///
     /// # Errors
     ///
-    /// If the server cannot be asked, refuses, or answers with something else.
+    /// [`DiscoveryError::NoUserInfoEndpoint`] if the provider has no endpoint for it; else, if the
+    /// server cannot be asked, refuses, or answers with something else.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self, access_token: &str) -> Result<UserInfoResponse, LogtoError> {
-        let request = userinfo::request(&self.metadata.userinfo_endpoint, access_token);
+        let endpoint = self.metadata.userinfo_endpoint.as_deref();
+        let endpoint = endpoint.ok_or(DiscoveryError::NoUserInfoEndpoint)?;
+        let request = userinfo::request(endpoint, access_token);
         userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)
     }
 

@@ -33,6 +33,29 @@ impl Secret {
     }
 }
 
+/// In the extensions of a request and of its answer: the secrets that were sent, which a server must not
+/// bring into a message by repeating them.
+#[derive(Clone, Default)]
+pub(crate) struct Sent(Vec<Secret>);
+
+impl Sent {
+    /// Shorter ones would be found in any text.
+    const SHORTEST: usize = 8;
+
+    /// Remembers these secrets.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let long = |secret: &&str| secret.len() >= Self::SHORTEST;
+        Self(secrets.into_iter().filter(long).map(Secret::new).collect())
+    }
+
+    /// A text of the server without them.
+    pub fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(secret.expose(), "***")
+        })
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(***)")

@@ -108,6 +108,8 @@
 //!   sessions hold, and more after long values.
 //! - What is removed is to be overwritten. Here it stays in the log until its place is used again.
 //!
+//! sled logs what it stores at the level `trace`: keep its target (`sled`) above that.
+//!
 //! Tokens are stored in clear, as in SQLite. sled's files cannot be copied while a program has them open.
 
 mod database;

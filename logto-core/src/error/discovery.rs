@@ -29,4 +29,7 @@ pub enum DiscoveryError {
         /// The URL in the metadata.
         url: String,
     },
+    /// The server gives no user information, by its metadata.
+    #[error("the server gives no user information: its metadata has no userinfo_endpoint")]
+    NoUserInfoEndpoint,
 }

@@ -38,7 +38,18 @@ pub enum HttpError {
         /// The most that is read, in bytes.
         limit: u64,
     },
-    /// The certificate, the request or the settings do not allow it.
+    /// The server's certificate is refused, so the request was not sent: it is of an authority that is
+    /// not trusted, such as a company's own, or of another host, or it has expired.
+    #[error(
+        "{url}: the server's certificate is refused; if it is of a private certificate authority, give that one's root certificate to the agent of `UreqClient::with_agent`"
+    )]
+    Certificate {
+        /// Where the request was to go.
+        url: String,
+        /// What the HTTP client reports.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The request, the answer or the settings do not allow it.
     #[error("{url}: the request failed")]
     Other {
         /// Where the request was to go.
@@ -59,7 +70,7 @@ impl HttpError {
 
     /// Whether the request may have reached the server.
     pub fn may_have_been_sent(&self) -> bool {
-        !matches!(self, Self::Connect { .. })
+        !matches!(self, Self::Connect { .. } | Self::Certificate { .. })
     }
 
     /// The same with its source as text.
@@ -75,6 +86,10 @@ impl HttpError {
                 source: text(source.as_ref()),
             },
             Self::Interrupted { url, source } => Self::Interrupted {
+                url: url.clone(),
+                source: text(source.as_ref()),
+            },
+            Self::Certificate { url, source } => Self::Certificate {
                 url: url.clone(),
                 source: text(source.as_ref()),
             },

@@ -117,7 +117,8 @@ impl LogtoError {
         }
     }
 
-    /// How long the server asks to wait before the next try (`Retry-After`); `None` if it did not say.
+    /// How long the server asks to wait before the next try (`Retry-After`), at most a day; `None` if it
+    /// did not say.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Response(error) => error.retry_after(),

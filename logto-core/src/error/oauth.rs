@@ -24,7 +24,8 @@ pub struct OAuthError {
     pub message: Option<String>,
     /// The HTTP status; `None` if the error came by a callback.
     pub status: Option<u16>,
-    /// How long the server asks to wait (`Retry-After`); `None` if it did not say.
+    /// How long the server asks to wait (`Retry-After`), at most a day; `None` if it
+    /// did not say.
     pub retry_after: Option<Duration>,
 }
 

@@ -14,7 +14,8 @@ pub enum ResponseError {
         what: &'static str,
         /// The HTTP status.
         status: u16,
-        /// How long the server asks to wait (`Retry-After`); `None` if it did not say.
+        /// How long the server asks to wait (`Retry-After`), at most a day; `None` if it
+        /// did not say.
         retry_after: Option<Duration>,
     },
     /// A redirect, which is never followed: it could send the code or the secret elsewhere.

@@ -10,6 +10,18 @@ pub enum SignInError {
         /// The URI as given.
         uri: String,
     },
+    /// A URI has a user name or a password, which would show in the browser's history and in logs.
+    #[error("the {what} has a user name or a password in it")]
+    CredentialsInUri {
+        /// Which URI it is.
+        what: &'static str,
+    },
+    /// The query of the redirect URI has a parameter that the server's answer is read by.
+    #[error("the query of the redirect URI has {name:?}, which is for the server's answer")]
+    AnswerInRedirectUri {
+        /// The parameter's name.
+        name: &'static str,
+    },
     /// The place to go to after the sign-in is on another origin than the redirect URI.
     #[error(
         "the post-redirect URI {uri:?} is neither a path nor of the same origin as the redirect URI"

@@ -10,6 +10,7 @@ use ::http::{Request, Response};
 
 pub use self::ureq::UreqClient;
 use crate::error::HttpError;
+use crate::secret::Sent;
 
 /// How long a connection may take, unless the HTTP client is told otherwise.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,8 +102,12 @@ pub(crate) fn send_logged(
 ) -> Result<Response<Vec<u8>>, HttpError> {
     let method = request.method().clone();
     let place = place(&request);
+    let sent = request.extensions().get::<Sent>().cloned();
     let started = Instant::now();
-    let result = client.send(request, body_limit);
+    let mut result = client.send(request, body_limit);
+    if let (Ok(response), Some(sent)) = (&mut result, sent) {
+        response.extensions_mut().insert(sent);
+    }
     let took = started.elapsed().as_millis();
     match &result {
         Ok(response) => log::debug!("{method} {place}: {} in {took} ms", response.status()),

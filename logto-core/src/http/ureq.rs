@@ -20,6 +20,9 @@ const LONGEST_IDLE: Duration = Duration::from_secs(4);
 /// The HTTP client by default: [ureq](https://docs.rs/ureq), with one pool of connections.
 ///
 /// `Clone` is cheap and shares the pool.
+///
+/// What ureq logs has no secret at the level `debug`. At `trace` it has all that goes over the wire, as
+/// hexadecimal rows of the target `ureq_proto::util`: don't turn that on where logs are kept.
 #[derive(Clone)]
 pub struct UreqClient {
     agent: Agent,
@@ -27,10 +30,12 @@ pub struct UreqClient {
 
 impl UreqClient {
     /// With the defaults: 5 s to connect, 15 s in all, connections kept for 4 s, no redirects, the
-    /// proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), TLS by rustls with Mozilla's
-    /// root certificates.
+    /// proxy of the environment, TLS by rustls with Mozilla's root certificates.
     ///
-    /// Servers on loopback hosts are reached without the proxy. With the feature `native-tls` and
+    /// The environment is read once, here: the first of `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY`
+    /// (or in lower case) that has a proxy's URL, whatever the scheme of the server's; except for the
+    /// hosts in `NO_PROXY`, and for loopback hosts. `NO_PROXY` is a list with commas and without spaces
+    /// of hosts, of endings such as `.example.com`, or `*`. With the feature `native-tls` and
     /// without `rustls`, TLS is that of [`with_native_tls`](Self::with_native_tls); without both, no https
     /// server can be reached.
     pub fn new() -> Self {
@@ -62,8 +67,12 @@ impl UreqClient {
 
     /// With an agent of your own, for a proxy, a private certificate authority, or other timeouts.
     ///
-    /// Whatever the agent's settings, redirects are not followed and a status is no error. Keep
-    /// its `max_idle_age` under five seconds, and give it a `timeout_global`.
+    /// Whatever the agent's settings, redirects are not followed, a status is no error, and loopback
+    /// hosts are reached without a proxy. Keep its `max_idle_age` under five seconds, and give it a
+    /// `timeout_global`: ureq itself waits without end. ureq reads the proxy of the environment for
+    /// such an agent too, unless it is given another, or `None`.
+    ///
+    /// Behind a proxy, which is asked for a tunnel (`CONNECT`), so that it cannot read what is sent:
     ///
     /// ```
     /// # use logto_core as logto;
@@ -77,6 +86,29 @@ impl UreqClient {
     ///     .build();
     /// let http = UreqClient::with_agent(agent.into());
     /// # Ok::<(), ureq::Error>(())
+    /// ```
+    ///
+    /// A Logto of one's own whose certificate is of a private authority; that one's root certificate is
+    /// then the only one that is trusted:
+    ///
+    #[cfg_attr(feature = "rustls", doc = "```no_run")]
+    #[cfg_attr(not(feature = "rustls"), doc = "```ignore")]
+    /// # use logto_core as logto;
+    /// use logto::{Logto, LogtoConfig, UreqClient};
+    /// use std::time::Duration;
+    /// use ureq::tls::{Certificate, RootCerts, TlsConfig};
+    ///
+    /// let root = Certificate::from_pem(&std::fs::read("/etc/ssl/our-root.pem")?)?;
+    /// let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root]));
+    /// let agent = ureq::Agent::config_builder()
+    ///     .tls_config(tls.build())
+    ///     .timeout_global(Some(Duration::from_secs(15)))
+    ///     .max_idle_age(Duration::from_secs(4))
+    ///     .build();
+    /// let logto = Logto::builder(LogtoConfig::new("https://logto.example.com", "my-app-id"))
+    ///     .http_client(UreqClient::with_agent(agent.into()))
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_agent(agent: Agent) -> Self {
         Self { agent }
@@ -163,6 +195,10 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
     use ::ureq::{Error, Timeout};
 
     match error {
+        ref refusal if is_about_certificate(refusal) => HttpError::Certificate {
+            url,
+            source: error.into(),
+        },
         Error::BodyExceedsLimit(_) => HttpError::BodyTooLarge {
             url,
             limit: body_limit,
@@ -190,6 +226,17 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
             url,
             source: error.into(),
         },
+    }
+}
+
+/// Each TLS library has errors of its own, which ureq hands on by its features or inside an I/O error.
+fn is_about_certificate(error: &::ureq::Error) -> bool {
+    use ::ureq::Error;
+
+    match error {
+        Error::BadUri(_) | Error::Protocol(_) | Error::ConnectProxyFailed(_) => false,
+        Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => false,
+        error => error.to_string().contains("certificate"),
     }
 }
 
@@ -233,6 +280,16 @@ mod tests {
         let request = Request::builder().uri(url).body(Vec::new()).unwrap();
         assert!(client.send(request, 1).is_err());
         server.join().unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_are_documented() {
+        let config = default_config().build();
+        let timeouts = config.timeouts();
+        assert_eq!(timeouts.connect, Some(Duration::from_secs(5)));
+        assert_eq!(timeouts.global, Some(Duration::from_secs(15)));
+        // Logto closes a connection that was idle for five seconds.
+        assert!(config.max_idle_age() < Duration::from_secs(5));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A sign-in on a device without a browser.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::sign_in::Prompt;
@@ -15,7 +16,7 @@ use crate::secret::Secret;
 /// let options = DeviceSignInOptions::new().scopes(["read:items"]);
 /// # let _ = options;
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceSignInOptions {
     /// What the user is asked again; `None` for the configuration's.
@@ -56,6 +57,19 @@ impl DeviceSignInOptions {
     pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra_params.push((name.into(), value.into()));
         self
+    }
+}
+
+impl fmt::Debug for DeviceSignInOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values of extra parameters may be anything.
+        let extra_params: Vec<_> = self.extra_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("DeviceSignInOptions")
+            .field("prompt", &self.prompt)
+            .field("scopes", &self.scopes)
+            .field("include_reserved_scopes", &self.include_reserved_scopes)
+            .field("extra_params", &extra_params)
+            .finish()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 
 /// What the server says of itself ([OpenID Connect Discovery, section 3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata)).
 ///
-/// Lists are empty and options `None` where the server says nothing.
+/// Lists are empty and options `None` where the server says nothing, or says `null`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OidcProviderMetadata {
@@ -19,8 +19,8 @@ pub struct OidcProviderMetadata {
     pub authorization_endpoint: String,
     /// Where codes and refresh tokens are exchanged.
     pub token_endpoint: String,
-    /// Where user information is had. Recommended by the specification; Logto has it always.
-    pub userinfo_endpoint: String,
+    /// Where user information is had. Recommended by the specification only; Logto has it always.
+    pub userinfo_endpoint: Option<String>,
     /// Where the server's keys are.
     pub jwks_uri: String,
     /// Where clients register themselves.
@@ -36,100 +36,100 @@ pub struct OidcProviderMetadata {
     /// Where an authorization request can be left beforehand ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126)).
     pub pushed_authorization_request_endpoint: Option<String>,
     /// The scopes that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub scopes_supported: Vec<String>,
     /// The response types that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub response_types_supported: Vec<String>,
     /// The response modes that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub response_modes_supported: Vec<String>,
     /// The grant types that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub grant_types_supported: Vec<String>,
     /// The authentication context classes that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub acr_values_supported: Vec<String>,
     /// The kinds of subject identifiers that the server gives.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub subject_types_supported: Vec<String>,
     /// The algorithms that ID tokens are signed with.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id_token_signing_alg_values_supported: Vec<String>,
     /// The key encryption algorithms of ID tokens.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id_token_encryption_alg_values_supported: Vec<String>,
     /// The content encryption algorithms of ID tokens.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id_token_encryption_enc_values_supported: Vec<String>,
     /// The algorithms that user information is signed with.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub userinfo_signing_alg_values_supported: Vec<String>,
     /// The key encryption algorithms of user information.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub userinfo_encryption_alg_values_supported: Vec<String>,
     /// The content encryption algorithms of user information.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub userinfo_encryption_enc_values_supported: Vec<String>,
     /// The algorithms that request objects are signed with.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub request_object_signing_alg_values_supported: Vec<String>,
     /// The key encryption algorithms of request objects.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub request_object_encryption_alg_values_supported: Vec<String>,
     /// The content encryption algorithms of request objects.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub request_object_encryption_enc_values_supported: Vec<String>,
     /// How clients authenticate at the token endpoint.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
     /// The algorithms of the authentication methods that sign.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// How the server can show its pages.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub display_values_supported: Vec<String>,
     /// The kinds of claims that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub claim_types_supported: Vec<String>,
     /// The claims that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub claims_supported: Vec<String>,
     /// A page for developers.
     pub service_documentation: Option<String>,
     /// The languages of claims.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub claims_locales_supported: Vec<String>,
     /// The languages of the server's pages.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub ui_locales_supported: Vec<String>,
     /// Whether the `claims` parameter is known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub claims_parameter_supported: bool,
     /// Whether the `request` parameter is known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub request_parameter_supported: bool,
     /// Whether the `request_uri` parameter is known; by the specification `true` where it is not said.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "null_as_yes")]
     pub request_uri_parameter_supported: bool,
     /// Whether request URIs must be registered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub require_request_uri_registration: bool,
     /// A page on how data may be used.
     pub op_policy_uri: Option<String>,
     /// The server's terms of service.
     pub op_tos_uri: Option<String>,
     /// The PKCE methods that the server knows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub code_challenge_methods_supported: Vec<String>,
     /// Whether callbacks carry `iss` ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub authorization_response_iss_parameter_supported: bool,
     /// Whether the server sends logout tokens ([Back-Channel Logout](https://openid.net/specs/openid-connect-backchannel-1_0.html)).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub backchannel_logout_supported: bool,
     /// Whether logout tokens carry `sid`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub backchannel_logout_session_supported: bool,
     /// The members that have no field of their own.
     #[serde(flatten)]
@@ -270,4 +270,8 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn null_as_yes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(true))
 }

@@ -126,8 +126,13 @@ pub struct UserInfoResponse {
     /// The user's custom data, any JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_data: Option<Value>,
-    /// The user's social identities, by the name of the provider.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The user's social identities, by the name of the provider. One without a user id, or of another
+    /// shape, is left out.
+    #[serde(
+        default,
+        deserialize_with = "identities",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub identities: Option<BTreeMap<String, UserIdentity>>,
     /// The names of the user's roles.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +150,15 @@ pub struct UserInfoResponse {
 }
 
 impl_extra_as!(UserInfoResponse);
+
+/// What one provider tells must not cost what all others do.
+fn identities<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, UserIdentity>>, D::Error> {
+    let all = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?;
+    let usable = |(name, identity)| Some((name, serde_json::from_value(identity).ok()?));
+    Ok(all.map(|all| all.into_iter().filter_map(usable).collect()))
+}
 
 #[cfg(test)]
 mod tests {
@@ -174,6 +188,23 @@ mod tests {
         ] {
             assert!(expires_in(absurd.clone()).is_err(), "{absurd}");
         }
+    }
+
+    #[test]
+    fn an_identity_that_cannot_be_used_harms_no_other() {
+        let alice: UserInfoResponse = serde_json::from_value(json!({
+            "sub": "alice",
+            "identities": {
+                "github": { "userId": "1", "details": { "name": "Alice" } },
+                "google": { "details": {} },
+                "oidc": { "userId": null },
+                "saml": "none",
+            },
+        }))
+        .unwrap();
+        let identities = alice.identities.unwrap();
+        assert_eq!(identities.keys().collect::<Vec<_>>(), ["github"]);
+        assert_eq!(identities["github"].user_id, "1");
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl fmt::Display for DirectSignIn {
 ///     .post_redirect_uri("/welcome");
 /// # let _ = (plain, register);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignInOptions {
     /// Where the browser comes back to; registered in the Logto Console.
@@ -279,6 +279,29 @@ impl SignInOptions {
     pub fn include_reserved_scopes(mut self, include: bool) -> Self {
         self.include_reserved_scopes = Some(include);
         self
+    }
+}
+
+impl fmt::Debug for SignInOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values of extra parameters may be anything.
+        let extra_params: Vec<_> = self.extra_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("SignInOptions")
+            .field("redirect_uri", &self.redirect_uri)
+            .field("prompt", &self.prompt)
+            .field("first_screen", &self.first_screen)
+            .field("identifiers", &self.identifiers)
+            .field("direct_sign_in", &self.direct_sign_in)
+            .field("login_hint", &self.login_hint)
+            .field("one_time_token", &self.one_time_token)
+            .field("interaction_mode", &self.interaction_mode)
+            .field("ui_locales", &self.ui_locales)
+            .field("organization_id", &self.organization_id)
+            .field("extra_params", &extra_params)
+            .field("post_redirect_uri", &self.post_redirect_uri)
+            .field("scopes", &self.scopes)
+            .field("include_reserved_scopes", &self.include_reserved_scopes)
+            .finish()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::LogtoError;
 /// let with_state = SignOutOptions::from("https://example.com/").state("from-settings");
 /// # let _ = (to_home, with_state);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignOutOptions {
     /// Where the browser goes after the sign-out; registered in the Logto Console. `None` for
@@ -30,6 +30,15 @@ impl SignOutOptions {
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
         self
+    }
+}
+
+impl fmt::Debug for SignOutOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignOutOptions")
+            .field("post_logout_redirect_uri", &self.post_logout_redirect_uri)
+            .field("state", &self.state.as_ref().map(|_| "***"))
+            .finish()
     }
 }
 

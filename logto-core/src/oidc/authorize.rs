@@ -30,9 +30,23 @@ const RESERVED_PARAMETERS: [&str; 17] = [
     "request_uri",
 ];
 
+/// Parameters that a callback is read by, which a redirect URI must leave to the server.
+const ANSWER_PARAMETERS: [&str; 9] = [
+    "code",
+    "state",
+    "iss",
+    "error",
+    "error_description",
+    "error_uri",
+    "response",
+    "access_token",
+    "id_token",
+];
+
 /// Refuses options that could not work, before anything is stored or sent.
 pub(crate) fn check_options(options: &SignInOptions) -> Result<(), SignInError> {
     let redirect_uri = check_redirect_uri(&options.redirect_uri)?;
+    check_has_no_answer(&redirect_uri)?;
     if let Some(uri) = &options.post_redirect_uri {
         check_post_redirect_uri(uri, &redirect_uri)?;
     }
@@ -48,10 +62,13 @@ pub(super) fn check_extra_params(parameters: &[(String, String)]) -> Result<(), 
     }
 }
 
-/// Holds a redirect URI to be absolute and without a fragment
+/// Holds a redirect URI to be absolute, without a fragment and without credentials
 /// ([RFC 6749, section 3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
 pub(crate) fn check_redirect_uri(uri: &str) -> Result<Url, SignInError> {
     match Url::parse(uri) {
+        Ok(url) if has_credentials(&url) => Err(SignInError::CredentialsInUri {
+            what: "redirect URI",
+        }),
         Ok(url) if url.fragment().is_none() && is_clean(uri) => Ok(url),
         _ => Err(SignInError::InvalidRedirectUri {
             uri: uri.to_owned(),
@@ -59,18 +76,31 @@ pub(crate) fn check_redirect_uri(uri: &str) -> Result<Url, SignInError> {
     }
 }
 
+/// The server adds its answer to the query, and a callback where a parameter stands twice is refused.
+fn check_has_no_answer(redirect_uri: &Url) -> Result<(), SignInError> {
+    let is_in_query = |name: &&&str| redirect_uri.query_pairs().any(|(key, _)| key == **name);
+    match ANSWER_PARAMETERS.iter().find(is_in_query) {
+        Some(name) => Err(SignInError::AnswerInRedirectUri { name }),
+        None => Ok(()),
+    }
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 /// A target on another origin would make the application an open redirector. Browsers read
 /// `//host` and `/\host` as another host, and drop tabs and line ends.
 fn check_post_redirect_uri(uri: &str, redirect_uri: &Url) -> Result<(), SignInError> {
     let is_path = uri.starts_with('/') && !uri.starts_with("//") && !uri.contains('\\');
-    let is_same_origin = || {
-        Url::parse(uri).is_ok_and(|url| {
-            url.origin().is_tuple()
-                && url.origin() == redirect_uri.origin()
-                && url.username().is_empty()
-                && url.password().is_none()
-        })
-    };
+    let url = Url::parse(uri);
+    if url.as_ref().is_ok_and(has_credentials) {
+        return Err(SignInError::CredentialsInUri {
+            what: "post-redirect URI",
+        });
+    }
+    let is_same_origin =
+        || url.is_ok_and(|url| url.origin().is_tuple() && url.origin() == redirect_uri.origin());
     if is_clean(uri) && (is_path || is_same_origin()) {
         Ok(())
     } else {
@@ -324,6 +354,34 @@ mod tests {
         ] {
             check_options(&bad.into()).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_redirect_uri_holds_no_password() {
+        for uri in [
+            "https://user@example.com/c",
+            "https://:hunter2@example.com/c",
+            "https://user:hunter2@example.com/c#x",
+            "io.logto.test://user:hunter2@callback",
+        ] {
+            let error = check_options(&uri.into()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+            assert!(matches!(error, SignInError::CredentialsInUri { .. }));
+        }
+    }
+
+    #[test]
+    fn a_redirect_uri_leaves_the_answer_to_the_server() {
+        for name in ANSWER_PARAMETERS {
+            for query in [format!("{name}=x"), format!("a=b&{name}")] {
+                let options = format!("https://example.com/c?{query}").as_str().into();
+                let error = check_options(&options).unwrap_err();
+                assert_eq!(error, SignInError::AnswerInRedirectUri { name });
+            }
+        }
+        let percent_encoded = "https://example.com/c?c%6Fde=x".into();
+        check_options(&percent_encoded).unwrap_err();
+        check_options(&"https://example.com/c?zip_code=1&Code=2".into()).unwrap();
     }
 
     #[test]

@@ -39,10 +39,10 @@ pub(crate) fn check_endpoints(
     let required = [
         ("authorization_endpoint", &metadata.authorization_endpoint),
         ("token_endpoint", &metadata.token_endpoint),
-        ("userinfo_endpoint", &metadata.userinfo_endpoint),
         ("jwks_uri", &metadata.jwks_uri),
     ];
     let optional = [
+        ("userinfo_endpoint", &metadata.userinfo_endpoint),
         ("revocation_endpoint", &metadata.revocation_endpoint),
         ("end_session_endpoint", &metadata.end_session_endpoint),
         ("introspection_endpoint", &metadata.introspection_endpoint),
@@ -102,6 +102,35 @@ mod tests {
             false
         );
         assert!(metadata.request_uri_parameter_supported);
+    }
+
+    #[test]
+    fn what_is_null_is_not_said() {
+        let mut metadata = serde_json::to_value(metadata("https://foo.logto.app")).unwrap();
+        let members = metadata.as_object_mut().unwrap();
+        let required = [
+            "issuer",
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+        ];
+        for (name, value) in members.iter_mut() {
+            if !required.contains(&name.as_str()) {
+                *value = serde_json::Value::Null;
+            }
+        }
+        let read: OidcProviderMetadata = serde_json::from_value(metadata.clone()).unwrap();
+        let names: Vec<_> = metadata.as_object().unwrap().keys().cloned().collect();
+        for name in names {
+            if !required.contains(&name.as_str()) {
+                metadata.as_object_mut().unwrap().remove(&name);
+            }
+        }
+        let mut without: OidcProviderMetadata = serde_json::from_value(metadata).unwrap();
+        without.extra = read.extra.clone();
+        assert_eq!(read, without);
+        assert!(read.scopes_supported.is_empty() && read.request_uri_parameter_supported);
+        check_endpoints(&read, false).unwrap();
     }
 
     #[test]

@@ -6,6 +6,10 @@ use url::form_urlencoded;
 
 use super::client_auth::{ClientCredentials, authenticate};
 use crate::error::HttpError;
+use crate::secret::Sent;
+
+/// The parameters that nobody else may see.
+const SECRET_PARAMETERS: [&str; 4] = ["code", "code_verifier", "refresh_token", "token"];
 
 /// A GET that wants JSON.
 pub(crate) fn get(url: &str) -> Result<Request<Vec<u8>>, HttpError> {
@@ -24,8 +28,12 @@ pub(crate) fn post_form(
 ) -> Result<Request<Vec<u8>>, HttpError> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(parameters);
+    let is_secret = |(name, _): &&(&str, &str)| SECRET_PARAMETERS.contains(name);
+    let secrets = parameters.iter().filter(is_secret).map(|(_, value)| *value);
+    let sent = Sent::new(secrets.chain(client.secret));
     let builder = Request::builder()
         .method(Method::POST)
+        .extension(sent)
         .uri(url)
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded");

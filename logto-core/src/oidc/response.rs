@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{LogtoError, OAuthError, ResponseError};
+use crate::secret::Sent;
 
 /// Reads a successful answer of JSON; anything else is its error. `what` names the answer in
 /// messages.
@@ -20,7 +21,7 @@ pub(crate) fn json<T: DeserializeOwned>(
     if !is_json(&actual) {
         return Err(ResponseError::ContentType {
             what,
-            actual: OAuthError::clean(&actual),
+            actual: clean(response, &actual),
         }
         .into());
     }
@@ -92,16 +93,24 @@ fn oauth_error(response: &Response<Vec<u8>>) -> Option<OAuthError> {
         return None;
     }
     let body: ErrorBody = serde_json::from_slice(response.body()).ok()?;
-    let clean = |text: Option<String>| text.map(|text| OAuthError::clean(&text));
+    let text = |text: Option<String>| text.map(|text| clean(response, &text));
     Some(OAuthError {
-        error_description: clean(body.error_description),
-        error_uri: clean(body.error_uri),
-        code: clean(body.code),
-        message: clean(body.message),
+        error_description: text(body.error_description),
+        error_uri: text(body.error_uri),
+        code: text(body.code),
+        message: text(body.message),
         status: Some(response.status().as_u16()),
         retry_after: retry_after(response.headers()),
-        ..OAuthError::new(&body.error)
+        ..OAuthError::new(&clean(response, &body.error))
     })
+}
+
+/// A text of the server, for a message: without what the request held.
+fn clean(response: &Response<Vec<u8>>, text: &str) -> String {
+    match response.extensions().get::<Sent>() {
+        Some(sent) => OAuthError::clean(&sent.hide(text)),
+        None => OAuthError::clean(text),
+    }
 }
 
 fn content_type(headers: &HeaderMap) -> String {
@@ -117,10 +126,16 @@ fn is_json(content_type: &str) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// The longest `Retry-After` that is handed on, in seconds: a day.
+const LONGEST_WAIT: u64 = 24 * 60 * 60;
+
 /// `Retry-After` in seconds; as a date it is not read, for want of a reason to trust the clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    // A number of too many digits is a long time too.
+    let seconds = is_number.then(|| seconds.parse().unwrap_or(u64::MAX))?;
+    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
 }
 
 #[cfg(test)]
@@ -177,6 +192,32 @@ mod tests {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
         let error = json::<Value>("answer", &response(307, "text/plain", "")).unwrap_err();
         assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_longer_than_a_day() {
+        let wait = |value: &str| {
+            let mut response = response(503, "text/plain", "no");
+            let value = value.parse().unwrap();
+            response.headers_mut().insert(RETRY_AFTER, value);
+            success("answer", &response).unwrap_err().retry_after()
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(wait("0"), seconds(0));
+        assert_eq!(wait(" 120 "), seconds(120));
+        for long in ["86401", "18446744073709551615", "99999999999999999999999"] {
+            assert_eq!(wait(long), seconds(86_400));
+        }
+        for other in [
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "soon",
+            "Fri, 31 Dec 1999 23:59:59 GMT",
+        ] {
+            assert_eq!(wait(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, Response};
 use super::{request, response};
 use crate::error::{HttpError, LogtoError};
 use crate::models::UserInfoResponse;
+use crate::secret::Sent;
 
 pub(crate) fn request(endpoint: &str, access_token: &str) -> Result<Request<Vec<u8>>, HttpError> {
     let mut request = request::get(endpoint)?;
@@ -18,6 +19,7 @@ pub(crate) fn request(endpoint: &str, access_token: &str) -> Result<Request<Vec<
     })?;
     bearer.set_sensitive(true);
     request.headers_mut().insert(AUTHORIZATION, bearer);
+    request.extensions_mut().insert(Sent::new([access_token]));
     Ok(request)
 }
 

@@ -1,0 +1,318 @@
+//! Every public type that can hold a secret, printed.
+
+use std::collections::BTreeSet;
+
+use logto::desktop::{self, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions};
+use logto::storage::{
+    Change, EncryptedStorage, EncryptedStore, EncryptionKey, FileStorage, FileStore, MemoryStorage,
+    MemoryStore, PersistKey, Sealer, SessionStore, SledStore, SqliteStore, Storage,
+};
+use logto::{
+    AccessToken, AccessTokenMap, ClientCredentialsGrant, CodeGrant, DeviceSignInOptions,
+    IdTokenClaims, Logto, LogtoConfig, LogtoContext, OidcCore, RefreshTokenGrant, Secret,
+    SessionId, SignInOptions, SignInSession, SignOutOptions, TokenExchange, TokenResponse,
+    UreqClient,
+};
+use logto_testing::{Endpoint, FakeApp, FakeLogto};
+use serde_json::json;
+
+use crate::hunt::{Secrets, debug};
+
+/// 256 bits in base64url, so that it can be a session id too.
+const SECRET: &str = "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-A";
+
+/// What exports public types.
+const SOURCES: [&str; 5] = [
+    include_str!("../../src/desktop.rs"),
+    include_str!("../../logto-core/src/lib.rs"),
+    include_str!("../../logto-storage-file/src/lib.rs"),
+    include_str!("../../logto-storage-sled/src/lib.rs"),
+    include_str!("../../logto-storage-sqlite/src/lib.rs"),
+];
+
+/// Types that can hold no secret: traits, settings, names, and what a server says of itself or of a user.
+const WITHOUT_SECRET: [&str; 52] = [
+    "AccessTokenClaims",
+    "AccessTokenRequest",
+    "Argon2Cost",
+    "Audience",
+    "Cancel",
+    "Clock",
+    "ConnectWithin",
+    "ContextOptions",
+    "DirectSignIn",
+    "EncryptionKeyError",
+    "ExchangedTokenType",
+    "FirstScreen",
+    "HttpClient",
+    "Identifier",
+    "IdleLifetime",
+    "InteractionMode",
+    "InvalidSessionId",
+    "LocalLock",
+    "LocalLocks",
+    "MachineTokenRequest",
+    "MemoryStoreBuilder",
+    "OidcProviderMetadata",
+    "PersistKey",
+    "Prompt",
+    "ReservedResource",
+    "Scope",
+    "SealError",
+    "SessionStore",
+    "SledStoreBuilder",
+    "SqliteStoreBuilder",
+    "Storage",
+    "StorageErrorKind",
+    "StorageLock",
+    "SystemClock",
+    "UserIdentity",
+    "UserInfoResponse",
+    "UserInfoScope",
+    // The tests of whole sign-ins and of errors print these.
+    "CallbackError",
+    "ConfigError",
+    "DesktopError",
+    "DeviceError",
+    "DiscoveryError",
+    "HttpError",
+    "IdTokenError",
+    "JwtError",
+    "LogtoError",
+    "OAuthError",
+    "ResponseError",
+    "Revocation",
+    "SignInError",
+    "SignedIn",
+    "StorageError",
+];
+
+/// Each other type, with all its fields secret.
+fn printed() -> Vec<(&'static str, String)> {
+    let mut all = values();
+    all.extend(stores());
+    all.extend(desktop());
+    all
+}
+
+fn desktop() -> Vec<(&'static str, String)> {
+    let fake = FakeLogto::builder()
+        .app(FakeApp::native("tv").device_flow())
+        .start();
+    let logto = Logto::new(LogtoConfig::new(fake.endpoint(), "tv")).unwrap();
+    let client = logto.client(signed_in());
+    fake.tamper_response(Endpoint::DeviceAuthorization, |body| {
+        body["device_code"] = SECRET.into();
+    });
+    let request = DeviceSignInOptions::new().extra_param("token", SECRET);
+    let device = client.start_device_sign_in(&request).unwrap();
+    assert_eq!(device.device_code.expose(), SECRET);
+
+    let for_device = DesktopDeviceOptions::new().request(|_| request.clone());
+    let for_browser = DesktopSignInOptions::new()
+        .request(|request| request.one_time_token(SECRET).extra_param("token", SECRET));
+    let to_sign_out = DesktopSignOutOptions::new().without_browser();
+    let signed_out = desktop::sign_out(&client, &to_sign_out).unwrap();
+    assert!(signed_out.url.expose().contains(SECRET));
+    vec![
+        ("DeviceAuthorization", debug(&device)),
+        ("DeviceSignInOptions", debug(&request)),
+        ("DesktopDeviceOptions", debug(&for_device)),
+        ("DesktopSignInOptions", debug(&for_browser)),
+        ("DesktopSignOut", debug(&signed_out)),
+        ("DesktopSignOutOptions", debug(&to_sign_out)),
+    ]
+}
+
+fn values() -> Vec<(&'static str, String)> {
+    let config = || LogtoConfig::new("http://127.0.0.1:9", "app").app_secret(SECRET);
+    let logto = Logto::new(config()).unwrap();
+    let key = || EncryptionKey::from_bytes(*key_bytes());
+    let sealer = Sealer::new(key());
+    let opened = sealer.open(&[], &sealer.seal(&[], SECRET.as_bytes()).unwrap());
+    let fake = FakeLogto::start();
+    let core = Logto::new(LogtoConfig::new(fake.endpoint(), "app").app_secret(SECRET));
+    let core: OidcCore = core.unwrap().oidc_core().unwrap();
+    let mut context = LogtoContext::default();
+    context.access_token = Some(SECRET.into());
+    context.organization_tokens = [("org_1".to_owned(), SECRET.into())].into();
+    let code = CodeGrant {
+        client_id: "app",
+        client_secret: Some(SECRET),
+        redirect_uri: "https://example.com/callback",
+        code: SECRET,
+        code_verifier: SECRET,
+    };
+    let refresh = RefreshTokenGrant {
+        client_secret: Some(SECRET),
+        refresh_token: SECRET,
+        ..RefreshTokenGrant::default()
+    };
+    let machine = ClientCredentialsGrant {
+        client_secret: SECRET,
+        ..ClientCredentialsGrant::default()
+    };
+    let exchange = TokenExchange::new(SECRET);
+    let options = SignInOptions::new("https://example.com/callback")
+        .one_time_token(SECRET)
+        .extra_param("token", SECRET);
+    let parsed = |text: serde_json::Value| text.to_string();
+    let token = parsed(json!({ "token": SECRET, "expiresAt": 1 }));
+    let access_token: AccessToken = serde_json::from_str(&token).unwrap();
+    let map = parsed(json!({ "x": { "": access_token } }));
+    let map: AccessTokenMap = serde_json::from_str(&map).unwrap();
+    let response: TokenResponse = serde_json::from_value(json!({
+        "access_token": SECRET, "token_type": "Bearer", "refresh_token": SECRET, "id_token": SECRET,
+    }))
+    .unwrap();
+    let session: SignInSession = serde_json::from_value(json!({
+        "redirectUri": "https://example.com/callback", "codeVerifier": SECRET, "state": SECRET,
+        "nonce": SECRET,
+    }))
+    .unwrap();
+    let claims: IdTokenClaims = serde_json::from_value(json!({
+        "iss": "i", "sub": "alice", "aud": "app", "exp": 2, "iat": 1, "nonce": SECRET,
+    }))
+    .unwrap();
+    let proxy = ureq::Proxy::new(&format!("http://user:{SECRET}@127.0.0.1:9")).unwrap();
+    let agent = ureq::Agent::config_builder().proxy(Some(proxy)).build();
+    vec![
+        ("AccessToken", debug(&access_token)),
+        ("AccessTokenMap", debug(&map)),
+        ("Change", debug(&Change::set(PersistKey::IdToken, SECRET))),
+        ("ClientCredentialsGrant", debug(&machine)),
+        ("CodeGrant", debug(&code)),
+        ("Dangerous", debug(&Logto::builder(config()).dangerous())),
+        ("EncryptionKey", debug(&key())),
+        (
+            "EncryptionKey",
+            debug(&EncryptionKey::from_passphrase(SECRET).unwrap()),
+        ),
+        ("IdTokenClaims", debug(&claims)),
+        ("Logto", debug(&logto)),
+        ("LogtoBuilder", debug(&Logto::builder(config()))),
+        ("LogtoClient", debug(&logto.client(signed_in()))),
+        ("LogtoConfig", debug(&config())),
+        ("LogtoContext", debug(&context)),
+        ("MachineClient", debug(&logto.machine_with(signed_in()))),
+        ("OidcCore", debug(&core)),
+        ("Opened", debug(&opened.unwrap())),
+        ("RefreshTokenGrant", debug(&refresh)),
+        ("Sealer", debug(&sealer)),
+        ("Secret", debug(&Secret::from(SECRET))),
+        ("SessionId", debug(&SessionId::parse(SECRET).unwrap())),
+        ("SignInOptions", debug(&options)),
+        ("SignInSession", debug(&session)),
+        ("SignOut", signed_out()),
+        (
+            "SignOutOptions",
+            debug(&SignOutOptions::from("https://example.com/").state(SECRET)),
+        ),
+        ("TokenExchange", debug(&exchange)),
+        ("TokenResponse", debug(&response)),
+        ("UreqClient", debug(&UreqClient::with_agent(agent.into()))),
+    ]
+}
+
+fn stores() -> Vec<(&'static str, String)> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let key = || EncryptionKey::from_bytes(*key_bytes());
+    let file_storage = FileStorage::open(path("session"), key()).unwrap();
+    file_storage
+        .set(PersistKey::RefreshToken, Some(SECRET))
+        .unwrap();
+    let encrypted = EncryptedStorage::new(MemoryStorage::new(), key());
+    encrypted
+        .set(PersistKey::RefreshToken, Some(SECRET))
+        .unwrap();
+    vec![
+        ("EncryptedStorage", debug(&encrypted)),
+        (
+            "EncryptedStore",
+            with_session(&EncryptedStore::new(MemoryStore::new(), key())),
+        ),
+        ("FileStorage", debug(&file_storage)),
+        (
+            "FileStore",
+            with_session(&FileStore::open(path("files"), key()).unwrap()),
+        ),
+        (
+            "FileStoreBuilder",
+            debug(&FileStore::builder(path("files"), key())),
+        ),
+        ("MemoryStorage", debug(&signed_in())),
+        ("MemoryStore", with_session(&MemoryStore::new())),
+        (
+            "SledStore",
+            with_session(&SledStore::open(path("sled")).unwrap()),
+        ),
+        (
+            "SqliteStore",
+            with_session(&SqliteStore::open(path("sessions.db")).unwrap()),
+        ),
+    ]
+}
+
+fn signed_in() -> MemoryStorage {
+    let storage = MemoryStorage::new();
+    for key in PersistKey::ALL {
+        storage.set(key, Some(SECRET)).unwrap();
+    }
+    storage
+}
+
+fn key_bytes() -> &'static [u8; 32] {
+    SECRET.as_bytes().first_chunk().unwrap()
+}
+
+/// A store and a session of it, whose id and values are secret.
+fn with_session(store: &dyn SessionStore) -> String {
+    let session = store.session(&SessionId::parse(SECRET).unwrap());
+    session.set(PersistKey::RefreshToken, Some(SECRET)).unwrap();
+    debug(&store) + &debug(&session)
+}
+
+fn signed_out() -> String {
+    let fake = FakeLogto::start();
+    let logto = Logto::new(LogtoConfig::new(fake.endpoint(), "app")).unwrap();
+    let sign_out = logto.client(signed_in()).sign_out(None).unwrap();
+    assert!(sign_out.url.contains(SECRET), "the hint is in the URL");
+    debug(&sign_out)
+}
+
+/// The types and traits that a crate's root hands on.
+fn exported() -> BTreeSet<&'static str> {
+    let uses = SOURCES.into_iter().flat_map(|source| {
+        let uses = source.split("\npub use ").skip(1);
+        uses.map(|rest| rest.split(';').next().unwrap())
+    });
+    let words = uses.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let is_type = |word: &&str| {
+        word.starts_with(|c: char| c.is_uppercase()) && word.contains(|c: char| c.is_lowercase())
+    };
+    words.filter(is_type).collect()
+}
+
+#[test]
+fn no_type_prints_its_secrets() {
+    let key = str::from_utf8(key_bytes()).unwrap();
+    let secrets = Secrets::of([("the secret", SECRET), ("the key", key)]);
+    for (name, text) in printed() {
+        assert!(!text.trim().is_empty(), "{name}");
+        secrets.are_not_in(&text, name);
+    }
+}
+
+#[test]
+fn every_public_type_is_printed_or_known_to_have_no_secret() {
+    let exported = exported();
+    assert!(exported.len() > 60, "{exported:?}");
+    let printed = printed();
+    let printed = printed.iter().map(|(name, _)| *name);
+    let known: BTreeSet<_> = printed.chain(WITHOUT_SECRET).collect();
+    let unknown: Vec<_> = exported.difference(&known).collect();
+    assert!(unknown.is_empty(), "add these to the tables: {unknown:?}");
+    let gone: Vec<_> = known.difference(&exported).collect();
+    assert!(gone.is_empty(), "no longer exported: {gone:?}");
+}
