@@ -20,7 +20,8 @@
 //! [`LogtoClient::handle_sign_in_callback`] finishes the sign-in, [`LogtoClient::access_token`] gives a
 //! fresh token for an API for as long as the user stays signed in, and [`LogtoClient::sign_out`] ends
 //! it. [`storage`] says where sessions can be kept. An API server holds what it is called with against an
-//! [`AccessTokenVerifier`].
+//! [`AccessTokenVerifier`]. A desktop or command-line program signs its user in with one call: see the module
+//! `desktop`, of the feature of that name.
 //!
 //! # Features
 //!
@@ -35,16 +36,22 @@
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
 //! | `web` | `web`: routes, session cookie and guard for web applications | |
+//! | `rouille` | `web::rouille`: the same for the framework rouille | |
+//! | `desktop` | `desktop`: sign-in by the system's browser, or on another device | |
 //!
 //! # Logging
 //!
 //! The crate [`log`](https://docs.rs/log) is told of each request (method, URL without query, status,
 //! time) at the level `debug`, and of what goes wrong at `warn`; never of a token, a code, a secret or a
 //! session id. Two of the crates below are not so careful at `trace`: `ureq_proto` dumps what goes over the
-//! wire, and `sled` what it writes. A logger that keeps its lines leaves these two at `debug`.
+//! wire, and `sled` what it writes. A logger that keeps its lines leaves these two at `debug`. And
+//! `webbrowser`, of the feature `desktop`, tells at `debug` what address it opens, which at a sign-out
+//! holds the ID token: leave it at `info`.
 
 pub use logto_core::*;
 
+#[cfg(feature = "desktop")]
+pub mod desktop;
 pub mod storage;
 #[cfg(feature = "web")]
 pub mod web;

@@ -80,7 +80,7 @@ fn the_servers_own_request_ends_the_users_sessions_and_no_others() {
     .unwrap();
     let address = server.server_addr();
     let (handle, stop) = server.stoppable();
-    fake.set_backchannel_logout_uri("app", &format!("http://{address}{ROUTE}"));
+    fake.set_backchannel_logout_uri("app", format!("http://{address}{ROUTE}"));
 
     let bob = sign_in(&fake, &logto, &store, "bob");
     let alice = [(); 2].map(|()| sign_in(&fake, &logto, &store, "alice"));

@@ -3,6 +3,7 @@
 mod back_channel;
 mod callback;
 mod context;
+mod device;
 mod machine;
 mod refresh;
 mod sign_in;

@@ -29,17 +29,18 @@ pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
-    AccessTokenError, CallbackError, ConfigError, DiscoveryError, HttpError, IdTokenError,
-    JwtError, LogoutTokenError, LogtoError, OAuthError, ResponseError, SignInError, StorageError,
-    StorageErrorKind,
+    AccessTokenError, CallbackError, ConfigError, DeviceError, DiscoveryError, HttpError,
+    IdTokenError, JwtError, LogoutTokenError, LogtoError, OAuthError, ResponseError, SignInError,
+    StorageError, StorageErrorKind,
 };
 pub use http::{ConnectWithin, HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
 pub use models::{
-    AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DirectSignIn, FirstScreen,
-    IdTokenClaims, Identifier, InteractionMode, Introspection, LogoutTokenClaims,
-    MachineTokenRequest, OidcProviderMetadata, Prompt, Requirements, Revocation, SignInOptions,
-    SignOut, SignOutOptions, SignedIn, TokenResponse, UserIdentity, UserInfoResponse,
+    AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DeviceAuthorization,
+    DeviceSignInOptions, DirectSignIn, FirstScreen, IdTokenClaims, Identifier, InteractionMode,
+    Introspection, LogoutTokenClaims, MachineTokenRequest, OidcProviderMetadata, Prompt,
+    Requirements, Revocation, SignInOptions, SignOut, SignOutOptions, SignedIn, TokenResponse,
+    UserIdentity, UserInfoResponse,
 };
 pub use oidc::client_credentials::ClientCredentialsGrant;
 pub use oidc::token::{CodeGrant, RefreshTokenGrant};

@@ -1,5 +1,6 @@
 //! The protocol with its I/O: what the pure requests and answers are sent over.
 
+mod device;
 mod introspection;
 mod keys;
 

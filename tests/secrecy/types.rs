@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use logto::desktop::{self, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions};
 use logto::storage::{
     Change, EncryptedStorage, EncryptedStore, EncryptionKey, FileStorage, FileStore, MemoryStorage,
     MemoryStore, PersistKey, Sealer, SessionStore, SledStore, SqliteStore, Storage,
 };
 use logto::{
-    AccessToken, AccessTokenMap, CodeGrant, IdTokenClaims, Logto, LogtoConfig, LogtoContext,
-    OidcCore, RefreshTokenGrant, Secret, SessionId, SignInOptions, SignInSession, SignOutOptions,
-    TokenResponse, UreqClient,
+    AccessToken, AccessTokenMap, ClientCredentialsGrant, CodeGrant, DeviceSignInOptions,
+    IdTokenClaims, Logto, LogtoConfig, LogtoContext, OidcCore, RefreshTokenGrant, Secret,
+    SessionId, SignInOptions, SignInSession, SignOutOptions, TokenExchange, TokenResponse,
+    UreqClient,
 };
-use logto_testing::FakeLogto;
+use logto_testing::{Endpoint, FakeApp, FakeLogto};
 use serde_json::json;
 
 use crate::hunt::{Secrets, debug};
@@ -20,7 +22,8 @@ use crate::hunt::{Secrets, debug};
 const SECRET: &str = "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-A";
 
 /// What exports public types.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
+    include_str!("../../src/desktop.rs"),
     include_str!("../../logto-core/src/lib.rs"),
     include_str!("../../logto-storage-file/src/lib.rs"),
     include_str!("../../logto-storage-sled/src/lib.rs"),
@@ -28,16 +31,18 @@ const SOURCES: [&str; 4] = [
 ];
 
 /// Types that can hold no secret: traits, settings, names, and what a server says of itself or of a user.
-const WITHOUT_SECRET: [&str; 47] = [
+const WITHOUT_SECRET: [&str; 52] = [
     "AccessTokenClaims",
     "AccessTokenRequest",
     "Argon2Cost",
     "Audience",
+    "Cancel",
     "Clock",
     "ConnectWithin",
     "ContextOptions",
     "DirectSignIn",
     "EncryptionKeyError",
+    "ExchangedTokenType",
     "FirstScreen",
     "HttpClient",
     "Identifier",
@@ -46,6 +51,7 @@ const WITHOUT_SECRET: [&str; 47] = [
     "InvalidSessionId",
     "LocalLock",
     "LocalLocks",
+    "MachineTokenRequest",
     "MemoryStoreBuilder",
     "OidcProviderMetadata",
     "PersistKey",
@@ -66,6 +72,8 @@ const WITHOUT_SECRET: [&str; 47] = [
     // The tests of whole sign-ins and of errors print these.
     "CallbackError",
     "ConfigError",
+    "DesktopError",
+    "DeviceError",
     "DiscoveryError",
     "HttpError",
     "IdTokenError",
@@ -83,7 +91,37 @@ const WITHOUT_SECRET: [&str; 47] = [
 fn printed() -> Vec<(&'static str, String)> {
     let mut all = values();
     all.extend(stores());
+    all.extend(desktop());
     all
+}
+
+fn desktop() -> Vec<(&'static str, String)> {
+    let fake = FakeLogto::builder()
+        .app(FakeApp::native("tv").device_flow())
+        .start();
+    let logto = Logto::new(LogtoConfig::new(fake.endpoint(), "tv")).unwrap();
+    let client = logto.client(signed_in());
+    fake.tamper_response(Endpoint::DeviceAuthorization, |body| {
+        body["device_code"] = SECRET.into();
+    });
+    let request = DeviceSignInOptions::new().extra_param("token", SECRET);
+    let device = client.start_device_sign_in(&request).unwrap();
+    assert_eq!(device.device_code.expose(), SECRET);
+
+    let for_device = DesktopDeviceOptions::new().request(|_| request.clone());
+    let for_browser = DesktopSignInOptions::new()
+        .request(|request| request.one_time_token(SECRET).extra_param("token", SECRET));
+    let to_sign_out = DesktopSignOutOptions::new().without_browser();
+    let signed_out = desktop::sign_out(&client, &to_sign_out).unwrap();
+    assert!(signed_out.url.expose().contains(SECRET));
+    vec![
+        ("DeviceAuthorization", debug(&device)),
+        ("DeviceSignInOptions", debug(&request)),
+        ("DesktopDeviceOptions", debug(&for_device)),
+        ("DesktopSignInOptions", debug(&for_browser)),
+        ("DesktopSignOut", debug(&signed_out)),
+        ("DesktopSignOutOptions", debug(&to_sign_out)),
+    ]
 }
 
 fn values() -> Vec<(&'static str, String)> {
@@ -110,6 +148,11 @@ fn values() -> Vec<(&'static str, String)> {
         refresh_token: SECRET,
         ..RefreshTokenGrant::default()
     };
+    let machine = ClientCredentialsGrant {
+        client_secret: SECRET,
+        ..ClientCredentialsGrant::default()
+    };
+    let exchange = TokenExchange::new(SECRET);
     let options = SignInOptions::new("https://example.com/callback")
         .one_time_token(SECRET)
         .extra_param("token", SECRET);
@@ -137,6 +180,7 @@ fn values() -> Vec<(&'static str, String)> {
         ("AccessToken", debug(&access_token)),
         ("AccessTokenMap", debug(&map)),
         ("Change", debug(&Change::set(PersistKey::IdToken, SECRET))),
+        ("ClientCredentialsGrant", debug(&machine)),
         ("CodeGrant", debug(&code)),
         ("Dangerous", debug(&Logto::builder(config()).dangerous())),
         ("EncryptionKey", debug(&key())),
@@ -150,6 +194,7 @@ fn values() -> Vec<(&'static str, String)> {
         ("LogtoClient", debug(&logto.client(signed_in()))),
         ("LogtoConfig", debug(&config())),
         ("LogtoContext", debug(&context)),
+        ("MachineClient", debug(&logto.machine_with(signed_in()))),
         ("OidcCore", debug(&core)),
         ("Opened", debug(&opened.unwrap())),
         ("RefreshTokenGrant", debug(&refresh)),
@@ -163,6 +208,7 @@ fn values() -> Vec<(&'static str, String)> {
             "SignOutOptions",
             debug(&SignOutOptions::from("https://example.com/").state(SECRET)),
         ),
+        ("TokenExchange", debug(&exchange)),
         ("TokenResponse", debug(&response)),
         ("UreqClient", debug(&UreqClient::with_agent(agent.into()))),
     ]

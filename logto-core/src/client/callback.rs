@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::LogtoClient;
-use super::stored::to_json;
+use super::stored::{SessionLock, to_json};
 use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, LogtoError, ResponseError, StorageError};
 use crate::logto::Logto;
@@ -47,9 +47,9 @@ impl Logto {
         callback_uri: &str,
     ) -> Result<(SessionId, SignedIn), LogtoError> {
         let client = self.session(store, id);
-        let verified = client.verified_sign_in(callback_uri)?;
+        let (sign_in, verified) = client.verified_sign_in(callback_uri)?;
         let new_id = SessionId::random();
-        let signed_in = client.establish(verified, |tokens, sign_ins| {
+        let signed_in = client.establish(&sign_in, verified, |tokens, sign_ins| {
             let mut changes = tokens.to_vec();
             changes.push(Change::set(PersistKey::SignInSession, sign_ins));
             store.session(&new_id).update(&changes)?;
@@ -84,11 +84,14 @@ impl LogtoClient {
     /// - Else, if the server cannot be asked, or the session cannot be read or written.
     #[doc(alias = "handleSignInCallback")]
     pub fn handle_sign_in_callback(&self, callback_uri: &str) -> Result<SignedIn, LogtoError> {
-        let verified = self.verified_sign_in(callback_uri)?;
-        self.establish(verified, |tokens, _| self.storage.update(tokens))
+        let (sign_in, verified) = self.verified_sign_in(callback_uri)?;
+        self.establish(&sign_in, verified, |tokens, _| self.storage.update(tokens))
     }
 
-    fn verified_sign_in(&self, callback_uri: &str) -> Result<VerifiedSignIn, LogtoError> {
+    fn verified_sign_in(
+        &self,
+        callback_uri: &str,
+    ) -> Result<(SignInSession, VerifiedTokens), LogtoError> {
         let callback = Callback::parse(callback_uri)?;
         // Before the metadata is had: a bad callback costs no request, and a server that is down
         // costs no sign-in.
@@ -99,7 +102,14 @@ impl LogtoClient {
         let is_issuer_promised = metadata.authorization_response_iss_parameter_supported;
         let code = callback.code(&metadata.issuer, is_issuer_promised)?;
         let tokens = self.exchange(&core, &sign_in, &code)?;
-        self.verify(&core, sign_in, tokens)
+        let verified = self.verify(&core, sign_in.nonce.as_ref(), tokens)?;
+        authentication::check(
+            &verified.claims,
+            &sign_in,
+            self.logto.now(),
+            self.logto.clock_tolerance(),
+        )?;
+        Ok((sign_in, verified))
     }
 
     fn find_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
@@ -143,44 +153,59 @@ impl LogtoClient {
         })
     }
 
-    fn verify(
+    /// Verifies the ID token of a sign-in. Without a nonce that was sent, none is asked for.
+    pub(super) fn verify(
         &self,
         core: &OidcCore,
-        sign_in: SignInSession,
+        nonce: Option<&Secret>,
         tokens: TokenResponse,
-    ) -> Result<VerifiedSignIn, LogtoError> {
+    ) -> Result<VerifiedTokens, LogtoError> {
         let id_token = tokens
             .id_token
             .clone()
             .ok_or(ResponseError::IdTokenMissing)?;
         let occasion = Occasion::SignIn {
-            nonce: sign_in.nonce.as_ref(),
+            nonce,
             access_token: &tokens.access_token,
         };
         let claims = core.verify_on_occasion(id_token.expose(), &self.config().app_id, occasion)?;
-        authentication::check(
-            &claims,
-            &sign_in,
-            self.logto.now(),
-            self.logto.clock_tolerance(),
-        )?;
-        Ok(VerifiedSignIn {
-            sign_in,
+        Ok(VerifiedTokens {
             tokens,
             id_token,
             claims,
         })
     }
 
-    /// Puts the tokens in the place of all that was there, by `write`, which is also given the sign-ins
-    /// that are under way.
+    /// Finishes this sign-in by `write`, which is given what to store, and the sign-ins that are under
+    /// way.
     fn establish(
         &self,
-        verified: VerifiedSignIn,
+        sign_in: &SignInSession,
+        verified: VerifiedTokens,
         write: impl FnOnce(&[Change<'_>], &str) -> Result<(), StorageError>,
     ) -> Result<SignedIn, LogtoError> {
-        let VerifiedSignIn {
-            sign_in,
+        // A refresh of the old session that is under way ends first, and is then replaced.
+        let lock = self.lock()?;
+        let sign_ins = self.stored_sign_ins()?;
+        if !sign_ins.has_finished(&sign_in.state) {
+            return Err(CallbackError::SignedOutMeanwhile.into());
+        }
+        let sign_ins = to_json(&sign_ins)?;
+        let claims = self.replace_session(&lock, verified, |changes| write(changes, &sign_ins))?;
+        Ok(SignedIn {
+            claims,
+            post_redirect_uri: sign_in.post_redirect_uri.clone(),
+        })
+    }
+
+    /// Puts the tokens in the place of all that was there, by `write`.
+    pub(super) fn replace_session(
+        &self,
+        lock: &SessionLock<'_>,
+        verified: VerifiedTokens,
+        write: impl FnOnce(&[Change<'_>]) -> Result<(), StorageError>,
+    ) -> Result<IdTokenClaims, LogtoError> {
+        let VerifiedTokens {
             tokens,
             id_token,
             claims,
@@ -200,12 +225,6 @@ impl LogtoClient {
             Change::set(PersistKey::AccessTokenMap, &access_tokens),
             Change::set(PersistKey::IdToken, id_token.expose()),
         ];
-        // A refresh of the old session that is under way ends first, and is then replaced.
-        let lock = self.lock()?;
-        let sign_ins = self.stored_sign_ins()?;
-        if !sign_ins.has_finished(&sign_in.state) {
-            return Err(CallbackError::SignedOutMeanwhile.into());
-        }
         if let Some(refresh_token) = &tokens.refresh_token {
             lock.include(refresh_token);
         }
@@ -214,17 +233,13 @@ impl LogtoClient {
             // Its changes may not be atomic: better nobody signed in than two users in one session.
             self.storage.update(&NO_TOKENS)?;
         }
-        write(&changes, &to_json(&sign_ins)?)?;
-        Ok(SignedIn {
-            claims,
-            post_redirect_uri: sign_in.post_redirect_uri,
-        })
+        write(&changes)?;
+        Ok(claims)
     }
 }
 
-/// A sign-in whose tokens are verified, and not stored yet.
-struct VerifiedSignIn {
-    sign_in: SignInSession,
+/// The tokens of a sign-in, verified, and not stored yet.
+pub(super) struct VerifiedTokens {
     tokens: TokenResponse,
     id_token: Secret,
     claims: IdTokenClaims,

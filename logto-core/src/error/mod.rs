@@ -3,6 +3,7 @@
 mod access_token;
 mod callback;
 mod config;
+mod device;
 mod discovery;
 mod http;
 mod id_token;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use access_token::AccessTokenError;
 pub use callback::CallbackError;
 pub use config::ConfigError;
+pub use device::DeviceError;
 pub use discovery::DiscoveryError;
 pub use http::HttpError;
 pub use id_token::{IdTokenError, JwtError};
@@ -58,6 +60,9 @@ pub enum LogtoError {
     /// The URL that the browser came back with is refused.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+    /// A sign-in on a device has come to its end, or could not be started.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The server's metadata is refused.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
@@ -146,6 +151,7 @@ impl LogtoError {
             Self::Config(error) => error.clone().into(),
             Self::SignIn(error) => error.clone().into(),
             Self::Callback(error) => error.clone().into(),
+            Self::Device(error) => error.clone().into(),
             Self::Discovery(error) => error.clone().into(),
             Self::IdToken(error) => error.clone().into(),
             Self::AccessToken(error) => error.clone().into(),

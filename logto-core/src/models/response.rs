@@ -36,7 +36,9 @@ pub struct TokenResponse {
 const LONGEST_LIFETIME: f64 = 10.0 * 366.0 * 24.0 * 60.0 * 60.0;
 
 /// Some servers send the lifetime as a string, or as a number with a fraction.
-fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn lifetime<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
     struct Seconds;
 
     impl Visitor<'_> for Seconds {

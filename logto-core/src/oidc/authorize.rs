@@ -10,7 +10,7 @@ use crate::scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 use crate::session::SignInSession;
 
 /// Parameters that the client sets itself, or that would change the flow under it.
-const RESERVED_PARAMETERS: [&str; 17] = [
+const RESERVED_PARAMETERS: [&str; 19] = [
     "client_id",
     "client_secret",
     "redirect_uri",
@@ -26,6 +26,8 @@ const RESERVED_PARAMETERS: [&str; 17] = [
     "code_challenge",
     "code_challenge_method",
     "code_verifier",
+    "device_code",
+    "grant_type",
     "request",
     "request_uri",
 ];
@@ -50,12 +52,16 @@ pub(crate) fn check_options(options: &SignInOptions) -> Result<(), SignInError> 
     if let Some(uri) = &options.post_redirect_uri {
         check_post_redirect_uri(uri, &redirect_uri)?;
     }
-    for (name, _) in &options.extra_params {
-        if RESERVED_PARAMETERS.contains(&name.as_str()) {
-            return Err(SignInError::ReservedParameter { name: name.clone() });
-        }
+    check_extra_params(&options.extra_params)
+}
+
+/// Refuses further parameters that have the name of one of the client's.
+pub(super) fn check_extra_params(parameters: &[(String, String)]) -> Result<(), SignInError> {
+    let is_reserved = |name: &str| RESERVED_PARAMETERS.contains(&name);
+    match parameters.iter().find(|(name, _)| is_reserved(name)) {
+        Some((name, _)) => Err(SignInError::ReservedParameter { name: name.clone() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Holds a redirect URI to be absolute, without a fragment and without credentials
@@ -119,7 +125,7 @@ pub(crate) fn url(
     sign_in: &SignInSession,
     code_challenge: &str,
 ) -> String {
-    let scopes = scopes(config, options);
+    let scopes = scopes(config, &options.scopes, options.include_reserved_scopes);
     {
         let mut query = endpoint.query_pairs_mut();
         query
@@ -143,10 +149,12 @@ pub(crate) fn url(
 }
 
 /// The scopes to ask for, each once: the reserved ones, the configuration's, this sign-in's.
-fn scopes<'a>(config: &'a LogtoConfig, options: &'a SignInOptions) -> Vec<&'a str> {
-    let reserved: &[&str] = match options
-        .include_reserved_scopes
-        .unwrap_or(config.include_reserved_scopes)
+pub(super) fn scopes<'a>(
+    config: &'a LogtoConfig,
+    further: &'a [Scope],
+    include_reserved_scopes: Option<bool>,
+) -> Vec<&'a str> {
+    let reserved: &[&str] = match include_reserved_scopes.unwrap_or(config.include_reserved_scopes)
     {
         true => &[
             UserInfoScope::OpenId.as_str(),
@@ -155,16 +163,12 @@ fn scopes<'a>(config: &'a LogtoConfig, options: &'a SignInOptions) -> Vec<&'a st
         ],
         false => &[],
     };
-    let asked = config
-        .scopes
-        .iter()
-        .chain(&options.scopes)
-        .map(Scope::as_str);
+    let asked = config.scopes.iter().chain(further).map(Scope::as_str);
     each_once(reserved.iter().copied().chain(asked))
 }
 
 /// The resources to ask for. Organization scopes need that of the organization template.
-fn resources<'a>(config: &'a LogtoConfig, scopes: &[&str]) -> Vec<&'a str> {
+pub(super) fn resources<'a>(config: &'a LogtoConfig, scopes: &[&str]) -> Vec<&'a str> {
     let organizations = scopes
         .contains(&UserInfoScope::Organizations.as_str())
         .then_some(ReservedResource::Organizations.as_str());
@@ -182,14 +186,22 @@ fn each_once<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     unique
 }
 
+/// What the user is asked again, as it is sent.
+pub(super) fn prompt(config: &LogtoConfig, chosen: Option<&[Prompt]>) -> Option<String> {
+    let prompt = chosen.unwrap_or(&config.prompt);
+    join(prompt.iter().map(Prompt::as_str).collect())
+}
+
+fn join(words: Vec<&str>) -> Option<String> {
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
 fn optional_parameters(
     config: &LogtoConfig,
     options: &SignInOptions,
 ) -> impl Iterator<Item = (&'static str, String)> {
-    let join = |words: Vec<&str>| (!words.is_empty()).then(|| words.join(" "));
-    let prompt = options.prompt.as_ref().unwrap_or(&config.prompt);
     [
-        ("prompt", join(prompt.iter().map(Prompt::as_str).collect())),
+        ("prompt", prompt(config, options.prompt.as_deref())),
         (
             "first_screen",
             options

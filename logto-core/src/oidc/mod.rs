@@ -8,6 +8,7 @@ pub(crate) mod bearer;
 pub(crate) mod callback;
 pub(crate) mod client_auth;
 pub(crate) mod client_credentials;
+pub(crate) mod device;
 pub(crate) mod discovery;
 pub(crate) mod end_session;
 pub(crate) mod id_token;

@@ -1,0 +1,244 @@
+//! Sign-in by the user's browser.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use logto_core::{CallbackError, LogtoClient, LogtoError, Secret, SignInOptions, SignedIn};
+use url::Url;
+
+use super::browser::Browser;
+use super::cancel::Cancel;
+use super::error::DesktopError;
+use super::listener::{Listener, Place, Wait, Waited};
+use super::page::Pages;
+
+/// Signs the user in by their browser, and returns who it is. Blocks until they have finished.
+///
+/// A port of this machine is taken before the browser opens, and given back when this returns, in
+/// whatever way. Whoever else calls there is refused, and the user waited for further; see the
+/// [module](super) for what the redirect URI is.
+///
+/// Everything of a user who was signed in before is replaced at once; where it fails, the session is
+/// what it was.
+///
+/// ```no_run
+/// # fn example(client: &logto::LogtoClient) -> Result<(), logto::desktop::DesktopError> {
+/// use logto::desktop::{self, DesktopSignInOptions};
+///
+/// let options = DesktopSignInOptions::new()
+///     .app_name("Example")
+///     .request(|request| request.login_hint("alice@example.com"));
+/// let signed_in = desktop::sign_in(client, &options)?;
+/// println!("{} is signed in", signed_in.claims.sub);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// - [`DesktopError::NoPort`] and [`DesktopError::InvalidPath`] before anything is sent or opened.
+/// - [`DesktopError::Cancelled`] and [`DesktopError::TimedOut`].
+/// - [`DesktopError::Logto`] with what [`LogtoClient::sign_in`] and
+///   [`LogtoClient::handle_sign_in_callback`] report.
+pub fn sign_in(
+    client: &LogtoClient,
+    options: &DesktopSignInOptions,
+) -> Result<SignedIn, DesktopError> {
+    let mut listener = Listener::bind(&options.place)?;
+    let mut request = options.request.clone();
+    request.redirect_uri = listener.uri().to_owned();
+    let url = client.sign_in(request)?;
+    let state = state_of(&url);
+    let wait = Wait {
+        state: &state,
+        pages: &options.pages,
+        cancel: &options.cancel,
+        until: Instant::now().checked_add(options.timeout),
+    };
+    let mut opening = options.browser.open(&url);
+    loop {
+        let waited = listener.wait(&wait, || {
+            if opening.has_failed() {
+                (options.browser.show_url)(&url);
+            }
+            true
+        });
+        let arrival = match waited {
+            Waited::Arrived(arrival) => arrival,
+            Waited::Cancelled => return Err(DesktopError::Cancelled),
+            Waited::TimedOut | Waited::Left => {
+                return Err(DesktopError::TimedOut {
+                    after: options.timeout,
+                });
+            }
+        };
+        match client.handle_sign_in_callback(&arrival.url) {
+            Ok(signed_in) => {
+                arrival.answer(&options.pages.signed_in());
+                return Ok(signed_in);
+            }
+            Err(error) if is_unread(&error) => arrival.answer(&options.pages.stranger()),
+            Err(error) => {
+                let error = DesktopError::from(error);
+                match error.is_denied() {
+                    true => arrival.answer(&options.pages.denied()),
+                    false => arrival.answer(&options.pages.failed()),
+                }
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// What can be said of a sign-in by the browser.
+#[derive(Clone)]
+pub struct DesktopSignInOptions {
+    place: Place,
+    timeout: Duration,
+    cancel: Cancel,
+    browser: Browser,
+    pages: Pages,
+    request: SignInOptions,
+}
+
+impl DesktopSignInOptions {
+    /// A sign-in with the defaults.
+    pub fn new() -> Self {
+        Self {
+            place: Place {
+                ports: vec![0],
+                is_ipv6: false,
+                path: "/callback".to_owned(),
+            },
+            timeout: Duration::from_secs(300),
+            cancel: Cancel::new(),
+            browser: Browser::new(|url| {
+                eprintln!("Open this address in a browser to sign in:\n{url}");
+            }),
+            pages: Pages::default(),
+            request: SignInOptions::new(""),
+        }
+    }
+
+    /// Sets the ports to wait for the browser at: the first that can be had is taken, and 0 is any
+    /// free one. Default: any free one, which is right for Logto.
+    pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.place.ports = ports.into_iter().collect();
+        self
+    }
+
+    /// Sets whether to wait at `[::1]` in place of `127.0.0.1`. Logto then wants the redirect URI to be
+    /// registered with its port. Default: no.
+    pub fn ipv6(mut self, is_ipv6: bool) -> Self {
+        self.place.is_ipv6 = is_ipv6;
+        self
+    }
+
+    /// Sets the path of the redirect URI, as it is registered in the Logto Console. Default:
+    /// `/callback`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.place.path = path.into();
+        self
+    }
+
+    /// Sets how long to wait for the user. Default: 5 minutes. After 10 the client refuses the sign-in
+    /// anyway.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets what ends the wait from another thread. Default: nothing.
+    pub fn cancel(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// Sets how the browser is opened. It is called on a thread of its own, and may return when the
+    /// browser is closed. Default: the system's browser.
+    pub fn open_with(
+        mut self,
+        open: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.browser.open = Arc::new(open);
+        self
+    }
+
+    /// Opens no browser, and only [shows](Self::show_url) the address. Default: a browser is opened.
+    pub fn without_browser(mut self) -> Self {
+        self.browser.refuse();
+        self
+    }
+
+    /// Sets what is done with the address where no browser opens. Default: it is written to the
+    /// standard error.
+    pub fn show_url(mut self, show: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.browser.show_url = Arc::new(show);
+        self
+    }
+
+    /// Sets what the page at the end calls this program. Default: "the application".
+    pub fn app_name(mut self, name: impl Into<String>) -> Self {
+        self.pages.app_name = Some(name.into());
+        self
+    }
+
+    /// Sets the page after a sign-in: a whole one, in which scripts do not run and nothing is loaded
+    /// but `data:` images and fonts. Default: a plain one in English.
+    pub fn success_html(mut self, html: impl Into<String>) -> Self {
+        self.pages.success_html = Some(html.into());
+        self
+    }
+
+    /// Sets the page after a sign-in that failed, with the same rules. Default: a plain one in English.
+    pub fn failure_html(mut self, html: impl Into<String>) -> Self {
+        self.pages.failure_html = Some(html.into());
+        self
+    }
+
+    /// Changes what is asked of the server: scopes, prompt, first screen and so on. The redirect URI
+    /// is set afterwards. Default: what the configuration says.
+    pub fn request(mut self, change: impl FnOnce(SignInOptions) -> SignInOptions) -> Self {
+        self.request = change(self.request);
+        self
+    }
+}
+
+impl Default for DesktopSignInOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DesktopSignInOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DesktopSignInOptions")
+            .field("place", &self.place)
+            .field("timeout", &self.timeout)
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state of a sign-in URL. The client's own is the last, behind what the endpoint's URL may have.
+fn state_of(url: &str) -> Secret {
+    let state = Url::parse(url).ok().and_then(|url| {
+        let states = url.query_pairs().filter(|(name, _)| name == "state");
+        states.last().map(|(_, state)| state.into_owned())
+    });
+    // Without one nothing fits: a callback with an empty state is refused by the client too.
+    Secret::from(state.unwrap_or_default())
+}
+
+/// Whether the callback was refused before its sign-in was taken, so that a better one may come.
+fn is_unread(error: &LogtoError) -> bool {
+    use CallbackError::*;
+    matches!(
+        error,
+        LogtoError::Callback(
+            Malformed | Fragment | UnexpectedParameter { .. } | DuplicateParameter { .. }
+        )
+    )
+}
