@@ -56,6 +56,13 @@ pub fn watch_log() {
     });
 }
 
+/// Whether the mark is in these bytes, once what is no printable ASCII is left out of them.
+pub fn is_marked(bytes: &[u8]) -> bool {
+    let printable = bytes.iter().filter(|byte| byte.is_ascii_graphic());
+    let text: String = printable.map(|byte| char::from(*byte)).collect();
+    text.contains(MARK)
+}
+
 fn assert_no_secret(text: &str, tokens: &[&str]) {
     assert!(!text.contains(MARK) && !text.contains(BASIC), "{text}");
     for part in tokens.iter().flat_map(|token| token.split('.')) {

@@ -53,6 +53,10 @@ impl UserInfoPlace {
     }
 
     fn try_answer(&self, answer: Answer) {
+        // A server that has the word from elsewhere is not what is looked for.
+        if planted::is_marked(&answer.body) {
+            return;
+        }
         let mut values = self.user.values();
         values[2] = (AccessTokenMap, &self.access_tokens);
         self.place.store(&values);

@@ -1,6 +1,7 @@
 //! Every public type that can hold a secret, printed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use logto::desktop::{self, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions};
 use logto::storage::{
@@ -8,10 +9,10 @@ use logto::storage::{
     MemoryStore, PersistKey, Sealer, SessionStore, SledStore, SqliteStore, Storage,
 };
 use logto::{
-    AccessToken, AccessTokenMap, ClientCredentialsGrant, CodeGrant, DeviceSignInOptions,
-    IdTokenClaims, Logto, LogtoConfig, LogtoContext, OidcCore, RefreshTokenGrant, Secret,
-    SessionId, SignInOptions, SignInSession, SignOutOptions, TokenExchange, TokenResponse,
-    UreqClient,
+    AccessToken, AccessTokenMap, AccessTokenVerifier, ClientCredentialsGrant, CodeGrant,
+    DeviceSignInOptions, FoundSession, IdTokenClaims, Logto, LogtoConfig, LogtoContext, OidcCore,
+    RefreshTokenGrant, Secret, SessionId, SignInOptions, SignInSession, SignOutOptions,
+    TokenExchange, TokenResponse, UreqClient,
 };
 use logto_testing::{Endpoint, FakeApp, FakeLogto};
 use serde_json::json;
@@ -31,15 +32,17 @@ const SOURCES: [&str; 5] = [
 ];
 
 /// Types that can hold no secret: traits, settings, names, and what a server says of itself or of a user.
-const WITHOUT_SECRET: [&str; 52] = [
+const WITHOUT_SECRET: [&str; 63] = [
     "AccessTokenClaims",
     "AccessTokenRequest",
+    "ApiAudience",
     "Argon2Cost",
     "Audience",
     "Cancel",
     "Clock",
     "ConnectWithin",
     "ContextOptions",
+    "DangerousVerifier",
     "DirectSignIn",
     "EncryptionKeyError",
     "ExchangedTokenType",
@@ -48,17 +51,23 @@ const WITHOUT_SECRET: [&str; 52] = [
     "Identifier",
     "IdleLifetime",
     "InteractionMode",
+    "Introspection",
     "InvalidSessionId",
+    "InvalidSessionOwner",
     "LocalLock",
     "LocalLocks",
+    "LogoutTokenClaims",
     "MachineTokenRequest",
     "MemoryStoreBuilder",
     "OidcProviderMetadata",
+    "OwnerDigest",
     "PersistKey",
     "Prompt",
+    "Requirements",
     "ReservedResource",
     "Scope",
     "SealError",
+    "SessionOwner",
     "SessionStore",
     "SledStoreBuilder",
     "SqliteStoreBuilder",
@@ -69,7 +78,9 @@ const WITHOUT_SECRET: [&str; 52] = [
     "UserIdentity",
     "UserInfoResponse",
     "UserInfoScope",
+    "VerifiedAccessToken",
     // The tests of whole sign-ins and of errors print these.
+    "AccessTokenError",
     "CallbackError",
     "ConfigError",
     "DesktopError",
@@ -78,6 +89,7 @@ const WITHOUT_SECRET: [&str; 52] = [
     "HttpError",
     "IdTokenError",
     "JwtError",
+    "LogoutTokenError",
     "LogtoError",
     "OAuthError",
     "ResponseError",
@@ -174,11 +186,21 @@ fn values() -> Vec<(&'static str, String)> {
         "iss": "i", "sub": "alice", "aud": "app", "exp": 2, "iat": 1, "nonce": SECRET,
     }))
     .unwrap();
+    let verifier = logto.access_token_verifier("https://api.example.com");
+    let builder = AccessTokenVerifier::builder("http://127.0.0.1:9", "https://api.example.com");
+    let server = FakeLogto::builder()
+        .app(FakeApp::web("app", SECRET))
+        .start();
+    let relying = Logto::new(LogtoConfig::new(server.endpoint(), "app").app_secret(SECRET));
+    let logout = server.logout_token("app", "alice").sign();
+    let logout = relying.unwrap().verify_logout_token(&logout).unwrap();
     let proxy = ureq::Proxy::new(&format!("http://user:{SECRET}@127.0.0.1:9")).unwrap();
     let agent = ureq::Agent::config_builder().proxy(Some(proxy)).build();
     vec![
         ("AccessToken", debug(&access_token)),
         ("AccessTokenMap", debug(&map)),
+        ("AccessTokenVerifier", debug(&verifier.unwrap())),
+        ("AccessTokenVerifierBuilder", debug(&builder.share(&logto))),
         ("Change", debug(&Change::set(PersistKey::IdToken, SECRET))),
         ("ClientCredentialsGrant", debug(&machine)),
         ("CodeGrant", debug(&code)),
@@ -210,6 +232,7 @@ fn values() -> Vec<(&'static str, String)> {
         ),
         ("TokenExchange", debug(&exchange)),
         ("TokenResponse", debug(&response)),
+        ("VerifiedLogoutToken", debug(&logout)),
         ("UreqClient", debug(&UreqClient::with_agent(agent.into()))),
     ]
 }
@@ -226,8 +249,10 @@ fn stores() -> Vec<(&'static str, String)> {
     encrypted
         .set(PersistKey::RefreshToken, Some(SECRET))
         .unwrap();
+    let found = FoundSession::new([7; 32], Arc::new(signed_in()));
     vec![
         ("EncryptedStorage", debug(&encrypted)),
+        ("FoundSession", debug(&found)),
         (
             "EncryptedStore",
             with_session(&EncryptedStore::new(MemoryStore::new(), key())),
