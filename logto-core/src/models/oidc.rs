@@ -54,7 +54,9 @@ pub struct OidcProviderMetadata {
     /// The kinds of subject identifiers that the server gives.
     #[serde(default, deserialize_with = "null_as_default")]
     pub subject_types_supported: Vec<String>,
-    /// The algorithms that ID tokens are signed with.
+    /// The algorithms that ID tokens are signed with. A token's algorithm is held against the key that it
+    /// names and not against this list, which may be an hour old when a server has just gone over to
+    /// another algorithm.
     #[serde(default, deserialize_with = "null_as_default")]
     pub id_token_signing_alg_values_supported: Vec<String>,
     /// The key encryption algorithms of ID tokens.
