@@ -33,6 +33,7 @@
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
 //! | `web` | `web`: routes, session cookie and guard for web applications | |
+//! | `rouille` | `web::rouille`: the same for the framework rouille | |
 
 pub use logto_core::*;
 

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::Inner;
 use super::base_url::is_unsafe;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemKind};
 use super::respond::{self, Answer};
 use crate::{IdTokenClaims, LogtoClient, LogtoError};
 
@@ -89,7 +89,7 @@ impl Inner {
         audience: Audience,
     ) -> Result<User, Rejection> {
         if is_unsafe(request.method()) && self.base_url.is_cross_origin(request.headers()) {
-            return Err(self.reject(audience, &Problem::cross_origin(), "cross_origin"));
+            return Err(self.reject(audience, &Problem::cross_origin()));
         }
         match self.user(request.headers()) {
             Ok(Some(user)) => Ok(user),
@@ -100,7 +100,8 @@ impl Inner {
             Ok(None) => Err(unauthorized()),
             Err(error) => {
                 log::error!("the session cannot be read: {error}");
-                Err(self.reject(audience, &Problem::of(&error), "unavailable"))
+                let link = self.sign_in_link(return_target(request));
+                Err(self.reject(audience, &Problem::of(&error).or_try_again(&link)))
             }
         }
     }
@@ -116,16 +117,26 @@ impl Inner {
         }
     }
 
-    fn reject(&self, audience: Audience, problem: &Problem, error: &str) -> Rejection {
-        let mut answer = match audience {
+    fn reject(&self, audience: Audience, problem: &Problem) -> Rejection {
+        let answer = match audience {
             Audience::Page => self.problem_page.show(problem),
-            Audience::Script => respond::json(problem.status, &json!({ "error": error })),
+            Audience::Script => {
+                let body = json!({ "error": code(problem.kind) });
+                let mut answer = respond::json(problem.status, &body);
+                problem.say_when_to_retry(answer.headers_mut());
+                answer
+            }
         };
-        if let Some(wait) = problem.retry_after {
-            let wait = wait.as_secs().into();
-            answer.headers_mut().insert(http::header::RETRY_AFTER, wait);
-        }
         Rejection(Box::new(answer))
+    }
+}
+
+/// What a script is told.
+fn code(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::CrossOrigin => "cross_origin",
+        ProblemKind::Unavailable => "unavailable",
+        _ => "internal",
     }
 }
 
