@@ -229,6 +229,13 @@ fn row(name: &str, value: &Value) -> String {
         ("exp" | "iat" | "nbf" | "auth_time", Value::Number(time)) => {
             format!("{time} ({})", when(time.as_i64().unwrap_or_default()))
         }
+        // Logto gives these in milliseconds.
+        ("created_at" | "updated_at", Value::Number(time)) => {
+            format!(
+                "{time} ({})",
+                when(time.as_i64().unwrap_or_default() / 1000)
+            )
+        }
         (_, other) => other.to_string(),
     };
     let (name, text) = (escape(name), escape(&text));

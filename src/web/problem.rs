@@ -160,7 +160,7 @@ fn callback_message(error: &CallbackError) -> &'static str {
         CallbackError::Expired => "This sign-in took too long. Please start it again.",
         CallbackError::SignedOutMeanwhile => "You were signed out meanwhile.",
         CallbackError::StateMismatch | CallbackError::StateMissing => {
-            "This sign-in was not started in this browser, or its session is over."
+            "This sign-in was not started in this browser at this address, or its session is over."
         }
         _ => "This is not the answer to a sign-in.",
     }

@@ -1,7 +1,14 @@
-//! What the integration tests share: a real provider and a browser for it.
+//! What the integration tests share: a real provider, a browser for it, and the examples as running programs.
 
 // Each test file compiles these modules for itself and uses a part of them.
 #![allow(dead_code)]
 
 pub mod browser;
+pub mod curl;
+// Only on Unix does `cargo run` become the program that it runs, so that killing the one kills the other.
+#[cfg(unix)]
+pub mod program;
 pub mod provider;
+pub mod raw;
+#[cfg(unix)]
+pub mod webdriver;
