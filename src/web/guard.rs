@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::Inner;
 use super::base_url::is_unsafe;
-use super::problem::{Problem, ProblemKind};
+use super::problem::{Problem, ProblemKind, is_unreadable};
 use super::respond::{self, Answer};
 use crate::{IdTokenClaims, LogtoClient, LogtoError};
 
@@ -61,7 +61,7 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
-/// Who reads a rejection.
+/// Who reads an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
     /// A person, whose browser can be sent elsewhere.
@@ -100,16 +100,24 @@ impl Inner {
             Ok(None) => Err(unauthorized()),
             Err(error) => {
                 log::error!("the session cannot be read: {error}");
-                let link = self.sign_in_link(return_target(request));
+                let page = return_target(request);
+                let link = match is_unreadable(&error) {
+                    true => self.sign_in_link(page),
+                    false => self.base_url.local(page).unwrap_or("/").to_owned(),
+                };
                 Err(self.reject(audience, &Problem::of(&error).or_try_again(&link)))
             }
         }
     }
 
     pub fn sign_in_link(&self, return_to: &str) -> String {
-        let path = &self.paths.sign_in;
+        self.link(&self.paths.sign_in, return_to)
+    }
+
+    /// To the route at `path`, which starts a sign-in.
+    pub fn link(&self, path: &str, return_to: &str) -> String {
         match self.base_url.local(return_to) {
-            None | Some("/") => path.clone(),
+            None | Some("/") => path.to_owned(),
             Some(target) => {
                 let target: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
                 format!("{path}?return_to={target}")
@@ -117,7 +125,7 @@ impl Inner {
         }
     }
 
-    fn reject(&self, audience: Audience, problem: &Problem) -> Rejection {
+    pub fn reject(&self, audience: Audience, problem: &Problem) -> Rejection {
         let answer = match audience {
             Audience::Page => self.problem_page.show(problem),
             Audience::Script => {

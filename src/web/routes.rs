@@ -1,12 +1,14 @@
 //! The routes.
 
+use std::borrow::Cow;
+
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::Inner;
-use super::guard::unauthorized;
+use super::guard::{Audience, unauthorized};
 use super::problem::{Problem, is_unreadable};
 use super::respond::{self, Answer};
 use crate::storage::SessionId;
@@ -49,9 +51,9 @@ impl Inner {
             path if path == paths.callback => self.callback(request),
             path if path == paths.sign_out => self.sign_out(request),
             path if path == paths.sign_in || path == paths.sign_up => self.sign_in(request),
-            _ => self.user_info(request.headers()),
+            _ => Ok(self.user_info(request.headers())),
         };
-        Some(answer.unwrap_or_else(|error| self.failed(path, &error)))
+        Some(answer.unwrap_or_else(|error| self.failed(request, &error)))
     }
 
     pub fn redirect_uri(&self) -> String {
@@ -59,9 +61,7 @@ impl Inner {
     }
 
     fn sign_in<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
-        let query = request.uri().query().unwrap_or_default();
-        let asked_for = form_urlencoded::parse(query.as_bytes())
-            .find_map(|(name, value)| (name == "return_to").then_some(value));
+        let asked_for = return_to(request);
         let target = asked_for
             .as_deref()
             .and_then(|target| self.landing(target))
@@ -169,24 +169,40 @@ impl Inner {
         Ok(self.store.remove(id)?)
     }
 
-    fn user_info(&self, headers: &HeaderMap) -> Result<Answer, LogtoError> {
-        let Some(user) = self.user(headers)? else {
-            return Ok(unauthorized().into_response());
+    fn user_info(&self, headers: &HeaderMap) -> Answer {
+        let user = match self.user(headers) {
+            Ok(Some(user)) => user,
+            Ok(None) => return unauthorized().into_response(),
+            Err(error) => {
+                log::error!("the session cannot be read: {error}");
+                let rejection = self.reject(Audience::Script, &Problem::of(&error));
+                return rejection.into_response();
+            }
         };
         let mut claims = serde_json::to_value(user.claims()).unwrap_or(Value::Null);
         if let Some(claims) = claims.as_object_mut() {
             claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
         }
-        Ok(respond::json(StatusCode::OK, &claims))
+        respond::json(StatusCode::OK, &claims)
     }
 
     fn client(&self, id: &SessionId) -> LogtoClient {
         self.logto.session(&self.store, id)
     }
 
-    fn failed(&self, path: &str, error: &LogtoError) -> Answer {
+    fn failed<B>(&self, request: &Request<B>, error: &LogtoError) -> Answer {
+        let path = request.uri().path();
         log::warn!("{path}: {error}");
-        self.show(Problem::of(error).or_try_again(&self.paths.sign_in))
+        let problem = Problem::of(error);
+        self.show(match path {
+            // The form is on the page before this one.
+            path if path == self.paths.sign_out => problem,
+            path if path == self.paths.callback => problem.or_try_again(&self.paths.sign_in),
+            path => {
+                let target = return_to(request).unwrap_or_default();
+                problem.or_try_again(&self.link(path, &target))
+            }
+        })
     }
 
     fn show(&self, problem: Problem) -> Answer {
@@ -200,4 +216,11 @@ impl Inner {
         }
         answer
     }
+}
+
+/// The page that a request for a sign-in asks to end on, unchecked.
+fn return_to<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
+    let query = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == "return_to").then_some(value))
 }

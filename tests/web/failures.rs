@@ -35,6 +35,7 @@ fn a_store_that_is_down_is_503_and_nobody_is_signed_out() {
         scene.store.fail(StorageCall::Lock, 2, kind);
         let answer = visitor.sign_out(&scene);
         assert_eq!(answer.status(), 503, "{kind:?}");
+        assert!(!text(&answer).contains("href"), "{}", text(&answer));
         assert_eq!(visitor.who(&scene), "alice", "{kind:?}");
     }
     scene
@@ -42,6 +43,20 @@ fn a_store_that_is_down_is_503_and_nobody_is_signed_out() {
         .fail(StorageCall::Any, 1, StorageErrorKind::Backend);
     let answer = visitor.get(&scene, "/api/items");
     assert_eq!(text(&answer), r#"{"error":"unavailable"}"#);
+    scene
+        .store
+        .fail(StorageCall::Any, 1, StorageErrorKind::Backend);
+    let answer = visitor.get(&scene, "/user");
+    assert_eq!(text(&answer), r#"{"error":"unavailable"}"#);
+    scene
+        .store
+        .fail(StorageCall::Any, 1, StorageErrorKind::Backend);
+    let page = visitor.get(&scene, "/orders?page=2");
+    assert!(
+        text(&page).contains("href=\"/orders?page=2\""),
+        "{}",
+        text(&page)
+    );
 }
 
 #[test]
@@ -124,7 +139,14 @@ fn a_server_that_is_down_is_503_with_a_time_to_wait() {
     assert_eq!(page.status(), 503);
     assert_eq!(page.headers()["retry-after"], "5");
     assert!(text(&page).contains("cannot be reached"), "{}", text(&page));
+    let again = "href=\"/sign-in?return_to=%2Faccount\"";
+    assert!(text(&page).contains(again), "{}", text(&page));
     assert!(visitor.jar.is_empty());
+    scene
+        .fake
+        .misbehave_times(Endpoint::Discovery, 1, Misbehaviour::Status(503));
+    let page = visitor.get(&scene, "/sign-up?return_to=//evil.example");
+    assert!(text(&page).contains("href=\"/sign-up\""), "{}", text(&page));
 
     let asked = Misbehaviour::StatusWithRetryAfter {
         status: 429,
