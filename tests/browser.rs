@@ -209,7 +209,7 @@ fn what_does_not_work_is_a_page_that_says_what_to_do() {
 }
 
 #[test]
-fn the_pages_of_the_library_itself_can_be_shown() {
+fn the_library_shows_problems_without_a_page_of_the_applications() {
     if is_left_out() {
         return;
     }
@@ -232,6 +232,14 @@ fn the_pages_of_the_library_itself_can_be_shown() {
     browser.open(&program.url("/sign-in"));
     assert!(browser.text().contains("wait"), "{}", browser.text());
     browser.take_pictures("library-2-unavailable");
+
+    fake.calm();
+    browser.open(&program.url("/account"));
+    browser.wait_for_text("Hello, Alice Example");
+    browser.take_pictures("tiny-http-1-account");
+    browser.click("form[action='/sign-out'] button");
+    browser.wait_for("/");
+    assert!(browser.cookies().is_empty(), "{:?}", browser.cookies());
 }
 
 fn is_left_out() -> bool {

@@ -27,6 +27,9 @@ use tiny_http::Server;
 /// How many requests are answered at once.
 const THREADS: usize = 8;
 
+const STYLE: &str = ":root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}\
+                     main{max-width:26rem;margin:20vh auto 0;padding:0 1.5rem}";
+
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port = env::var("PORT").map_or(Ok(3000), |port| port.parse::<u16>())?;
     let server = Arc::new(Server::http(("127.0.0.1", port))?);
@@ -109,7 +112,8 @@ fn me(user: &User) -> Response<Vec<u8>> {
 
 fn html(status: StatusCode, body: &str) -> Response<Vec<u8>> {
     let page = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>logto and tiny_http</title>{body}"
+        "<!doctype html><html lang=en><meta charset=utf-8><title>logto and tiny_http</title>\
+         <meta name=viewport content=\"width=device-width\"><style>{STYLE}</style><main>{body}</main>"
     );
     let mut response = Response::new(page.into_bytes());
     *response.status_mut() = status;
