@@ -27,7 +27,7 @@ use crate::storage::SessionStore;
 ///     .user_path("/api/me")
 ///     .build()?;
 /// assert_eq!(auth.redirect_uri(), "https://app.example.com/callback");
-/// # Ok::<(), logto::web::WebConfigError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "nothing is made until `build`"]
 pub struct WebAuthBuilder {
@@ -137,7 +137,8 @@ impl WebAuthBuilder {
         self
     }
 
-    /// Where scripts ask who is signed in: the claims of the ID token as JSON, or 401. Default: nowhere.
+    /// Where scripts ask who is signed in: the claims of the ID token as JSON, without those of the
+    /// protocol, or 401. Default: nowhere.
     pub fn user_path(mut self, path: impl Into<String>) -> Self {
         self.paths.user = Some(path.into());
         self

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::respond::{self, Answer};
 use crate::storage::StorageErrorKind;
-use crate::{CallbackError, LogtoError};
+use crate::{CallbackError, LogtoError, OAuthError};
 
 /// After which time to try again where Logto does not say.
 const WAIT: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ impl Problem {
                 StatusCode::FORBIDDEN,
                 "The sign-in was cancelled or not allowed.",
             ),
-            LogtoError::OAuth(_) => Self::new(
+            LogtoError::OAuth(error) if !is_of_the_application(error) => Self::new(
                 ProblemKind::Refused,
                 StatusCode::BAD_REQUEST,
                 "The sign-in service has refused this sign-in.",
@@ -151,6 +151,14 @@ pub(super) fn is_unreadable(error: &LogtoError) -> bool {
     matches!(
         error.kind(),
         StorageErrorKind::Corrupt | StorageErrorKind::WrongKey | StorageErrorKind::NewerFormat
+    )
+}
+
+/// Whether it is the application that the server refuses, which no user can help.
+fn is_of_the_application(error: &OAuthError) -> bool {
+    matches!(
+        error.error.as_str(),
+        "invalid_client" | "unauthorized_client" | "invalid_redirect_uri"
     )
 }
 

@@ -7,7 +7,7 @@ use url::Url;
 use crate::scene::{BASE_URL, COOKIE, Scene, Visitor, location, parameter, sign_in_to, text};
 
 /// Each decodes to somewhere else, or might for some browser, proxy or framework.
-const ELSEWHERE: [&str; 38] = [
+const ELSEWHERE: [&str; 41] = [
     "https://evil.example",
     "http://evil.example/",
     "HTTPS://evil.example",
@@ -39,7 +39,11 @@ const ELSEWHERE: [&str; 38] = [
     "https://app.example.com@evil.example/",
     "https://app.example.com:x@evil.example/",
     "https://app.example.com.evil.example/",
+    // These end up here, and are not what an application would ask for.
     "https://app.example.com/orders",
+    "//app.example.com/orders",
+    "/\\app.example.com/orders",
+    "/orders\\..\\..",
     "http://app.example.com/orders",
     "https://app.example.com:8443/",
     "javascript:alert(1)",

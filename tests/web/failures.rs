@@ -243,6 +243,23 @@ fn a_user_who_turns_back_is_told_so_and_stays_who_they_were() {
 }
 
 #[test]
+fn a_wrong_secret_is_the_applications_fault_and_not_the_users() {
+    let scene = Scene::new();
+    let mut visitor = Visitor::default();
+    let started = visitor.get(&scene, "/sign-in");
+    let callback = scene.at_logto("alice", location(&started));
+    let refusal = Misbehaviour::Error {
+        status: 401,
+        error: "invalid_client".to_owned(),
+        description: "client authentication failed".to_owned(),
+    };
+    scene.fake.misbehave_times(Endpoint::Token, 1, refusal);
+    let page = visitor.get(&scene, &callback);
+    assert_eq!(page.status(), 500);
+    assert!(!text(&page).contains("client"), "{}", text(&page));
+}
+
+#[test]
 fn a_sign_in_that_took_too_long_is_told_apart() {
     let scene = Scene::new();
     let mut visitor = Visitor::default();

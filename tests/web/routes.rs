@@ -1,5 +1,7 @@
 //! What each route does when nothing is wrong.
 
+use std::thread;
+
 use http::{Method, Request};
 use logto_testing::{Endpoint, StorageCall};
 use serde_json::{Value, json};
@@ -81,6 +83,30 @@ fn a_callback_that_is_reloaded_leads_on_when_the_user_is_signed_in() {
     assert_eq!(location(&again), "/");
     assert!(scene.fake.requests().is_empty());
     assert_eq!(visitor.who(&scene), "alice");
+}
+
+#[test]
+fn of_many_callbacks_at_once_one_signs_in_and_the_code_is_sent_once() {
+    let scene = Scene::new();
+    let mut visitor = Visitor::default();
+    let started = visitor.get(&scene, "/sign-in");
+    let callback = scene.at_logto("alice", location(&started));
+    let answers: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| visitor.clone().get(&scene, &callback)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let cookies = answers
+        .iter()
+        .filter(|answer| answer.headers().contains_key("set-cookie"));
+    assert_eq!(cookies.count(), 1);
+    let refused = answers.iter().filter(|answer| answer.status() == 400);
+    assert_eq!(refused.count(), 15);
+    assert_eq!(scene.fake.requests_to(Endpoint::Token).len(), 1);
 }
 
 #[test]
