@@ -48,6 +48,12 @@
 //! with the name prefix `__Host-`, which no other host of the domain can set. The session itself is
 //! in the store, which ends it after its idle lifetime. The cookie outlives it, so that no response has to
 //! renew it; a cookie of a session that has ended signs nobody in.
+//!
+//! # Pages of users
+//!
+//! They should be `Cache-Control: no-store`, as all of this module's answers are: or else the browser
+//! shows them from its memory when their user has left. Where a page sets a content security policy with
+//! `form-action`, that has to allow Logto's endpoint, to which the form that signs out is redirected.
 
 mod back_channel;
 mod base_url;

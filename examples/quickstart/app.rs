@@ -112,8 +112,7 @@ impl App {
 
 /// What goes wrong in a sign-in, in this application's own look.
 fn show(pages: &Pages, problem: &Problem) -> http::Response<Vec<u8>> {
-    let page = pages.sign_in_problem(problem.status.as_u16(), &problem.message);
-    let mut response = http::Response::new(page.into_bytes());
+    let mut response = http::Response::new(pages.sign_in_problem(problem).into_bytes());
     *response.status_mut() = problem.status;
     let html = http::HeaderValue::from_static("text/html; charset=utf-8");
     response

@@ -1,5 +1,6 @@
 //! The pages. Whatever comes from outside goes through `escape`.
 
+use logto::web::{Problem, ProblemKind};
 use logto::{AccessTokenClaims, Clock, IdTokenClaims, LogtoError, SystemClock, UserInfoResponse};
 use rouille::Response;
 use serde::Serialize;
@@ -69,8 +70,20 @@ impl Pages {
     }
 
     /// The HTML of a page for a sign-in that did not work.
-    pub fn sign_in_problem(&self, status: u16, message: &str) -> String {
-        self.problem_html(status, message, SIGN_IN_OR_HOME)
+    pub fn sign_in_problem(&self, problem: &Problem) -> String {
+        let status = problem.status.as_u16();
+        let title = match problem.kind {
+            ProblemKind::Refused => "You are not signed in",
+            _ => title(status),
+        };
+        let again = problem.try_again.as_ref().map_or(String::new(), |path| {
+            format!(
+                "<a class=\"button primary\" href=\"{}\">Try again</a>\n",
+                escape(path)
+            )
+        });
+        let actions = again + "<a class=\"button\" href=\"/\">Home</a>";
+        self.problem_html(status, title, &problem.message, &actions)
     }
 
     /// A page for something that failed, where signing in once more may help.
@@ -79,11 +92,12 @@ impl Pages {
     }
 
     fn problem_with(&self, status: u16, message: &str, actions: &str) -> Response {
-        Response::html(self.problem_html(status, message, actions)).with_status_code(status)
+        let page = self.problem_html(status, title(status), message, actions);
+        Response::html(page).with_status_code(status)
     }
 
-    fn problem_html(&self, status: u16, message: &str, actions: &str) -> String {
-        let (title, message) = (title(status), escape(message));
+    fn problem_html(&self, status: u16, title: &str, message: &str, actions: &str) -> String {
+        let message = escape(message);
         let body = format!(
             "<section class=\"hero\">\n\
              <p class=\"status\">{status}</p>\n\
@@ -129,7 +143,7 @@ fn title(status: u16) -> &'static str {
         403 => "Refused",
         404 => "Not found",
         405 => "Not allowed",
-        503 => "Please try again in a moment",
+        503 => "Not available right now",
         _ => "Something went wrong",
     }
 }
@@ -147,16 +161,16 @@ fn profile(claims: &IdTokenClaims) -> String {
     )
 }
 
+/// The picture covers the initials, which stay where it cannot be had.
 fn avatar(claims: &IdTokenClaims) -> String {
-    match &claims.picture {
+    let initials = escape(&initials(display_name(claims)));
+    let picture = match &claims.picture {
         Some(url) if url.starts_with("https://") => {
-            format!("<img class=\"avatar\" src=\"{}\" alt=\"\">", escape(url))
+            format!("<img src=\"{}\" alt=\"\">", escape(url))
         }
-        _ => {
-            let initials = escape(&initials(display_name(claims)));
-            format!("<span class=\"avatar\" aria-hidden=\"true\">{initials}</span>")
-        }
-    }
+        _ => String::new(),
+    };
+    format!("<div class=\"avatar\" aria-hidden=\"true\"><span>{initials}</span>{picture}</div>")
 }
 
 fn display_name(claims: &IdTokenClaims) -> &str {
@@ -228,6 +242,13 @@ fn row(name: &str, value: &Value) -> String {
         (_, Value::String(text)) => text.clone(),
         ("exp" | "iat" | "nbf" | "auth_time", Value::Number(time)) => {
             format!("{time} ({})", when(time.as_i64().unwrap_or_default()))
+        }
+        // Logto gives these in milliseconds.
+        ("created_at" | "updated_at", Value::Number(time)) => {
+            format!(
+                "{time} ({})",
+                when(time.as_i64().unwrap_or_default() / 1000)
+            )
         }
         (_, other) => other.to_string(),
     };

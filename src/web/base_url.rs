@@ -70,6 +70,13 @@ impl BaseUrl {
         (target.len() <= LONGEST_RETURN && is_path && is_clean && stays()).then_some(target)
     }
 
+    /// Whether it is a path as a browser sends it: without a query, and with nothing left to resolve or
+    /// to encode.
+    pub fn is_plain_path(&self, path: &str) -> bool {
+        let resolves_to_itself = || self.url.join(path).is_ok_and(|url| url.path() == path);
+        self.local(path).is_some() && !path.contains(['?', '#', '%']) && resolves_to_itself()
+    }
+
     /// Whether a browser says that another origin's page has sent this. Every browser sends one of the
     /// two headers with a form; what sends neither is no browser, and has no visitor's cookie.
     pub fn is_cross_origin(&self, headers: &HeaderMap) -> bool {

@@ -1,5 +1,6 @@
 //! What of a web application's sign-in can be set.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::storage::SessionStore;
 ///     .user_path("/api/me")
 ///     .build()?;
 /// assert_eq!(auth.redirect_uri(), "https://app.example.com/callback");
-/// # Ok::<(), logto::web::WebConfigError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "nothing is made until `build`"]
 pub struct WebAuthBuilder {
@@ -75,6 +76,14 @@ pub enum WebConfigError {
     #[error("two routes have the path {path:?}")]
     DuplicatePath {
         /// The path.
+        path: String,
+    },
+    /// A browser that has signed in would land on a route of the sign-in, and so come round again.
+    #[error("the {name} path {path:?} is a route of the sign-in itself")]
+    NoLanding {
+        /// Which path.
+        name: &'static str,
+        /// The path as given.
         path: String,
     },
     /// The cookie's name is empty, or holds something else than letters, digits, `-` and `_`.
@@ -130,7 +139,8 @@ impl WebAuthBuilder {
         self
     }
 
-    /// Where scripts ask who is signed in: the claims of the ID token as JSON, or 401. Default: nowhere.
+    /// Where scripts ask who is signed in: the claims of the ID token as JSON, without those of the
+    /// protocol, or 401. Default: nowhere.
     pub fn user_path(mut self, path: impl Into<String>) -> Self {
         self.paths.user = Some(path.into());
         self
@@ -203,19 +213,34 @@ impl WebAuthBuilder {
 }
 
 impl Paths {
+    /// Whether a target is one of the routes, on which no browser may land: it might come round again.
+    pub fn is_route(&self, target: &str) -> bool {
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        self.routes().any(|(_, route)| route == path)
+    }
+
+    fn routes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("sign-in", Some(&self.sign_in)),
+            ("sign-up", Some(&self.sign_up)),
+            ("callback", Some(&self.callback)),
+            ("sign-out", Some(&self.sign_out)),
+            ("user", self.user.as_ref()),
+            ("back-channel-logout", self.back_channel_logout.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, path)| Some((name, path?.as_str())))
+    }
+
     fn check(&self, base_url: &BaseUrl) -> Result<(), WebConfigError> {
-        let mut routes = vec![
-            ("sign-in", &self.sign_in),
-            ("sign-up", &self.sign_up),
-            ("callback", &self.callback),
-            ("sign-out", &self.sign_out),
-        ];
-        routes.extend(self.user.as_ref().map(|path| ("user", path)));
-        let back_channel = self.back_channel_logout.as_ref();
-        routes.extend(back_channel.map(|path| ("back-channel-logout", path)));
-        for (name, path) in &routes {
-            if base_url.local(path).is_none() || path.contains(['?', '#', '%']) {
+        let mut seen = BTreeSet::new();
+        for (name, path) in self.routes() {
+            if !base_url.is_plain_path(path) {
                 return Err(invalid_path(name, path));
+            }
+            if !seen.insert(path) {
+                let path = path.to_owned();
+                return Err(WebConfigError::DuplicatePath { path });
             }
         }
         for (name, path) in [
@@ -225,14 +250,12 @@ impl Paths {
             if base_url.local(path).is_none() {
                 return Err(invalid_path(name, path));
             }
+            if self.is_route(path) {
+                let path = path.clone();
+                return Err(WebConfigError::NoLanding { name, path });
+            }
         }
-        routes.sort_by_key(|(_, path)| path.as_str());
-        match routes.windows(2).find(|pair| pair[0].1 == pair[1].1) {
-            Some(pair) => Err(WebConfigError::DuplicatePath {
-                path: pair[0].1.clone(),
-            }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -251,5 +274,80 @@ impl fmt::Debug for WebAuthBuilder {
             .field("cookie_name", &self.cookie_name)
             .field("problem_page", &self.problem_page)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LogtoConfig;
+    use crate::storage::MemoryStore;
+
+    fn build(
+        set: impl FnOnce(WebAuthBuilder) -> WebAuthBuilder,
+    ) -> Result<WebAuth, WebConfigError> {
+        let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "app")).unwrap();
+        let store = MemoryStore::new();
+        set(WebAuth::builder(logto, store, "https://app.example.com")).build()
+    }
+
+    #[test]
+    fn a_route_is_a_path_as_browsers_send_it() {
+        assert!(build(|builder| builder.callback_path("/auth/callback")).is_ok());
+        for path in [
+            "",
+            "callback",
+            "//evil.example",
+            "/a?b",
+            "/a#b",
+            "/%61",
+            "/a b",
+            "/a/../b",
+            "/\u{e4}",
+        ] {
+            let result = build(|builder| builder.callback_path(path));
+            let refused = matches!(
+                result,
+                Err(WebConfigError::InvalidPath {
+                    name: "callback",
+                    ..
+                })
+            );
+            assert!(refused, "{path}");
+        }
+    }
+
+    #[test]
+    fn two_routes_have_two_paths() {
+        let result = build(|builder| builder.user_path("/sign-in"));
+        let expected = WebConfigError::DuplicatePath {
+            path: "/sign-in".to_owned(),
+        };
+        assert_eq!(result.unwrap_err(), expected);
+    }
+
+    #[test]
+    fn nobody_is_sent_round_in_circles() {
+        let result = build(|builder| builder.sign_in_path("/"));
+        assert!(matches!(result, Err(WebConfigError::NoLanding { .. })));
+        let result = build(|builder| builder.after_sign_in("/sign-in?return_to=/"));
+        assert!(matches!(
+            result,
+            Err(WebConfigError::NoLanding {
+                name: "after-sign-in",
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn a_cookies_name_cannot_hold_attributes() {
+        for name in ["", "a=b", "a; Domain=evil.example", "a\r\n", "\u{e4}"] {
+            let result = build(|builder| builder.cookie_name(name));
+            assert!(
+                matches!(result, Err(WebConfigError::InvalidCookieName { .. })),
+                "{name}"
+            );
+        }
     }
 }

@@ -1,13 +1,12 @@
 //! The session cookie.
 
-use ::cookie::{Cookie, SameSite, time};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::storage::SessionId;
 
-/// The longest that browsers keep a cookie. The store's idle lifetime ends the session.
-const LIFETIME: time::Duration = time::Duration::days(400);
+/// The longest that browsers keep a cookie, in seconds. The store's idle lifetime ends the session.
+const LIFETIME: u32 = 400 * 24 * 60 * 60;
 
 /// How the session's id is kept in the browser.
 #[derive(Debug)]
@@ -31,12 +30,12 @@ impl SessionCookie {
     pub fn read(&self, headers: &HeaderMap) -> Option<SessionId> {
         let mut found = None;
         for header in headers.get_all(COOKIE) {
-            let cookies = Cookie::split_parse(header.to_str().ok()?);
-            for cookie in cookies.filter_map(Result::ok) {
-                if cookie.name() != self.name {
+            // As bytes: what other cookies of this host hold, such as UTF-8, is no reason to lose ours.
+            for pair in header.as_bytes().split(|byte| *byte == b';') {
+                let Some(value) = self.value(pair.trim_ascii()) else {
                     continue;
-                }
-                let id = SessionId::parse(cookie.value()).ok()?;
+                };
+                let id = SessionId::parse(str::from_utf8(value).ok()?).ok()?;
                 if found.replace(id.clone()).is_some_and(|other| other != id) {
                     return None;
                 }
@@ -45,26 +44,25 @@ impl SessionCookie {
         found
     }
 
+    fn value<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {
+        pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"=")
+    }
+
     pub fn keep(&self, id: &SessionId) -> HeaderValue {
         self.header(id.expose(), LIFETIME)
     }
 
     pub fn forget(&self) -> HeaderValue {
-        self.header("", time::Duration::ZERO)
+        self.header("", 0)
     }
 
     /// `HttpOnly`: no script reads it. `SameSite=Lax`: other sites' forms do not send it, while the
     /// redirect back from Logto does.
-    fn header(&self, value: &str, max_age: time::Duration) -> HeaderValue {
-        let cookie = Cookie::build((self.name.as_str(), value))
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .secure(self.is_secure)
-            .path("/")
-            .max_age(max_age)
-            .build()
-            .to_string();
-        let mut header = HeaderValue::try_from(cookie).expect("base64url and attributes");
+    fn header(&self, value: &str, max_age: u32) -> HeaderValue {
+        let (name, secure) = (&self.name, if self.is_secure { "; Secure" } else { "" });
+        let cookie =
+            format!("{name}={value}; HttpOnly; SameSite=Lax{secure}; Path=/; Max-Age={max_age}");
+        let mut header = HeaderValue::try_from(cookie).expect("letters, digits and attributes");
         header.set_sensitive(true);
         header
     }
@@ -99,6 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn what_other_applications_of_the_host_keep_harms_no_session() {
+        let cookie = SessionCookie::new("logto", false);
+        let id = SessionId::random();
+        let line = [
+            b"who=Jos\xc3\xa9; =; x; logto2=1; logto=",
+            id.expose().as_bytes(),
+        ]
+        .concat();
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_bytes(&line).unwrap());
+        assert_eq!(cookie.read(&headers), Some(id));
+    }
+
+    #[test]
     fn what_was_not_set_by_us_is_no_session() {
         let cookie = SessionCookie::new("logto", true);
         let (id, other) = (SessionId::random(), SessionId::random());
@@ -110,6 +122,8 @@ mod tests {
             format!("logto={id}"),
             format!("__host-logto={id}"),
             format!("__Host-logto={id}x"),
+            format!("__Host-logto=\"{id}\""),
+            format!("__Host-logto ={id}"),
             format!("__Host-logto={id}; __Host-logto={other}"),
         ] {
             assert_eq!(read(&cookie, &[&line]), None, "{line}");

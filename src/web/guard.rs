@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::Inner;
 use super::base_url::is_unsafe;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemKind, is_unreadable};
 use super::respond::{self, Answer};
 use crate::{IdTokenClaims, LogtoClient, LogtoError};
 
@@ -61,7 +61,7 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
-/// Who reads a rejection.
+/// Who reads an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
     /// A person, whose browser can be sent elsewhere.
@@ -89,7 +89,7 @@ impl Inner {
         audience: Audience,
     ) -> Result<User, Rejection> {
         if is_unsafe(request.method()) && self.base_url.is_cross_origin(request.headers()) {
-            return Err(self.reject(audience, &Problem::cross_origin(), "cross_origin"));
+            return Err(self.reject(audience, &Problem::cross_origin()));
         }
         match self.user(request.headers()) {
             Ok(Some(user)) => Ok(user),
@@ -100,15 +100,24 @@ impl Inner {
             Ok(None) => Err(unauthorized()),
             Err(error) => {
                 log::error!("the session cannot be read: {error}");
-                Err(self.reject(audience, &Problem::of(&error), "unavailable"))
+                let page = return_target(request);
+                let link = match is_unreadable(&error) {
+                    true => self.sign_in_link(page),
+                    false => self.base_url.local(page).unwrap_or("/").to_owned(),
+                };
+                Err(self.reject(audience, &Problem::of(&error).or_try_again(&link)))
             }
         }
     }
 
     pub fn sign_in_link(&self, return_to: &str) -> String {
-        let path = &self.paths.sign_in;
+        self.link(&self.paths.sign_in, return_to)
+    }
+
+    /// To the route at `path`, which starts a sign-in.
+    pub fn link(&self, path: &str, return_to: &str) -> String {
         match self.base_url.local(return_to) {
-            None | Some("/") => path.clone(),
+            None | Some("/") => path.to_owned(),
             Some(target) => {
                 let target: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
                 format!("{path}?return_to={target}")
@@ -116,16 +125,26 @@ impl Inner {
         }
     }
 
-    fn reject(&self, audience: Audience, problem: &Problem, error: &str) -> Rejection {
-        let mut answer = match audience {
+    pub fn reject(&self, audience: Audience, problem: &Problem) -> Rejection {
+        let answer = match audience {
             Audience::Page => self.problem_page.show(problem),
-            Audience::Script => respond::json(problem.status, &json!({ "error": error })),
+            Audience::Script => {
+                let body = json!({ "error": code(problem.kind) });
+                let mut answer = respond::json(problem.status, &body);
+                problem.say_when_to_retry(answer.headers_mut());
+                answer
+            }
         };
-        if let Some(wait) = problem.retry_after {
-            let wait = wait.as_secs().into();
-            answer.headers_mut().insert(http::header::RETRY_AFTER, wait);
-        }
         Rejection(Box::new(answer))
+    }
+}
+
+/// What a script is told.
+fn code(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::CrossOrigin => "cross_origin",
+        ProblemKind::Unavailable => "unavailable",
+        _ => "internal",
     }
 }
 

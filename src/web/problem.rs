@@ -4,11 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CACHE_CONTROL, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::respond::{self, Answer};
-use crate::{CallbackError, LogtoError};
+use crate::storage::StorageErrorKind;
+use crate::{CallbackError, LogtoError, OAuthError};
+
+/// After which time to try again where Logto does not say.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// What went wrong, for a page of the application's own
 /// ([`WebAuthBuilder::problem_page`](super::WebAuthBuilder::problem_page)). Holds nothing secret, and
@@ -24,7 +28,8 @@ pub struct Problem {
     pub message: String,
     /// Where a link to try again leads; `None` if it would not help.
     pub try_again: Option<String>,
-    /// How long Logto asks to wait; `None` if it did not say.
+    /// How long to wait before the next try: what Logto asks for, or five seconds; `None` if waiting
+    /// would not help.
     pub retry_after: Option<Duration>,
 }
 
@@ -72,12 +77,18 @@ impl Problem {
 
     /// The problem that a failed call is to the user.
     pub(super) fn of(error: &LogtoError) -> Self {
-        let mut problem = match error {
-            error if error.is_retryable() => Self::new(
-                ProblemKind::Unavailable,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The sign-in service cannot be reached right now. Please try again in a moment.",
+        match error {
+            error if is_unreadable(error) => Self::new(
+                ProblemKind::Internal,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Your session cannot be read any more. Please sign in again.",
             ),
+            LogtoError::Storage(_) => {
+                Self::unavailable("Your session cannot be read right now.", error)
+            }
+            error if error.is_retryable() => {
+                Self::unavailable("The sign-in service cannot be reached right now.", error)
+            }
             LogtoError::Callback(error) => Self::new(
                 ProblemKind::Callback,
                 StatusCode::BAD_REQUEST,
@@ -88,7 +99,7 @@ impl Problem {
                 StatusCode::FORBIDDEN,
                 "The sign-in was cancelled or not allowed.",
             ),
-            LogtoError::OAuth(_) => Self::new(
+            LogtoError::OAuth(error) if !is_of_the_application(error) => Self::new(
                 ProblemKind::Refused,
                 StatusCode::BAD_REQUEST,
                 "The sign-in service has refused this sign-in.",
@@ -98,9 +109,16 @@ impl Problem {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something went wrong on our side.",
             ),
-        };
-        problem.retry_after = error.retry_after();
-        problem
+        }
+    }
+
+    fn unavailable(what: &str, error: &LogtoError) -> Self {
+        let message = format!("{what} Please try again in a moment.");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self {
+            retry_after: Some(error.retry_after().unwrap_or(WAIT)),
+            ..Self::new(ProblemKind::Unavailable, status, message)
+        }
     }
 
     /// For a callback without a session cookie.
@@ -112,10 +130,36 @@ impl Problem {
         Self::new(ProblemKind::Callback, StatusCode::BAD_REQUEST, message)
     }
 
+    pub(super) fn say_when_to_retry(&self, headers: &mut HeaderMap) {
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, wait.as_secs().into());
+        }
+    }
+
     pub(super) fn or_try_again(mut self, path: &str) -> Self {
         self.try_again = Some(path.to_owned());
         self
     }
+}
+
+/// Whether the session is there and will never be read: damaged, or written with a key or by a version
+/// that this program has not.
+pub(super) fn is_unreadable(error: &LogtoError) -> bool {
+    let LogtoError::Storage(error) = error else {
+        return false;
+    };
+    matches!(
+        error.kind(),
+        StorageErrorKind::Corrupt | StorageErrorKind::WrongKey | StorageErrorKind::NewerFormat
+    )
+}
+
+/// Whether it is the application that the server refuses, which no user can help.
+fn is_of_the_application(error: &OAuthError) -> bool {
+    matches!(
+        error.error.as_str(),
+        "invalid_client" | "unauthorized_client" | "invalid_redirect_uri"
+    )
 }
 
 fn callback_message(error: &CallbackError) -> &'static str {
@@ -124,7 +168,7 @@ fn callback_message(error: &CallbackError) -> &'static str {
         CallbackError::Expired => "This sign-in took too long. Please start it again.",
         CallbackError::SignedOutMeanwhile => "You were signed out meanwhile.",
         CallbackError::StateMismatch | CallbackError::StateMissing => {
-            "This sign-in was not started in this browser, or its session is over."
+            "This sign-in was not started in this browser at this address, or its session is over."
         }
         _ => "This is not the answer to a sign-in.",
     }
@@ -146,10 +190,9 @@ impl ProblemPage {
             Some(render) => render(problem),
             None => respond::page(problem.status, html(problem)),
         };
-        if let Some(wait) = problem.retry_after {
-            let wait = HeaderValue::from(wait.as_secs());
-            answer.headers_mut().insert(RETRY_AFTER, wait);
-        }
+        let headers = answer.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        problem.say_when_to_retry(headers);
         answer
     }
 }
@@ -223,6 +266,7 @@ mod tests {
         problem.retry_after = Some(Duration::from_secs(7));
         let answer = page.show(&problem);
         assert_eq!(answer.headers()["retry-after"], "7");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
         assert!(answer.body().starts_with(b"Another site"));
     }
 }

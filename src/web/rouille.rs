@@ -28,12 +28,15 @@ use crate::LogtoError;
 
 /// Answers the [routes](super#routes); the rest is the application's, for those who are signed in.
 /// Whoever is not is sent to sign in, and then back to the page.
+///
+/// An answer of the application's without a `Cache-Control` gets `no-store`, so that what a user saw
+/// cannot be had from the browser after they have left.
 pub fn answer(auth: &WebAuth, request: &Request, app: impl FnOnce(User) -> Response) -> Response {
     if let Some(response) = handle(auth, request) {
         return response;
     }
     match require_user(auth, request) {
-        Ok(user) => app(user),
+        Ok(user) => uncached(app(user)),
         Err(response) => response,
     }
 }
@@ -54,10 +57,9 @@ pub fn handle(auth: &WebAuth, request: &Request) -> Option<Response> {
 ///
 /// If the session cannot be read, which is not the same as nobody being signed in.
 pub fn user(auth: &WebAuth, request: &Request) -> Result<Option<User>, LogtoError> {
-    match head(request) {
-        Some(head) => auth.user(&head),
-        None => Ok(None),
-    }
+    let mut head = http::Request::new(());
+    *head.headers_mut() = headers(request);
+    auth.user(&head)
 }
 
 /// [`WebAuth::require_user`]: who is signed in, for a page.
@@ -91,13 +93,7 @@ fn head(request: &Request) -> Option<http::Request<Vec<u8>>> {
     let mut head = http::Request::new(Vec::new());
     *head.method_mut() = Method::from_bytes(request.method().as_bytes()).ok()?;
     *head.uri_mut() = request.raw_url().parse::<Uri>().ok()?;
-    *head.headers_mut() = request
-        .headers()
-        .filter_map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_str(value).ok()?))
-        })
-        .collect::<HeaderMap>();
+    *head.headers_mut() = headers(request);
     Some(head)
 }
 
@@ -109,6 +105,22 @@ fn body(request: &Request) -> Vec<u8> {
         let _ = body.take(LONGEST_BODY as u64 + 1).read_to_end(&mut bytes);
     }
     bytes
+}
+
+fn headers(request: &Request) -> HeaderMap {
+    let headers = request.headers().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    });
+    headers.collect()
+}
+
+fn uncached(response: Response) -> Response {
+    let mut names = response.headers.iter().map(|(name, _)| name);
+    match names.any(|name| name.eq_ignore_ascii_case("cache-control")) {
+        true => response,
+        false => response.with_additional_header("Cache-Control", "no-store"),
+    }
 }
 
 fn from_http(response: http::Response<Vec<u8>>) -> Response {

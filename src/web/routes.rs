@@ -1,29 +1,36 @@
 //! The routes.
 
+use std::borrow::Cow;
+
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::Inner;
-use super::guard::unauthorized;
-use super::problem::Problem;
+use super::guard::{Audience, unauthorized};
+use super::problem::{Problem, is_unreadable};
 use super::respond::{self, Answer};
 use crate::storage::SessionId;
 use crate::{CallbackError, FirstScreen, LogtoClient, LogtoError, SignInOptions, SignedIn};
 
 /// The claims of the protocol, which say nothing of the user.
-const PROTOCOL_CLAIMS: [&str; 10] = [
+const PROTOCOL_CLAIMS: [&str; 15] = [
     "aud",
     "iss",
     "exp",
     "iat",
     "nbf",
+    "jti",
     "nonce",
     "azp",
     "at_hash",
+    "c_hash",
+    "s_hash",
     "sid",
     "auth_time",
+    "acr",
+    "amr",
 ];
 
 impl Inner {
@@ -48,9 +55,9 @@ impl Inner {
                 return Some(self.back_channel_logout(request));
             }
             path if path == paths.sign_in || path == paths.sign_up => self.sign_in(request),
-            _ => self.user_info(request.headers()),
+            _ => Ok(self.user_info(request.headers())),
         };
-        Some(answer.unwrap_or_else(|error| self.failed(path, &error)))
+        Some(answer.unwrap_or_else(|error| self.failed(request, &error)))
     }
 
     pub fn redirect_uri(&self) -> String {
@@ -58,24 +65,38 @@ impl Inner {
     }
 
     fn sign_in<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
-        let query = request.uri().query().unwrap_or_default();
-        let asked_for = form_urlencoded::parse(query.as_bytes())
-            .find_map(|(name, value)| (name == "return_to").then_some(value));
+        let asked_for = return_to(request);
         let target = asked_for
             .as_deref()
-            .and_then(|target| self.base_url.local(target))
+            .and_then(|target| self.landing(target))
             .unwrap_or(&self.paths.after_sign_in);
         let mut options = SignInOptions::new(self.redirect_uri()).post_redirect_uri(target);
         if request.uri().path() == self.paths.sign_up {
             options = options.first_screen(FirstScreen::Register);
         }
-        let id = self
-            .cookie
-            .read(request.headers())
-            .unwrap_or_else(SessionId::random);
-        let url = self.client(&id).sign_in(options)?;
+        let known = self.cookie.read(request.headers());
+        let (id, url) = self.start(known.unwrap_or_else(SessionId::random), options)?;
         let answer = respond::see_other(&url);
         Ok(respond::with_cookie(answer, self.cookie.keep(&id)))
+    }
+
+    /// In a new session where this one will never be read again: the visitor would be locked out for as
+    /// long as the cookie lives.
+    fn start(
+        &self,
+        id: SessionId,
+        options: SignInOptions,
+    ) -> Result<(SessionId, String), LogtoError> {
+        match self.client(&id).sign_in(options.clone()) {
+            Ok(url) => Ok((id, url)),
+            Err(error) if is_unreadable(&error) => {
+                log::warn!("a session is left behind: {error}");
+                let id = SessionId::random();
+                let url = self.client(&id).sign_in(options)?;
+                Ok((id, url))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn callback<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
@@ -107,9 +128,15 @@ impl Inner {
     fn target(&self, signed_in: &SignedIn) -> String {
         let target = signed_in.post_redirect_uri.as_deref();
         target
-            .and_then(|target| self.base_url.local(target))
+            .and_then(|target| self.landing(target))
             .unwrap_or(&self.paths.after_sign_in)
             .to_owned()
+    }
+
+    /// Where a browser may end up: a page of this origin, and no route.
+    fn landing<'a>(&self, target: &'a str) -> Option<&'a str> {
+        let local = self.base_url.local(target);
+        local.filter(|target| !self.paths.is_route(target))
     }
 
     fn sign_out<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
@@ -121,37 +148,65 @@ impl Inner {
         };
         let client = self.client(&id);
         let next = match client.sign_out(self.base_url.join(&self.paths.after_sign_out)) {
-            Ok(sign_out) => sign_out.url,
+            Ok(sign_out) => {
+                if let Err(error) = self.store.remove(&id) {
+                    log::warn!("a session that is empty now cannot be removed: {error}");
+                }
+                sign_out.url
+            }
             // Whoever wants to leave is let go here, even if Logto cannot be told.
             Err(error) => {
-                log::warn!("Logto cannot be told of a sign-out: {error}");
-                client.clear_all_tokens()?;
+                log::warn!("Logto is not told of a sign-out: {error}");
+                self.end_here(&client, &id)?;
                 self.paths.after_sign_out.clone()
             }
         };
-        self.store.remove(&id)?;
         let answer = respond::see_other(&next);
         Ok(respond::with_cookie(answer, self.cookie.forget()))
     }
 
-    fn user_info(&self, headers: &HeaderMap) -> Result<Answer, LogtoError> {
-        let Some(user) = self.user(headers)? else {
-            return Ok(unauthorized().into_response());
+    fn end_here(&self, client: &LogtoClient, id: &SessionId) -> Result<(), LogtoError> {
+        match client.clear_all_tokens() {
+            Err(error) if !is_unreadable(&error) => return Err(error),
+            _ => {}
+        }
+        Ok(self.store.remove(id)?)
+    }
+
+    fn user_info(&self, headers: &HeaderMap) -> Answer {
+        let user = match self.user(headers) {
+            Ok(Some(user)) => user,
+            Ok(None) => return unauthorized().into_response(),
+            Err(error) => {
+                log::error!("the session cannot be read: {error}");
+                let rejection = self.reject(Audience::Script, &Problem::of(&error));
+                return rejection.into_response();
+            }
         };
         let mut claims = serde_json::to_value(user.claims()).unwrap_or(Value::Null);
         if let Some(claims) = claims.as_object_mut() {
             claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
         }
-        Ok(respond::json(StatusCode::OK, &claims))
+        respond::json(StatusCode::OK, &claims)
     }
 
     fn client(&self, id: &SessionId) -> LogtoClient {
         self.logto.session(&self.store, id)
     }
 
-    fn failed(&self, path: &str, error: &LogtoError) -> Answer {
+    fn failed<B>(&self, request: &Request<B>, error: &LogtoError) -> Answer {
+        let path = request.uri().path();
         log::warn!("{path}: {error}");
-        self.show(Problem::of(error).or_try_again(&self.paths.sign_in))
+        let problem = Problem::of(error);
+        self.show(match path {
+            // The form is on the page before this one.
+            path if path == self.paths.sign_out => problem,
+            path if path == self.paths.callback => problem.or_try_again(&self.paths.sign_in),
+            path => {
+                let target = return_to(request).unwrap_or_default();
+                problem.or_try_again(&self.link(path, &target))
+            }
+        })
     }
 
     fn show(&self, problem: Problem) -> Answer {
@@ -165,4 +220,11 @@ impl Inner {
         }
         answer
     }
+}
+
+/// The page that a request for a sign-in asks to end on, unchecked.
+fn return_to<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
+    let query = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == "return_to").then_some(value))
 }

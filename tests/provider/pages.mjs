@@ -6,7 +6,7 @@ const CREDENTIALS = `<label>Username <input name="username"></label>
 
 export const page = (title, content) => `<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>${title}</title></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title></head>
 <body><h1>${title}</h1>
 ${content}
 </body>

@@ -1,9 +1,17 @@
-//! What the integration tests share: a real provider and a browser for it, and a desktop program.
+//! What the integration tests share: a real provider and a browser for it, a desktop program, and the examples as
+//! running programs.
 
 // Each test file compiles these modules for itself and uses a part of them.
 #![allow(dead_code)]
 
 pub mod browser;
+pub mod curl;
 #[cfg(feature = "desktop")]
 pub mod desktop;
+// Only on Unix does `cargo run` become the program that it runs, so that killing the one kills the other.
+#[cfg(unix)]
+pub mod program;
 pub mod provider;
+pub mod raw;
+#[cfg(unix)]
+pub mod webdriver;

@@ -4,20 +4,21 @@ use crate::http::Response;
 use crate::user::FakeUser;
 
 const STYLE: &str = "\
+:root{color-scheme:light dark}\
 *{box-sizing:border-box}\
 body{font:16px/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-items:center;\
-background:#f1f2f6;color:#191c1d}\
-main{background:#fff;width:min(25rem,calc(100vw - 2rem));margin:1rem;padding:2rem;border-radius:1rem;\
+background:light-dark(#f1f2f6,#141518);color:light-dark(#191c1d,#eff0f3)}\
+main{background:light-dark(#fff,#1f2126);width:min(25rem,calc(100vw - 2rem));margin:1rem;padding:2rem;border-radius:1rem;\
 box-shadow:0 .25rem 2rem #191c1d1a}\
 h1{font-size:1.4rem;margin:0 0 1rem}\
 button,input[type=text]{font:inherit;display:block;width:100%;margin:.5rem 0;padding:.7rem 1rem;\
-border:1px solid #c4c7c7;border-radius:.6rem;background:#fff;color:inherit;text-align:left}\
+border:1px solid light-dark(#c4c7c7,#44474f);border-radius:.6rem;background:transparent;color:inherit;text-align:left}\
 button{cursor:pointer}\
-button:hover,button:focus-visible{border-color:#5d34f2;outline:2px solid #5d34f240}\
-button small{display:block;color:#5c5f60}\
-button.plain{border-color:transparent;color:#5c5f60;text-align:center}\
+button:hover,button:focus-visible{border-color:light-dark(#5d34f2,#a48cff);outline:2px solid #5d34f240}\
+button small{display:block;color:light-dark(#5c5f60,#a9acb4)}\
+button.plain{border-color:transparent;color:light-dark(#5c5f60,#a9acb4);text-align:center}\
 code{font-size:1.2em;letter-spacing:.08em}\
-p.note{color:#5c5f60;font-size:.85rem;margin:1.5rem 0 0}";
+p.note{color:light-dark(#5c5f60,#a9acb4);font-size:.85rem;margin:1.5rem 0 0}";
 
 /// A card in the middle of the page.
 pub(super) fn card(title: &str, content: &str) -> Response {
