@@ -40,6 +40,10 @@ thread_local! {
 }
 
 fn try_answer(answer: Answer, id_token: &str) {
+    // A server that has the word from elsewhere is not what is looked for.
+    if planted::is_marked(&answer.body) {
+        return;
+    }
     let place = Place::new();
     let has_key = answer.is_readable() && has_key(&answer.body);
     let is_right = answer.is_readable() && answer.body == KEY_SET.as_bytes();

@@ -51,6 +51,10 @@ thread_local! {
 }
 
 fn try_answer(answer: Answer) {
+    // A server that has the word from elsewhere is not what is looked for.
+    if planted::is_marked(&answer.body) {
+        return;
+    }
     let place = Place::new();
     let is_readable = answer.is_readable();
     let is_right = is_readable && answer.body == METADATA.as_bytes();

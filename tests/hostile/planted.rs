@@ -56,11 +56,11 @@ pub fn watch_log() {
     });
 }
 
-/// Whether the mark is in these bytes, once what is no printable ASCII is left out of them.
+/// Whether the mark, or the secret as it is sent, is in these bytes, once what is no printable ASCII is left out of them.
 pub fn is_marked(bytes: &[u8]) -> bool {
     let printable = bytes.iter().filter(|byte| byte.is_ascii_graphic());
     let text: String = printable.map(|byte| char::from(*byte)).collect();
-    text.contains(MARK)
+    text.contains(MARK) || text.contains(BASIC)
 }
 
 fn assert_no_secret(text: &str, tokens: &[&str]) {
