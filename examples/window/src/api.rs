@@ -64,9 +64,10 @@ fn get(url: &str, token: &str) -> Result<Answer, Failure> {
         .get(url)
         .header("Authorization", format!("Bearer {token}"));
     let mut response = request.call()?;
+    let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(MAX_BYTES);
     Ok(Answer::Response {
-        status: response.status().as_u16(),
+        status,
         body: String::from_utf8_lossy(&body.read_to_vec()?).into_owned(),
     })
 }

@@ -54,8 +54,8 @@ fn run() -> Result<(), Failure> {
             let session = Session::start(setup(&server, creation.egui_ctx.clone()));
             Ok(Box::new(Window::new(session, server.description())))
         }),
-    )?;
-    Ok(())
+    )
+    .map_err(|error| with_causes(&error).into())
 }
 
 fn setup(server: &LogtoServer, window: Context) -> Setup {
