@@ -45,8 +45,8 @@ pub struct Account {
     pub busy: Option<Task>,
     /// What the last call of the API has brought.
     pub api: Option<Result<Answer, Problem>>,
-    /// Why they could not be signed out.
-    pub sign_out_problem: Option<String>,
+    /// Why they could not be signed out, or another user in.
+    pub problem: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +125,7 @@ impl Session {
             && account.busy.is_none()
         {
             account.busy = Some(task);
+            account.problem = None;
             self.send(command);
         }
     }
@@ -161,10 +162,10 @@ impl Session {
                     account.api = Some(result);
                 }
             }
-            Event::SignOutFailed(reason) => {
+            Event::Failed(reason) => {
                 if let State::SignedIn(account) = &mut self.state {
                     account.busy = None;
-                    account.sign_out_problem = Some(reason);
+                    account.problem = Some(reason);
                 }
             }
         }
@@ -184,7 +185,7 @@ impl Account {
             picture: None,
             busy: None,
             api: None,
-            sign_out_problem: None,
+            problem: None,
         })
     }
 }

@@ -248,7 +248,7 @@ fn profile(ui: &mut Ui, account: &Account, avatar: Option<&TextureHandle>) -> Op
         })
         .inner
     });
-    if let Some(reason) = &account.sign_out_problem {
+    if let Some(reason) = &account.problem {
         ui.label(RichText::new(reason).color(ui.visuals().error_fg_color));
     }
     click.inner

@@ -39,9 +39,13 @@ pub enum Event {
     SignedOut(Option<Notice>),
     Broken(String),
     BrowserOpens(String),
-    Picture { url: String, picture: Picture },
+    Picture {
+        url: String,
+        picture: Picture,
+    },
     Api(Result<Answer, Problem>),
-    SignOutFailed(String),
+    /// What was tried failed, and who is signed in stays so.
+    Failed(String),
 }
 
 /// Starts it. It ends with the sender of its commands.
@@ -122,15 +126,20 @@ impl Worker {
 
     /// A sign-in that failed leaves whoever was signed in.
     fn still_as_before(&self, error: &DesktopError) {
-        if let Ok(claims) = self.client.id_token_claims() {
-            return self.welcome(claims);
-        }
         let notice = match error {
             error if error.is_cancelled() => None,
             error if error.is_denied() => Some(Notice::info("You did not sign in.")),
             error => Some(Notice::error(explained(error))),
         };
-        self.reports.send(Event::SignedOut(notice));
+        match self.client.id_token_claims() {
+            Ok(claims) => {
+                self.welcome(claims);
+                if let Some(notice) = notice {
+                    self.reports.send(Event::Failed(notice.text));
+                }
+            }
+            Err(_) => self.reports.send(Event::SignedOut(notice)),
+        }
     }
 
     fn welcome(&self, claims: IdTokenClaims) {
@@ -161,7 +170,7 @@ impl Worker {
         let options = DesktopSignOutOptions::new().open_with(move |url| browser(url));
         let event = match desktop::sign_out(&self.client, &options) {
             Ok(signed_out) => Event::SignedOut(Some(farewell(&signed_out))),
-            Err(error) => Event::SignOutFailed(explained(&error)),
+            Err(error) => Event::Failed(explained(&error)),
         };
         self.reports.send(event);
     }

@@ -319,13 +319,34 @@ fn one_thing_is_done_at_a_time() {
 }
 
 #[test]
-fn signing_out_leaves_nobody() {
+fn a_sign_in_that_fails_leaves_whoever_was_signed_in() {
     let mut harness = Parts::new().signed_in();
+    harness
+        .fake
+        .misbehave(Endpoint::Token, Misbehaviour::Status(500));
+    harness.session.sign_in();
+    harness.until(|state| matches!(state, State::SignedIn(account) if account.problem.is_some()));
+    let problem = harness.account().problem.as_ref().unwrap();
+    assert!(problem.contains("500"), "{problem}");
+}
+
+#[test]
+fn signing_out_leaves_nobody() {
+    let mut parts = Parts::new();
+    let follow = Arc::clone(&parts.browser);
+    let (sender, opened) = mpsc::channel();
+    parts.browser = Arc::new(move |url| {
+        follow(url)?;
+        sender.send(()).map_err(io::Error::other)
+    });
+    let mut harness = parts.signed_in();
+    opened.recv_timeout(LONG).unwrap();
     harness.session.sign_out();
     assert_eq!(harness.account().busy, Some(Task::SigningOut));
     harness.until(is_signed_out);
     assert!(!harness.notice().unwrap().is_error);
     assert!(!harness.client.is_authenticated().unwrap());
+    opened.recv_timeout(LONG).unwrap();
     assert_eq!(harness.fake.requests_to(Endpoint::EndSession).len(), 1);
 
     harness.session.sign_in();
