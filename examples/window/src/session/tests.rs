@@ -66,7 +66,9 @@ impl Parts {
             open: Box::new(move || Ok(client)),
             browser: self.browser,
             api: self.api,
-            wake: Arc::new(move || drop(sender.send(()))),
+            wake: Arc::new(move || {
+                let _ = sender.send(());
+            }),
         });
         Harness {
             session,
@@ -246,7 +248,9 @@ fn a_session_that_cannot_be_opened_says_why() {
         open: Box::new(|| Err("wrong passphrase".into())),
         browser: Arc::new(|_| Ok(())),
         api: Api::default(),
-        wake: Arc::new(move || drop(sender.send(()))),
+        wake: Arc::new(move || {
+            let _ = sender.send(());
+        }),
     });
     wakes.recv_timeout(LONG).unwrap();
     session.update();
