@@ -44,6 +44,8 @@ fn run() -> Result<(), Failure> {
         viewport: ViewportBuilder::default()
             .with_inner_size([900.0, 600.0])
             .with_min_inner_size([420.0, 360.0]),
+        // There are no gradients, and it makes plain areas uneven.
+        dithering: false,
         ..Default::default()
     };
     eframe::run_native(
