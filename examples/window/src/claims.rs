@@ -44,6 +44,10 @@ fn text(name: &str, value: &Value) -> String {
         ("exp" | "iat" | "nbf" | "auth_time", Value::Number(time)) => {
             when(time.as_i64().unwrap_or_default())
         }
+        // Logto's own are in milliseconds.
+        ("created_at" | "updated_at", Value::Number(time)) => {
+            when(time.as_i64().unwrap_or_default() / 1000)
+        }
         (_, other) => other.to_string(),
     }
 }

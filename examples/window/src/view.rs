@@ -1,11 +1,10 @@
 //! How it is drawn, and what is clicked.
 
 use eframe::egui::{
-    Align, Button, CentralPanel, ColorImage, CornerRadius, Frame, Grid, Image, Label, Layout,
-    Margin, Panel, RichText, ScrollArea, Sense, Spinner, Stroke, TextureHandle, TextureOptions,
-    Theme, Ui, Vec2,
+    Align, Align2, Button, CentralPanel, Color32, ColorImage, CornerRadius, FontId, Frame, Grid,
+    Image, Label, Layout, Margin, Panel, RichText, ScrollArea, Sense, Spinner, Stroke,
+    TextureHandle, TextureOptions, Theme, Ui, UiBuilder, Vec2,
 };
-use eframe::egui::{Align2, Color32, FontId};
 
 use crate::api::Answer;
 use crate::claims::{display_name, initials, rows};
@@ -17,6 +16,8 @@ use crate::theme::{ACCENT, Palette, RADIUS};
 const WIDE: f32 = 720.0;
 const WIDEST: f32 = 1000.0;
 const AVATAR: f32 = 64.0;
+/// Beside everything; scroll bars stand in it.
+const MARGIN: i8 = 24;
 const CARD_MARGIN: i8 = 20;
 
 pub struct Window {
@@ -79,7 +80,7 @@ impl eframe::App for Window {
         footer(ui, &self.footer);
         let frame = Frame::new()
             .fill(Palette::of(ui.visuals()).background)
-            .inner_margin(Margin::symmetric(24, 8));
+            .inner_margin(Margin::symmetric(0, 8));
         let click = CentralPanel::default()
             .frame(frame)
             .show(ui, |ui| self.content(ui));
@@ -92,7 +93,7 @@ impl eframe::App for Window {
 fn header(ui: &mut Ui) {
     let frame = Frame::new()
         .fill(Palette::of(ui.visuals()).background)
-        .inner_margin(Margin::symmetric(24, 14));
+        .inner_margin(Margin::symmetric(MARGIN, 14));
     let panel = Panel::top("header").frame(frame).show_separator_line(false);
     panel.show(ui, |ui| {
         ui.horizontal(|ui| {
@@ -124,7 +125,7 @@ fn theme_button(ui: &mut Ui) {
 fn footer(ui: &mut Ui, text: &str) {
     let frame = Frame::new()
         .fill(Palette::of(ui.visuals()).background)
-        .inner_margin(Margin::symmetric(24, 12));
+        .inner_margin(Margin::symmetric(MARGIN, 12));
     let panel = Panel::bottom("footer")
         .frame(frame)
         .show_separator_line(false);
@@ -209,10 +210,12 @@ fn signed_in(ui: &mut Ui, account: &Account, avatar: Option<&TextureHandle>) -> 
     let scroll = ScrollArea::vertical().auto_shrink(false);
     scroll
         .show(ui, |ui| {
-            let side = (ui.available_width() - WIDEST).max(0.0) / 2.0;
-            let column = Frame::new().inner_margin(Margin::symmetric(side as i8, 0));
-            column
-                .show(ui, |ui| account_page(ui, account, avatar))
+            let side = ((ui.available_width() - WIDEST) / 2.0).max(MARGIN.into());
+            let column = ui
+                .available_rect_before_wrap()
+                .shrink2(Vec2::new(side, 0.0));
+            let column = UiBuilder::new().max_rect(column);
+            ui.scope_builder(column, |ui| account_page(ui, account, avatar))
                 .inner
         })
         .inner
@@ -280,9 +283,10 @@ fn portrait(ui: &mut Ui, name: &str, avatar: Option<&TextureHandle>) {
         return;
     }
     let (rect, _) = ui.allocate_exact_size(size, Sense::empty());
-    let (fill, text) = match ui.visuals().dark_mode {
-        true => (Palette::of(ui.visuals()).inset, Color32::WHITE),
-        false => (Palette::of(ui.visuals()).inset, ACCENT),
+    let fill = Palette::of(ui.visuals()).inset;
+    let text = match ui.visuals().dark_mode {
+        true => Color32::WHITE,
+        false => ACCENT,
     };
     let font = FontId::proportional(AVATAR * 0.38);
     ui.painter()
@@ -384,7 +388,7 @@ fn card<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
 fn hero<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
     ui.add_space((ui.available_height() * 0.5 - 150.0).max(0.0));
     ui.vertical_centered(|ui| {
-        ui.set_max_width(520.0);
+        ui.set_max_width((ui.available_width() - 2.0 * f32::from(MARGIN)).min(520.0));
         let frame = card_frame(ui).inner_margin(Margin::symmetric(32, 36));
         frame.show(ui, content).inner
     })
