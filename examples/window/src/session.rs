@@ -140,7 +140,7 @@ impl Session {
 
     fn take_in(&mut self, event: Event) {
         match event {
-            Event::SignedIn(claims) => self.state = State::SignedIn(Account::new(claims)),
+            Event::SignedIn(claims) => self.state = State::SignedIn(Account::new(*claims)),
             Event::SignedOut(notice) => self.state = State::SignedOut { notice },
             Event::Broken(reason) => self.state = State::Broken { reason },
             Event::BrowserOpens(opened) => {

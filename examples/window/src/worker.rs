@@ -17,12 +17,15 @@ use crate::{Failure, sentence, with_causes};
 
 const APP_NAME: &str = "Logto window";
 
+/// What opens an address.
+pub type Browser = dyn Fn(&str) -> io::Result<()> + Send + Sync;
+
 /// What the worker is given.
 pub struct Setup {
     /// Makes the client, on the worker: a key may have to be derived first.
     pub open: Box<dyn FnOnce() -> Result<LogtoClient, Failure> + Send>,
     /// Opens the user's browser.
-    pub browser: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    pub browser: Arc<Browser>,
     pub api: Api,
     /// Called after each event, on the worker: the window is to be drawn again.
     pub wake: Arc<dyn Fn() + Send + Sync>,
@@ -35,7 +38,7 @@ pub enum Command {
 }
 
 pub enum Event {
-    SignedIn(IdTokenClaims),
+    SignedIn(Box<IdTokenClaims>),
     SignedOut(Option<Notice>),
     Broken(String),
     BrowserOpens(String),
@@ -72,7 +75,7 @@ pub fn start(setup: Setup) -> (Sender<Command>, Receiver<Event>) {
 
 struct Worker {
     client: LogtoClient,
-    browser: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    browser: Arc<Browser>,
     api: Api,
     reports: Reports,
 }
@@ -144,7 +147,7 @@ impl Worker {
 
     fn welcome(&self, claims: IdTokenClaims) {
         let picture = claims.picture.clone();
-        self.reports.send(Event::SignedIn(claims));
+        self.reports.send(Event::SignedIn(claims.into()));
         if let Some(url) = picture {
             let reports = self.reports.clone();
             // The user need not wait for it.

@@ -11,6 +11,7 @@ use ureq::Agent;
 use super::*;
 use crate::api::Api;
 use crate::demo_picture::DemoPicture;
+use crate::worker::Browser;
 
 const RESOURCE: &str = "https://api.example.com";
 /// No test waits so long unless it fails.
@@ -29,7 +30,7 @@ struct Harness {
 struct Parts {
     fake: Arc<FakeLogto>,
     client: LogtoClient,
-    browser: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    browser: Arc<Browser>,
     api: Api,
 }
 
@@ -137,7 +138,7 @@ fn is_browser_out(state: &State) -> bool {
 }
 
 /// One whose user clicks on wherever they are led.
-fn browser(fake: &Arc<FakeLogto>) -> Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync> {
+fn browser(fake: &Arc<FakeLogto>) -> Arc<Browser> {
     let fake = Arc::clone(fake);
     Arc::new(move |url| {
         let agent: Agent = Agent::config_builder().proxy(None).build().into();
