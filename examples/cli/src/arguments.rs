@@ -134,11 +134,30 @@ mod tests {
             ("login --device", login(true)),
             ("whoami", Command::WhoAmI),
             ("token", token(None, None)),
-            ("token --resource https://api", token(Some("https://api"), None)),
-            ("token --resource=https://api", token(Some("https://api"), None)),
-            ("token --organization o --resource r", token(Some("r"), Some("o"))),
-            ("logout", Command::Logout { opens_browser: false }),
-            ("logout --browser", Command::Logout { opens_browser: true }),
+            (
+                "token --resource https://api",
+                token(Some("https://api"), None),
+            ),
+            (
+                "token --resource=https://api",
+                token(Some("https://api"), None),
+            ),
+            (
+                "token --organization o --resource r",
+                token(Some("r"), Some("o")),
+            ),
+            (
+                "logout",
+                Command::Logout {
+                    opens_browser: false,
+                },
+            ),
+            (
+                "logout --browser",
+                Command::Logout {
+                    opens_browser: true,
+                },
+            ),
             ("help", Command::Help),
             ("-h", Command::Help),
             ("token --help", Command::Help),

@@ -3,7 +3,7 @@
 use logto::desktop::{
     self, Cancel, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions,
 };
-use logto::storage::FileStorage;
+use logto::storage::{FileStorage, PersistKey, Storage};
 use logto::{AccessTokenRequest, IdTokenClaims, LogtoClient, Revocation};
 
 use crate::arguments::{Command, NAME};
@@ -37,7 +37,8 @@ impl App {
     }
 
     fn login(&self, is_on_other_device: bool) -> Result<(), Failure> {
-        let client = self.client(Vault::new(&self.settings).open_or_create()?)?;
+        let storage = Vault::new(&self.settings).open_or_create()?;
+        let client = self.client(storage.clone())?;
         let signed_in = match is_on_other_device {
             true => self.sign_in_elsewhere(&client),
             false => self.sign_in_here(&client),
@@ -48,9 +49,10 @@ impl App {
                 Ok(())
             }
             Err(failure) => {
-                // What has begun goes, so that a passphrase that was chosen for nothing binds nobody.
-                if !client.is_authenticated()? {
-                    client.clear_all_tokens()?;
+                // What had begun goes, so that a passphrase that was chosen for nothing binds nobody.
+                // Best effort: the failure of the sign-in is what matters.
+                if let Ok(false) = client.is_authenticated() {
+                    let _ = storage.set(PersistKey::SignInSession, None);
                 }
                 Err(failure)
             }
@@ -104,7 +106,9 @@ impl App {
         let signed_out = desktop::sign_out(&client, &options)?;
         say("You are signed out.");
         if let Revocation::Failed(error) = signed_out.revocation {
-            say(&format!("But the server has not revoked the tokens: {error}."));
+            say(&format!(
+                "But the server has not revoked the tokens: {error}."
+            ));
         }
         if opens_browser && !signed_out.is_browser_opened {
             say("But no browser opened, and yours may still be signed in.");

@@ -40,7 +40,17 @@ impl Keyring {
     /// The operating system's.
     pub fn system() -> Self {
         Self {
-            open: Arc::new(|| Ok(system_store()?)),
+            open: Arc::new(system_store),
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// One of a test.
+    #[cfg(test)]
+    pub fn over(store: &Arc<CredentialStore>) -> Self {
+        let store = Arc::clone(store);
+        Self {
+            open: Arc::new(move || Ok(Arc::clone(&store))),
             timeout: TIMEOUT,
         }
     }
@@ -143,14 +153,6 @@ mod tests {
 
     const ACCOUNT: &str = "foo.logto.app_20app1";
 
-    fn keyring(store: &Arc<CredentialStore>) -> Keyring {
-        let store = Arc::clone(store);
-        Keyring {
-            open: Arc::new(move || Ok(Arc::clone(&store))),
-            timeout: Duration::from_secs(60),
-        }
-    }
-
     fn store() -> Arc<CredentialStore> {
         mock::Store::new().unwrap()
     }
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_found_again() {
         let store = store();
-        let keyring = keyring(&store);
+        let keyring = Keyring::over(&store);
         assert!(keyring.key(ACCOUNT).unwrap().is_none());
         keyring.key_or_new(ACCOUNT).unwrap();
         let kept = entry(&store).get_password().unwrap();
@@ -185,7 +187,7 @@ mod tests {
         let store = store();
         for other in [&b"a password"[..], b"", b"\xff\xfe"] {
             entry(&store).set_secret(other).unwrap();
-            let error = keyring(&store).key_or_new(ACCOUNT).unwrap_err();
+            let error = Keyring::over(&store).key_or_new(ACCOUNT).unwrap_err();
             assert!(matches!(error, KeyringError::NotAKey), "{error}");
             assert_eq!(entry(&store).get_secret().unwrap(), other);
         }
@@ -195,7 +197,7 @@ mod tests {
     fn a_keyring_that_fails_is_none() {
         let store = store();
         fail_next(&store, Error::NoStorageAccess("it is locked".into()));
-        let error = keyring(&store).key_or_new(ACCOUNT).unwrap_err();
+        let error = Keyring::over(&store).key_or_new(ACCOUNT).unwrap_err();
         assert!(matches!(error, KeyringError::Unavailable(_)));
         assert!(error.to_string().contains("it is locked"), "{error}");
 

@@ -78,8 +78,14 @@ mod tests {
 
     #[test]
     fn every_server_and_application_has_an_account_of_its_own() {
-        assert_eq!(account("https://foo.logto.app/", "app1"), "foo.logto.app_20app1");
-        assert_eq!(account("https://foo.logto.app", "app1"), "foo.logto.app_20app1");
+        assert_eq!(
+            account("https://foo.logto.app/", "app1"),
+            "foo.logto.app_20app1"
+        );
+        assert_eq!(
+            account("https://foo.logto.app", "app1"),
+            "foo.logto.app_20app1"
+        );
         let accounts = [
             account("https://a.b", "c"),
             account("https://a-b", "c"),

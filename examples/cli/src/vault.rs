@@ -88,8 +88,10 @@ impl<'a> Vault<'a> {
 
 /// A file that cannot be looked at is there: opening it tells what is wrong.
 fn is_there(path: &Path) -> bool {
-    path.symlink_metadata()
-        .map_or_else(|error| error.kind() != std::io::ErrorKind::NotFound, |_| true)
+    path.symlink_metadata().map_or_else(
+        |error| error.kind() != std::io::ErrorKind::NotFound,
+        |_| true,
+    )
 }
 
 fn open(path: &Path, key: &EncryptionKey) -> Result<FileStorage, Failure> {
@@ -118,4 +120,86 @@ fn capitalized(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use keyring_core::{CredentialStore, mock};
+    use logto::LogtoConfig;
+    use logto::storage::{PersistKey, Storage};
+
+    use super::*;
+
+    fn settings(folder: &Path, passphrase: Option<&str>) -> Settings {
+        Settings {
+            config: LogtoConfig::new("https://foo.logto.app", "app1"),
+            account: "foo.logto.app_20app1".to_owned(),
+            folder: folder.to_owned(),
+            passphrase: passphrase.map(Secret::from),
+        }
+    }
+
+    fn vault<'a>(settings: &'a Settings, store: &Arc<CredentialStore>) -> Vault<'a> {
+        Vault {
+            settings,
+            keyring: Keyring::over(store),
+        }
+    }
+
+    fn store() -> Arc<CredentialStore> {
+        mock::Store::new().unwrap()
+    }
+
+    #[test]
+    fn a_new_session_has_its_key_in_the_keyring() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), None);
+        let store = store();
+        let vault = vault(&settings, &store);
+        assert!(vault.open().unwrap().is_none());
+        let session = vault.open_or_create().unwrap();
+        session.set(PersistKey::IdToken, Some("a token")).unwrap();
+        assert!(is_there(&vault.by_keyring()) && !is_there(&vault.by_passphrase()));
+
+        let session = vault.open().unwrap().expect("it is there");
+        assert!(session.get(PersistKey::IdToken).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_session_whose_key_is_lost_is_told_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), None);
+        let session = vault(&settings, &store()).open_or_create().unwrap();
+        session.set(PersistKey::IdToken, Some("a token")).unwrap();
+        let path = settings.folder.join("session.keyring");
+        let before = fs::read(&path).unwrap();
+
+        let without = store();
+        let vault = vault(&settings, &without);
+        let error = vault.open_or_create().map(drop).unwrap_err();
+        assert!(
+            error.to_string().contains("is not in the keyring"),
+            "{error}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_passphrase_in_the_environment_keeps_the_keyring_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), Some("a passphrase"));
+        let store = store();
+        let session = vault(&settings, &store).open_or_create().unwrap();
+        session.set(PersistKey::IdToken, Some("a token")).unwrap();
+        assert!(is_there(&settings.folder.join("session.passphrase")));
+        assert!(
+            Keyring::over(&store)
+                .key(&settings.account)
+                .unwrap()
+                .is_none()
+        );
+    }
 }

@@ -20,11 +20,14 @@ fn a_telephone_signs_in_by_the_code_that_the_terminal_shows() {
     let (_, code) = session.exp_regex("[A-Z]{4}-[A-Z]{4}").unwrap();
     let (_, uri) = session.exp_regex("http://\\S+user_code=\\S+").unwrap();
     assert!(uri.ends_with(&code), "{uri} {code}");
-    session.exp_string("█▀▀▀▀▀█").unwrap();
+    session.exp_string(&as_bytes("█▀▀▀▀▀█")).unwrap();
     Browser::new().approve_device(&uri, ALICE);
     let (rest, code) = end(session);
     assert_eq!(code, 0, "{rest}");
-    assert!(rest.contains("You are signed in as Alice Example"), "{rest}");
+    assert!(
+        rest.contains("You are signed in as Alice Example"),
+        "{rest}"
+    );
 
     let run = |arguments: &[&str]| {
         let output = scene
@@ -44,4 +47,9 @@ fn a_telephone_signs_in_by_the_code_that_the_terminal_shows() {
     run(&["logout"]);
     let stats = provider.stats();
     assert_eq!(stats.count("/oidc/token/revocation"), 1, "{stats:?}");
+}
+
+/// As the terminal is read: each byte is a character.
+fn as_bytes(text: &str) -> String {
+    text.bytes().map(char::from).collect()
 }

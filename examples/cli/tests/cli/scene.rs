@@ -55,7 +55,10 @@ impl Scene {
     pub fn set_up(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             let is_ours = ["LOGTO_", "DBUS_", "XDG_", "DISPLAY", "LC_", "BROWSER"];
-            if is_ours.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            if is_ours
+                .iter()
+                .any(|start| name.to_string_lossy().starts_with(start))
+            {
                 command.env_remove(name);
             }
         }

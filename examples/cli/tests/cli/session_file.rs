@@ -13,7 +13,12 @@ fn a_broken_or_foreign_file_is_told_and_left() {
     let good = fs::read(&path).unwrap();
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    for bad in [&b""[..], b"[package]\nname = \"cargo\"\n", &good[..good.len() / 2], &flipped] {
+    for bad in [
+        &b""[..],
+        b"[package]\nname = \"cargo\"\n",
+        &good[..good.len() / 2],
+        &flipped,
+    ] {
         fs::write(&path, bad).unwrap();
         for command in ["token", "whoami", "logout", "login"] {
             let output = scene.run(&[command]);
@@ -21,7 +26,11 @@ fn a_broken_or_foreign_file_is_told_and_left() {
             assert_eq!(stdout(&output), "");
             let path = path.to_str().unwrap();
             assert!(stderr(&output).contains(path), "{}", stderr(&output));
-            assert!(stderr(&output).contains("start anew"), "{}", stderr(&output));
+            assert!(
+                stderr(&output).contains("start anew"),
+                "{}",
+                stderr(&output)
+            );
             assert_eq!(fs::read(path).unwrap(), bad);
         }
     }
@@ -66,7 +75,9 @@ fn nothing_of_the_session_is_on_the_disk_in_clear() {
     let token = scene.run(&["token"]);
     let file = fs::read(scene.session_file().unwrap()).unwrap();
     for secret in [stdout(&token).trim_end(), PASSPHRASE, "alice"] {
-        let is_there = file.windows(secret.len()).any(|part| part == secret.as_bytes());
+        let is_there = file
+            .windows(secret.len())
+            .any(|part| part == secret.as_bytes());
         assert!(!is_there);
     }
 }
@@ -78,10 +89,17 @@ fn without_a_terminal_and_a_passphrase_it_is_told_what_to_set() {
     // `setsid` takes the terminal away that the test may have been started at.
     let plain = scene.command_without_passphrase(&["token"]);
     let mut command = std::process::Command::new("setsid");
-    command.arg("--wait").arg(plain.get_program()).args(plain.get_args());
+    command
+        .arg("--wait")
+        .arg(plain.get_program())
+        .args(plain.get_args());
     scene.set_up(&mut command);
     let output = command.output().unwrap();
     assert_eq!(status(&output), 1);
     assert_eq!(stdout(&output), "");
-    assert!(stderr(&output).contains("set LOGTO_CLI_PASSPHRASE"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("set LOGTO_CLI_PASSPHRASE"),
+        "{}",
+        stderr(&output)
+    );
 }

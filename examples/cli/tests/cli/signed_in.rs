@@ -58,7 +58,10 @@ fn twenty_scripts_at_once_refresh_once() {
             stdout(&output).trim_end().to_owned()
         };
         let scripts: Vec<_> = (0..SCRIPTS).map(|_| scope.spawn(script)).collect();
-        scripts.into_iter().map(|script| script.join().unwrap()).collect()
+        scripts
+            .into_iter()
+            .map(|script| script.join().unwrap())
+            .collect()
     });
     assert_eq!(scene.fake.requests_to(Endpoint::Token).len(), 1);
     assert!(tokens.iter().all(|token| scene.is_accepted(token)));
