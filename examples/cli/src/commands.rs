@@ -3,8 +3,8 @@
 use logto::desktop::{
     self, Cancel, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions,
 };
-use logto::storage::{FileStorage, PersistKey, Storage};
-use logto::{AccessTokenRequest, IdTokenClaims, LogtoClient, Revocation};
+use logto::storage::{PersistKey, Storage};
+use logto::{AccessTokenRequest, IdTokenClaims, Logto, LogtoClient, Revocation};
 
 use crate::arguments::{Command, NAME};
 use crate::failure::Failure;
@@ -14,13 +14,19 @@ use crate::vault::Vault;
 
 pub struct App {
     settings: Settings,
+    logto: Logto,
     cancel: Cancel,
 }
 
 impl App {
     pub fn from_env(cancel: Cancel) -> Result<Self, Failure> {
         let settings = Settings::from_env()?;
-        Ok(Self { settings, cancel })
+        let logto = Logto::new(settings.config.clone())?;
+        Ok(Self {
+            settings,
+            logto,
+            cancel,
+        })
     }
 
     pub fn run(&self, command: Command) -> Result<(), Failure> {
@@ -37,8 +43,10 @@ impl App {
     }
 
     fn login(&self, is_on_other_device: bool) -> Result<(), Failure> {
+        // Before anything is asked of the user: whether there is a server at all.
+        self.logto.oidc_core()?;
         let storage = Vault::new(&self.settings).open_or_create()?;
-        let client = self.client(storage.clone())?;
+        let client = self.logto.client(storage.clone());
         let signed_in = match is_on_other_device {
             true => self.sign_in_elsewhere(&client),
             false => self.sign_in_here(&client),
@@ -60,7 +68,7 @@ impl App {
     }
 
     fn sign_in_here(&self, client: &LogtoClient) -> Result<IdTokenClaims, Failure> {
-        say("Your browser opens for you to sign in. Ctrl-C cancels.");
+        say("Your browser opens for you to sign in. Ctrl-C cancels; without a browser, use --device.");
         let options = DesktopSignInOptions::new()
             .app_name(NAME)
             .cancel(&self.cancel);
@@ -119,15 +127,11 @@ impl App {
     /// The session of whoever is signed in.
     fn signed_in(&self) -> Result<LogtoClient, Failure> {
         let storage = Vault::new(&self.settings).open()?;
-        let client = self.client(storage.ok_or(Failure::NotSignedIn)?)?;
+        let client = self.logto.client(storage.ok_or(Failure::NotSignedIn)?);
         match client.is_authenticated()? {
             true => Ok(client),
             false => Err(Failure::NotSignedIn),
         }
-    }
-
-    fn client(&self, storage: FileStorage) -> Result<LogtoClient, Failure> {
-        Ok(LogtoClient::new(self.settings.config.clone(), storage)?)
     }
 }
 

@@ -113,6 +113,9 @@ impl From<Error> for KeyringError {
     fn from(error: Error) -> Self {
         match error {
             Error::BadEncoding(_) | Error::BadDataFormat(..) => Self::NotAKey,
+            Error::PlatformFailure(error) | Error::NoStorageAccess(error) => {
+                Self::Unavailable(error.to_string())
+            }
             error => Self::Unavailable(error.to_string()),
         }
     }
