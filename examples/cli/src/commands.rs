@@ -68,7 +68,9 @@ impl App {
     }
 
     fn sign_in_here(&self, client: &LogtoClient) -> Result<IdTokenClaims, Failure> {
-        say("Your browser opens for you to sign in. Ctrl-C cancels; without a browser, use --device.");
+        say(
+            "Your browser opens for you to sign in. Ctrl-C cancels; without a browser, use --device.",
+        );
         let options = DesktopSignInOptions::new()
             .app_name(NAME)
             .cancel(&self.cancel);

@@ -82,6 +82,7 @@ fn nothing_of_the_session_is_on_the_disk_in_clear() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn without_a_terminal_and_a_passphrase_it_is_told_what_to_set() {
     let scene = Scene::new();
