@@ -1,5 +1,6 @@
 //! The application as its user and their scripts see it.
 
+#[cfg_attr(not(unix), allow(dead_code))]
 mod scene;
 
 #[cfg(unix)]
