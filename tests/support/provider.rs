@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -42,7 +42,6 @@ pub const RESOURCE: &str = "https://api.example.test";
 /// Its scopes are `org:read` and `org:write`.
 pub const ORGANIZATIONS_RESOURCE: &str = "urn:logto:resource:organizations";
 
-const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/provider");
 const OLDEST_NODE: (u32, u32) = (20, 12);
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -243,10 +242,11 @@ impl ProviderBuilder {
     /// # Panics
     /// Where Node or npm is missing or too old, and where the provider does not start.
     pub fn start(self) -> Provider {
-        install();
+        let directory = directory();
+        install(&directory);
         let mut child = Command::new("node")
             .arg("server.mjs")
-            .current_dir(DIRECTORY)
+            .current_dir(&directory)
             .env("LOGTO_TEST_PROVIDER", self.options.to_string())
             // Held open by us: the provider ends when it closes, however this process ends.
             .stdin(Stdio::piped())
@@ -254,7 +254,7 @@ impl ProviderBuilder {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("`node server.mjs` in {DIRECTORY} does not run: {error}")
+                panic!("`node server.mjs` in {directory:?} does not run: {error}")
             });
 
         let log = collect(child.stderr.take().expect("its standard error is piped"));
@@ -364,10 +364,19 @@ fn agent() -> Agent {
         .into()
 }
 
+/// In the workspace, whichever package of the workspace the test is in.
+fn directory() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package
+        .ancestors()
+        .map(|folder| folder.join("tests/provider"))
+        .find(|provider| provider.join("server.mjs").is_file())
+        .expect("the workspace has tests/provider")
+}
+
 /// Once per content of the lock file, whichever test comes first, in whichever process.
-fn install() {
+fn install(directory: &Path) {
     check_node();
-    let directory = Path::new(DIRECTORY);
     let guard = File::create(directory.join(".install.lock")).expect("tests/provider is writable");
     guard.lock().expect("the file system has locks");
 
@@ -384,7 +393,7 @@ fn install() {
         .unwrap_or_else(|error| panic!("{}", missing("npm", &error)));
     assert!(
         output.status.success(),
-        "`npm ci` in {DIRECTORY} failed:\n{}",
+        "`npm ci` in {directory:?} failed:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     fs::write(stamp, wanted).expect("node_modules is writable");
