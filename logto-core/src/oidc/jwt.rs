@@ -4,12 +4,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Map, Value};
 
 use super::jws::SigningAlgorithm;
 use super::response::describe_json_error;
-use super::unique::Unique;
 use crate::error::JwtError;
+use crate::models::unique::{self, UniqueMembers};
 
 /// The longest token that is read, in bytes.
 pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
@@ -74,11 +74,15 @@ pub(crate) struct Header {
     pub crit: bool,
     #[serde(default, deserialize_with = "is_present")]
     pub b64: bool,
+    #[serde(flatten, deserialize_with = "unique::members")]
+    _others: Map<String, Value>,
 }
+
+impl UniqueMembers for Header {}
 
 /// Whatever the value is, `null` included, the member is there.
 fn is_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
+    unique::value(deserializer).map(|_| true)
 }
 
 impl<'a> Jwt<'a> {
@@ -128,7 +132,7 @@ impl<'a> Jwt<'a> {
         }
     }
 
-    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, JwtError> {
+    pub fn claims<T: UniqueMembers>(&self) -> Result<T, JwtError> {
         json("payload", &self.payload)
     }
 }
@@ -145,18 +149,13 @@ fn base64url(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
         .map_err(|_| JwtError::Base64 { part })
 }
 
-fn json<T: DeserializeOwned>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
+fn json<T: UniqueMembers>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
     // Looked at once as a whole, not at every string in it.
     let text = std::str::from_utf8(text).map_err(|_| JwtError::Json {
         part,
         reason: "not UTF-8".to_owned(),
     })?;
-    let read = || {
-        let value = serde_json::from_str(text)?;
-        serde_json::from_str::<Unique>(text)?;
-        Ok(value)
-    };
-    read().map_err(|error| JwtError::Json {
+    serde_json::from_str(text).map_err(|error| JwtError::Json {
         part,
         reason: describe_json_error(&error),
     })

@@ -23,5 +23,4 @@ pub(crate) mod response;
 pub(crate) mod revoke;
 pub(crate) mod token;
 pub(crate) mod token_exchange;
-pub(crate) mod unique;
 pub(crate) mod userinfo;
