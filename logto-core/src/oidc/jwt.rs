@@ -1,11 +1,10 @@
 //! The shape of a signed JWT
 //! ([RFC 7515, section 7.1](https://www.rfc-editor.org/rfc/rfc7515#section-7.1)), before any check.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::base64url;
 use super::jws::SigningAlgorithm;
 use super::response::describe_json_error;
 use crate::error::JwtError;
@@ -100,10 +99,10 @@ impl<'a> Jwt<'a> {
             _ => return Err(JwtError::NotAJwt),
         }
         Ok(Self {
-            header: json("header", &base64url("header", header)?)?,
+            header: json("header", &decode("header", header)?)?,
             signing_input,
-            signature: base64url("signature", signature)?,
-            payload: base64url("payload", payload)?,
+            signature: decode("signature", signature)?,
+            payload: decode("payload", payload)?,
         })
     }
 
@@ -142,11 +141,8 @@ fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-/// Canonical base64url without padding only: trailing bits that say nothing are refused.
-fn base64url(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| JwtError::Base64 { part })
+fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
+    base64url::decode(text).ok_or(JwtError::Base64 { part })
 }
 
 fn json<T: UniqueMembers>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
@@ -163,6 +159,9 @@ fn json<T: UniqueMembers>(part: &'static str, text: &[u8]) -> Result<T, JwtError
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn error(token: &str) -> JwtError {
