@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::audience::Audience;
 use super::extra::{impl_extra_as, null_as_default};
 use super::numeric_date;
+use super::unique::{self, UniqueMembers};
 
 /// The claims of a logout token ([Back-Channel Logout, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken)):
 /// whose sessions end.
@@ -36,11 +37,13 @@ pub struct LogoutTokenClaims {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
     /// What has happened; the member for back-channel logout is among it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::value")]
     pub events: Value,
     /// The claims that have no field of their own.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unique::members")]
     pub extra: Map<String, Value>,
 }
 
 impl_extra_as!(LogoutTokenClaims);
+
+impl UniqueMembers for LogoutTokenClaims {}

@@ -13,6 +13,7 @@ mod requirements;
 mod response;
 mod sign_in;
 mod sign_out;
+pub(crate) mod unique;
 
 pub use access_token_request::AccessTokenRequest;
 pub use audience::Audience;

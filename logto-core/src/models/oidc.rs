@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::audience::Audience;
 use super::extra::{impl_extra_as, null_as_default};
 use super::numeric_date;
+use super::unique::{self, UniqueMembers};
 use crate::secret::Secret;
 
 /// What the server says of itself ([OpenID Connect Discovery, section 3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata)).
@@ -225,11 +226,13 @@ pub struct IdTokenClaims {
     /// The claims that have no field of their own. Times of Logto's own claims among them
     /// (`updated_at`, `created_at`) are in milliseconds.
     #[doc(alias = "__pydantic_extra__")]
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unique::members")]
     pub extra: Map<String, Value>,
 }
 
 impl_extra_as!(IdTokenClaims);
+
+impl UniqueMembers for IdTokenClaims {}
 
 /// The claims of an access token that is a JWT ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)).
 ///
@@ -268,11 +271,13 @@ pub struct AccessTokenClaims {
     pub organization_id: Option<String>,
     /// The claims that have no field of their own.
     #[doc(alias = "__pydantic_extra__")]
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unique::members")]
     pub extra: Map<String, Value>,
 }
 
 impl_extra_as!(AccessTokenClaims);
+
+impl UniqueMembers for AccessTokenClaims {}
 
 impl AccessTokenClaims {
     /// The scopes that are granted, one by one.

@@ -9,8 +9,6 @@ mod with_ring;
 
 use std::ops::RangeInclusive;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, RSAKeyParameters,
 };
@@ -19,6 +17,7 @@ use jsonwebtoken::jwk::{
 use self::with_aws_lc_rs::VerifyingKey;
 #[cfg(not(feature = "aws-lc-rs"))]
 use self::with_ring::VerifyingKey;
+use super::base64url::decode;
 
 /// The algorithms that a token may be signed with. `none` and HMAC are not among them, so that no
 /// mistake can let them in.
@@ -140,10 +139,6 @@ impl PublicKey {
     pub fn verify(&self, algorithm: SigningAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         self.fits(algorithm) && self.key.verify(algorithm, message, signature)
     }
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// Some servers put a zero byte before a number; the library refuses it.

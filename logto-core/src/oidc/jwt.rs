@@ -1,15 +1,14 @@
 //! The shape of a signed JWT
 //! ([RFC 7515, section 7.1](https://www.rfc-editor.org/rfc/rfc7515#section-7.1)), before any check.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Map, Value};
 
+use super::base64url;
 use super::jws::SigningAlgorithm;
 use super::response::describe_json_error;
-use super::unique::Unique;
 use crate::error::JwtError;
+use crate::models::unique::{self, UniqueMembers};
 
 /// The longest token that is read, in bytes.
 pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
@@ -74,11 +73,15 @@ pub(crate) struct Header {
     pub crit: bool,
     #[serde(default, deserialize_with = "is_present")]
     pub b64: bool,
+    #[serde(flatten, deserialize_with = "unique::members")]
+    _others: Map<String, Value>,
 }
+
+impl UniqueMembers for Header {}
 
 /// Whatever the value is, `null` included, the member is there.
 fn is_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
+    unique::value(deserializer).map(|_| true)
 }
 
 impl<'a> Jwt<'a> {
@@ -96,10 +99,10 @@ impl<'a> Jwt<'a> {
             _ => return Err(JwtError::NotAJwt),
         }
         Ok(Self {
-            header: json("header", &base64url("header", header)?)?,
+            header: json("header", &decode("header", header)?)?,
             signing_input,
-            signature: base64url("signature", signature)?,
-            payload: base64url("payload", payload)?,
+            signature: decode("signature", signature)?,
+            payload: decode("payload", payload)?,
         })
     }
 
@@ -128,7 +131,7 @@ impl<'a> Jwt<'a> {
         }
     }
 
-    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, JwtError> {
+    pub fn claims<T: UniqueMembers>(&self) -> Result<T, JwtError> {
         json("payload", &self.payload)
     }
 }
@@ -138,25 +141,17 @@ fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-/// Canonical base64url without padding only: trailing bits that say nothing are refused.
-fn base64url(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| JwtError::Base64 { part })
+fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
+    base64url::decode(text).ok_or(JwtError::Base64 { part })
 }
 
-fn json<T: DeserializeOwned>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
+fn json<T: UniqueMembers>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
     // Looked at once as a whole, not at every string in it.
     let text = std::str::from_utf8(text).map_err(|_| JwtError::Json {
         part,
         reason: "not UTF-8".to_owned(),
     })?;
-    let read = || {
-        let value = serde_json::from_str(text)?;
-        serde_json::from_str::<Unique>(text)?;
-        Ok(value)
-    };
-    read().map_err(|error| JwtError::Json {
+    serde_json::from_str(text).map_err(|error| JwtError::Json {
         part,
         reason: describe_json_error(&error),
     })
@@ -164,6 +159,9 @@ fn json<T: DeserializeOwned>(part: &'static str, text: &[u8]) -> Result<T, JwtEr
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn error(token: &str) -> JwtError {

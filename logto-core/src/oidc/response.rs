@@ -7,8 +7,8 @@ use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::unique::DUPLICATE_MEMBER;
 use crate::error::{LogtoError, OAuthError, ResponseError};
+use crate::models::unique::DUPLICATE_MEMBER;
 use crate::secret::Sent;
 
 /// Reads a successful answer of JSON; anything else is its error. `what` names the answer in
