@@ -111,6 +111,25 @@ fn programs_that_start_often_share_their_tokens() {
 }
 
 #[test]
+fn applications_that_share_a_storage_have_tokens_of_their_own() {
+    let fake = FakeLogto::builder()
+        .app(FakeApp::machine("reader", "secret"))
+        .app(FakeApp::machine("admin", "secret"))
+        .resource(RESOURCE, ["read:items"])
+        .start();
+    let storage = Arc::new(MemoryStorage::new());
+    for app in ["admin", "reader", "admin"] {
+        let config = LogtoConfig::new(fake.endpoint(), app).app_secret("secret");
+        let machine = Logto::new(config)
+            .unwrap()
+            .machine_with(Arc::clone(&storage));
+        let claims = machine.access_token_claims(RESOURCE).unwrap();
+        assert_eq!(claims.client_id.as_deref(), Some(app));
+    }
+    assert_eq!(fake.requests_to(Endpoint::Token).len(), 2);
+}
+
+#[test]
 fn a_users_session_and_the_machines_do_not_mix() {
     let scene = scene();
     let storage = Arc::new(MemoryStorage::new());

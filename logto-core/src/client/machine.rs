@@ -41,13 +41,14 @@ pub struct MachineClient {
 }
 
 impl Logto {
-    /// The application itself, with its tokens in memory.
+    /// The application itself, with its tokens in memory: in a new one with each call, so make it once and
+    /// clone it.
     pub fn machine(&self) -> MachineClient {
         self.machine_with(MemoryStorage::new())
     }
 
-    /// The same with its tokens in this storage, so that programs that start often share them. It must
-    /// be one that no user's session is in.
+    /// The same with its tokens in this storage, so that programs that start often share them. Several
+    /// applications may share it; a user's session is to be in another one.
     pub fn machine_with(&self, storage: impl Storage + 'static) -> MachineClient {
         MachineClient {
             client: self.client(storage),
@@ -85,7 +86,8 @@ impl MachineClient {
         request: impl Into<MachineTokenRequest<'a>>,
     ) -> Result<String, LogtoError> {
         let request = request.into();
-        let key = request.cache_key();
+        let config = self.client.config();
+        let key = request.cache_key(&config.endpoint, &config.app_id);
         let seen = self.client.stored_access_tokens()?.x.get(&key).cloned();
         if let Some(token) = seen.as_ref().filter(|token| self.client.is_fresh(token))
             && !request.force_refresh

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::json;
+
 /// Which access token an application wants for itself. A resource indicator alone makes one.
 ///
 /// ```
@@ -72,14 +74,12 @@ impl<'a> MachineTokenRequest<'a> {
         scopes.join(" ")
     }
 
-    /// The key in the cache. No user's token has one like it.
-    pub(crate) fn cache_key(&self) -> String {
+    /// The key in the cache of this application at this server. No other application's token has one
+    /// like it, and no user's.
+    pub(crate) fn cache_key(&self, endpoint: &str, app_id: &str) -> String {
         let organization = self.organization_id.unwrap_or_default();
-        format!(
-            "client_credentials {}#{organization} {}",
-            self.resource,
-            self.scope()
-        )
+        let parts = json!([endpoint, app_id, self.resource, organization, self.scope()]);
+        format!("client_credentials {parts}")
     }
 }
 
@@ -101,14 +101,17 @@ mod tests {
         let api = MachineTokenRequest::from("https://a");
         let ordered = api.clone().scopes(["a", "b"]);
         let other = api.clone().scopes(["b", "a", "b"]);
-        assert_eq!(ordered.cache_key(), other.cache_key());
+        let key = |request: &MachineTokenRequest<'_>| request.cache_key("https://l", "app");
+        assert_eq!(key(&ordered), key(&other));
         assert_eq!(ordered.scope(), "a b");
         let keys = [
-            api.cache_key(),
-            ordered.cache_key(),
-            api.clone().organization("o").cache_key(),
-            MachineTokenRequest::new().organization("o").cache_key(),
-            MachineTokenRequest::management_api("default").cache_key(),
+            key(&api),
+            api.cache_key("https://l", "other"),
+            api.cache_key("https://other", "app"),
+            key(&ordered),
+            key(&api.clone().organization("o")),
+            key(&MachineTokenRequest::new().organization("o")),
+            key(&MachineTokenRequest::management_api("default")),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
