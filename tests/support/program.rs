@@ -34,7 +34,8 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it has an address").port()
 }
 
-fn command(example: &str, data: &Path) -> Command {
+/// Runs an example in this folder.
+pub fn command(example: &str, data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO"));
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     command
