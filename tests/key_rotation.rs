@@ -4,6 +4,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logto::storage::MemoryStorage;
 use logto::{IdTokenClaims, IdTokenError, JwtError, Logto, LogtoConfig, LogtoError};
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
@@ -61,9 +63,13 @@ fn application(fake: &FakeLogto, clock: &TestClock) -> Logto {
 
 /// The token with a key's name that no server has.
 fn of_no_key(token: &str) -> String {
+    of_key(token, "nobody")
+}
+
+fn of_key(token: &str, kid: &str) -> String {
     let (_, rest) = token.split_once('.').unwrap();
-    // {"alg":"ES384","kid":"nobody"}
-    format!("eyJhbGciOiJFUzM4NCIsImtpZCI6Im5vYm9keSJ9.{rest}")
+    let header = format!(r#"{{"alg":"ES384","kid":"{kid}"}}"#);
+    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
 }
 
 fn is_without_key(result: &Result<IdTokenClaims, LogtoError>) -> bool {
@@ -136,18 +142,23 @@ fn a_key_that_was_withdrawn_is_believed_for_an_hour() {
 
 #[test]
 fn keys_are_used_on_for_a_day_while_the_server_has_none_to_give() {
-    let scene = Scene::new();
-    for hour in 1..=24 {
-        scene.clock.advance(HOUR);
-        let token = scene.token();
-        let broken = Misbehaviour::Status(503);
-        scene.fake.misbehave(Endpoint::Jwks, broken);
-        let result = scene.verify(&token);
-        assert_eq!(result.is_ok(), hour < 24, "after {hour} hours: {result:?}");
-        assert_eq!(scene.fetches(), 1, "after {hour} hours");
-        scene.fake.calm();
+    for broken in [
+        Misbehaviour::Status(503),
+        Misbehaviour::Status(404),
+        Misbehaviour::Html,
+    ] {
+        let scene = Scene::new();
+        for hour in 1..=24 {
+            scene.clock.advance(HOUR);
+            let token = scene.token();
+            scene.fake.misbehave(Endpoint::Jwks, broken.clone());
+            let result = scene.verify(&token);
+            assert_eq!(result.is_ok(), hour < 24, "after {hour} hours: {result:?}");
+            assert_eq!(scene.fetches(), 1, "after {hour} hours");
+            scene.fake.calm();
+        }
+        scene.verify(&scene.token()).unwrap();
     }
-    scene.verify(&scene.token()).unwrap();
 }
 
 #[test]
@@ -163,5 +174,108 @@ fn an_unknown_key_is_no_verdict_while_the_server_cannot_be_asked() {
         assert!(error.is_retryable(), "{error:?}");
     }
     scene.fake.calm();
+    scene.clock.advance(Duration::from_secs(2));
     scene.verify(&token).unwrap();
+}
+
+#[test]
+fn keys_that_could_not_be_fetched_are_not_asked_for_again_for_two_seconds() {
+    let scene = Scene::new();
+    let token = scene.token();
+    scene
+        .fake
+        .misbehave(Endpoint::Jwks, Misbehaviour::Status(503));
+    for (advance, fetches) in [(0, 1), (1, 1), (1, 2), (1, 2)] {
+        scene.clock.advance(Duration::from_secs(advance));
+        for junk in 0..8 {
+            let stray = of_key(&token, &format!("junk{junk}"));
+            let error = scene.verify(&stray).unwrap_err();
+            assert!(error.is_retryable(), "no verdict: {error:?}");
+        }
+        assert_eq!(scene.fetches(), fetches);
+        scene.verify(&token).unwrap();
+    }
+}
+
+#[test]
+fn many_threads_with_junk_make_one_fetch_of_keys_that_cannot_be_had() {
+    let scene = Scene::new();
+    let token = scene.token();
+    scene
+        .fake
+        .misbehave(Endpoint::Jwks, Misbehaviour::Status(503));
+    let barrier = Barrier::new(8);
+    thread::scope(|threads| {
+        for junk in 0..8 {
+            let stray = of_key(&token, &format!("junk{junk}"));
+            let (scene, barrier) = (&scene, &barrier);
+            threads.spawn(move || {
+                barrier.wait();
+                assert!(scene.verify(&stray).unwrap_err().is_retryable());
+            });
+        }
+    });
+    assert_eq!(scene.fetches(), 1);
+}
+
+#[test]
+fn a_strangers_token_does_not_hide_a_new_key() {
+    let scene = Scene::new();
+    assert!(is_without_key(&scene.verify(&of_no_key(&scene.token()))));
+    scene.fake.rotate_keys();
+    scene.verify(&scene.token()).unwrap();
+}
+
+#[test]
+fn strangers_tokens_cost_five_fetches_in_half_a_minute() {
+    let scene = Scene::new();
+    let token = scene.token();
+    for (advance, fetches) in [(0, 5), (29, 5), (1, 10)] {
+        scene.clock.advance(Duration::from_secs(advance));
+        for junk in 0..20 {
+            let stray = of_key(&token, &format!("junk{junk}"));
+            assert!(is_without_key(&scene.verify(&stray)));
+        }
+        assert_eq!(scene.fetches(), fetches);
+    }
+}
+
+#[test]
+fn a_sign_in_has_its_new_key_whatever_strangers_send() {
+    for failing in [false, true] {
+        let scene = Scene::new();
+        let token = scene.token();
+        let broken = Misbehaviour::Status(503);
+        if failing {
+            scene.fake.misbehave(Endpoint::Jwks, broken);
+        }
+        for junk in 0..20 {
+            let stray = of_key(&token, &format!("junk{junk}"));
+            scene.verify(&stray).unwrap_err();
+        }
+        scene.fake.calm();
+        scene.fake.rotate_keys();
+        let client = scene.logto.client(MemoryStorage::new());
+        let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
+        client.handle_sign_in_callback(&callback).unwrap();
+    }
+}
+
+#[test]
+fn a_fruitless_fetch_that_takes_a_while_is_not_made_twice() {
+    let fake = FakeLogto::builder().app(FakeApp::native("app")).start();
+    let clock = fake.clock();
+    clock.freeze();
+    let scene = Scene {
+        logto: application(&fake, &clock),
+        fake,
+        clock: clock.clone(),
+    };
+    let header = serde_json::json!({ "alg": "ES384", "kid": "nobody" });
+    let stray = scene.fake.forge_jwt(header, serde_json::json!({}));
+    scene.fake.tamper_response(Endpoint::Jwks, move |_| {
+        clock.advance(Duration::from_secs(1));
+    });
+    assert!(is_without_key(&scene.verify(&stray)));
+    assert_eq!(scene.fetches(), 1);
 }

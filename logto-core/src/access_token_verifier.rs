@@ -30,6 +30,14 @@ use crate::oidc_core::{Link, OidcCore};
 /// signature check; what each call [requires](Requirements) is looked at each time. `Clone` is cheap and
 /// shares all that.
 ///
+/// Keys are kept for an hour, and for a day while no newer ones can be had. A token by a key that the
+/// server has withdrawn is refused after that time, and after the ten minutes for which good tokens are
+/// [remembered](AccessTokenVerifierBuilder::cache_capacity); sooner if a token by a new key comes
+/// first. To have it at once, restart the program.
+///
+/// A token whose key is not known has the keys fetched, but anybody can make up such a token: five such
+/// fetches in half a minute may be in vain, and none is made for two seconds after one that failed.
+///
 /// A token stays good until it expires, whatever happens to its user meanwhile: that is how such
 /// tokens are. Lifetimes are set for each API in the Logto Console.
 ///

@@ -1,6 +1,6 @@
 //! A value that is fetched once, kept for a while, and used on for a while when it cannot be renewed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::LogtoError;
 
@@ -14,7 +14,7 @@ const STALE_LIFETIME: i64 = 24 * 60 * 60;
 const RETRY_AFTER: i64 = 60;
 
 /// Any number of threads make one fetch, and share how it ends. A failure is not kept for those who ask
-/// later.
+/// later. While a value is renewed, the others go on with the old one, unless that is too old.
 pub(crate) struct Cached<T> {
     state: Mutex<State<T>>,
     fetching: Mutex<()>,
@@ -22,7 +22,9 @@ pub(crate) struct Cached<T> {
 
 struct State<T> {
     kept: Option<Kept<T>>,
+    /// How many fetches have ended. Who has waited for one finds another number than before.
     attempts: u64,
+    /// How the last fetch has failed, if it has.
     failure: Option<LogtoError>,
 }
 
@@ -35,30 +37,64 @@ struct Kept<T> {
 
 impl<T: Clone> Cached<T> {
     /// The value, fetched if there is none or it is too old. `now` is in Unix seconds.
+    ///
+    /// Only the first who finds a value too old waits for its renewal: until that ends, the others are
+    /// given the old one, for a day at most.
     pub fn get(
         &self,
         now: i64,
         fetch: impl FnOnce(Option<&T>) -> Result<T, LogtoError>,
     ) -> Result<T, LogtoError> {
-        let attempts = {
-            let state = self.state();
-            if let Some(value) = state.fresh(now) {
-                return Ok(value);
+        match self.look(now) {
+            Ok(value) => Ok(value),
+            Err(attempts) => self.get_after(attempts, now, fetch),
+        }
+    }
+
+    /// Fetches though there is a value, unless the fetch of somebody else has settled what this caller
+    /// wants to know: `settled` is asked of the value that is kept when it is this caller's turn. A
+    /// failure changes no value, and is that of all who waited.
+    pub fn renew(
+        &self,
+        now: i64,
+        settled: impl FnOnce(&T) -> Option<Result<T, LogtoError>>,
+        fetch: impl FnOnce() -> Result<T, LogtoError>,
+    ) -> Result<T, LogtoError> {
+        let attempts = self.state().attempts;
+        self.renew_after(attempts, now, settled, fetch)
+    }
+
+    /// The value if it is fresh, else how many fetches there have been. Waits for no fetch.
+    fn look(&self, now: i64) -> Result<T, u64> {
+        let state = self.state();
+        state.fresh(now).ok_or(state.attempts)
+    }
+
+    fn get_after(
+        &self,
+        attempts: u64,
+        now: i64,
+        fetch: impl FnOnce(Option<&T>) -> Result<T, LogtoError>,
+    ) -> Result<T, LogtoError> {
+        let _sole = match self.fetching.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                if let Some(value) = self.state().at_hand(now) {
+                    return Ok(value);
+                }
+                self.take_turn()
             }
-            state.attempts
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Ok(turn) => turn,
         };
-        let _sole = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let old = {
             let state = self.state();
             if let Some(value) = state.fresh(now) {
                 return Ok(value);
             }
-            if state.attempts != attempts
-                && let Some(failure) = &state.failure
-            {
-                return Err(failure.duplicate());
+            if let Some(failure) = state.failure_after(attempts) {
+                return state.at_hand(now).ok_or(failure);
             }
-            state.kept.as_ref().map(|kept| kept.value.clone())
+            state.value()
         };
         match fetch(old.as_ref()) {
             Ok(value) => Ok(self.state().keep(value, now)),
@@ -66,21 +102,35 @@ impl<T: Clone> Cached<T> {
         }
     }
 
-    /// Fetches in any case, unless somebody else has while this caller waited.
-    pub fn renew(
+    fn renew_after(
         &self,
+        attempts: u64,
         now: i64,
-        is_newer: impl Fn(&T) -> bool,
+        settled: impl FnOnce(&T) -> Option<Result<T, LogtoError>>,
         fetch: impl FnOnce() -> Result<T, LogtoError>,
     ) -> Result<T, LogtoError> {
-        let _sole = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = &self.state().kept
-            && is_newer(&kept.value)
-        {
-            return Ok(kept.value.clone());
+        let _sole = self.take_turn();
+        let (kept, failure) = {
+            let state = self.state();
+            (state.value(), state.failure_after(attempts))
+        };
+        if let Some(result) = kept.as_ref().and_then(settled) {
+            return result;
         }
-        let value = fetch()?;
-        Ok(self.state().keep(value, now))
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        match fetch() {
+            Ok(value) => Ok(self.state().keep(value, now)),
+            Err(error) => {
+                self.state().note(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic elsewhere leaves the state whole: each value is replaced in one go.
@@ -90,11 +140,32 @@ impl<T: Clone> Cached<T> {
 }
 
 impl<T: Clone> State<T> {
+    fn value(&self) -> Option<T> {
+        self.kept.as_ref().map(|kept| kept.value.clone())
+    }
+
     /// A clock that was set back makes a value old, so that it is not kept for longer than meant.
     fn fresh(&self, now: i64) -> Option<T> {
         let kept = self.kept.as_ref()?;
         let is_fresh = (kept.tried_at..kept.renew_at).contains(&now);
         is_fresh.then(|| kept.value.clone())
+    }
+
+    /// The value, if it is not too old to be used on.
+    fn at_hand(&self, now: i64) -> Option<T> {
+        let kept = self.kept.as_ref()?;
+        let age = now.saturating_sub(kept.fetched_at);
+        (0..STALE_LIFETIME)
+            .contains(&age)
+            .then(|| kept.value.clone())
+    }
+
+    /// How the last fetch has failed, if it ended after there had been so many.
+    fn failure_after(&self, attempts: u64) -> Option<LogtoError> {
+        let failure = self.failure.as_ref();
+        failure
+            .filter(|_| self.attempts != attempts)
+            .map(LogtoError::duplicate)
     }
 
     fn keep(&mut self, value: T, now: i64) -> T {
@@ -109,20 +180,25 @@ impl<T: Clone> State<T> {
         value
     }
 
-    /// Only a server that could not be had is forgiven; a refusal means what it says.
-    fn fail(&mut self, error: LogtoError, now: i64) -> Result<T, LogtoError> {
+    fn note(&mut self, error: &LogtoError) {
         self.attempts += 1;
-        if let Some(kept) = &mut self.kept
-            && error.is_retryable()
-            && (0..STALE_LIFETIME).contains(&now.saturating_sub(kept.fetched_at))
-        {
-            log::warn!("what the server says of itself could not be renewed: {error}");
+        self.failure = Some(error.duplicate());
+    }
+
+    /// Metadata that is refused is the server's word, and means what it says. All else may come from a
+    /// server that is broken or from somebody on the way, and is forgiven for a while.
+    fn fail(&mut self, error: LogtoError, now: i64) -> Result<T, LogtoError> {
+        self.note(&error);
+        let is_final = matches!(error, LogtoError::Discovery(_));
+        let Some(value) = self.at_hand(now).filter(|_| !is_final) else {
+            return Err(error);
+        };
+        log::warn!("what the server says of itself could not be renewed: {error}");
+        if let Some(kept) = &mut self.kept {
             kept.tried_at = now;
             kept.renew_at = now.saturating_add(RETRY_AFTER);
-            return Ok(kept.value.clone());
         }
-        self.failure = Some(error.duplicate());
-        Err(error)
+        Ok(value)
     }
 }
 
@@ -141,20 +217,20 @@ impl<T> Default for Cached<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::thread;
-
     use super::*;
     use crate::error::{DiscoveryError, ResponseError};
 
-    fn unavailable() -> LogtoError {
+    fn status(status: u16) -> LogtoError {
         ResponseError::Status {
             what: "answer",
-            status: 503,
+            status,
             retry_after: None,
         }
         .into()
+    }
+
+    fn unavailable() -> LogtoError {
+        status(503)
     }
 
     #[test]
@@ -172,16 +248,18 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_renewed_is_used_for_a_day() {
-        let cached = Cached::default();
-        cached.get(0, |_| Ok(1)).unwrap();
-        assert_eq!(cached.get(3600, |_| Err(unavailable())).unwrap(), 1);
-        assert_eq!(
-            cached.get(3659, |_| Ok(2)).unwrap(),
-            1,
-            "not tried again at once"
-        );
-        assert_eq!(cached.get(3660, |_| Err(unavailable())).unwrap(), 1);
-        assert!(cached.get(86_400, |_| Err(unavailable())).is_err());
+        for answer in [503, 404, 403] {
+            let cached = Cached::default();
+            cached.get(0, |_| Ok(1)).unwrap();
+            assert_eq!(cached.get(3600, |_| Err(status(answer))).unwrap(), 1);
+            assert_eq!(
+                cached.get(3659, |_| Ok(2)).unwrap(),
+                1,
+                "not tried again at once"
+            );
+            assert_eq!(cached.get(3660, |_| Err(status(answer))).unwrap(), 1);
+            assert!(cached.get(86_400, |_| Err(status(answer))).is_err());
+        }
     }
 
     #[test]
@@ -193,23 +271,66 @@ mod tests {
     }
 
     #[test]
-    fn those_who_waited_share_a_failure_and_later_ones_try_again() {
+    fn a_failure_is_that_of_all_who_waited_and_later_ones_try_again() {
         let cached = Cached::<u8>::default();
-        let (fetches, barrier) = (AtomicUsize::new(0), Barrier::new(8));
-        thread::scope(|threads| {
-            for _ in 0..8 {
-                threads.spawn(|| {
-                    barrier.wait();
-                    let result = cached.get(0, |_| {
-                        fetches.fetch_add(1, Ordering::SeqCst);
-                        thread::sleep(std::time::Duration::from_millis(500));
-                        Err(unavailable())
-                    });
-                    assert!(result.unwrap_err().is_retryable());
-                });
-            }
-        });
-        assert!(fetches.into_inner() < 8);
+        let attempts = cached.look(0).unwrap_err();
+        cached.get(0, |_| Err(unavailable())).unwrap_err();
+        let waited = cached.get_after(attempts, 0, |_| panic!("a fetch of its own"));
+        assert!(waited.unwrap_err().is_retryable());
         assert_eq!(cached.get(0, |_| Ok(1)).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_failed_renewal_is_that_of_all_who_waited_and_changes_no_value() {
+        let cached = Cached::default();
+        cached.get(0, |_| Ok(1)).unwrap();
+        let attempts = cached.state().attempts;
+        let failed = cached.renew(0, |_| None, || Err(unavailable()));
+        assert!(failed.unwrap_err().is_retryable());
+        let waited = cached.renew_after(attempts, 0, |_| None, || panic!("a fetch of its own"));
+        assert!(waited.unwrap_err().is_retryable());
+        assert_eq!(cached.get(0, |_| Ok(2)).unwrap(), 1);
+        assert_eq!(cached.renew(0, |_| None, || Ok(3)).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_renewal_that_failed_just_now_is_not_tried_again_by_who_has_the_old_value() {
+        let cached = Cached::default();
+        cached.get(0, |_| Ok(1)).unwrap();
+        let attempts = cached.look(3600).unwrap_err();
+        let failed = cached.renew(3600, |_| None, || Err(unavailable()));
+        failed.unwrap_err();
+        let value = cached.get_after(attempts, 3600, |_| panic!("a fetch of its own"));
+        assert_eq!(value.unwrap(), 1);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_fetch_who_has_a_value() {
+        let cached = Cached::default();
+        cached.get(0, |_| Ok(1)).unwrap();
+        let meanwhile = |now| cached.get(now, |_| panic!("a second fetch")).unwrap();
+        let renewed = cached.get(3600, |_| {
+            assert_eq!([meanwhile(3600), meanwhile(86_399)], [1, 1]);
+            Ok(2)
+        });
+        assert_eq!(renewed.unwrap(), 2);
+        let renewed = cached.renew(
+            3601,
+            |_| None,
+            || {
+                assert_eq!([meanwhile(3601), meanwhile(7200)], [2, 2]);
+                Ok(3)
+            },
+        );
+        assert_eq!(renewed.unwrap(), 3);
+    }
+
+    #[test]
+    fn what_somebody_else_has_settled_is_not_fetched() {
+        let cached = Cached::default();
+        cached.get(0, |_| Ok(1)).unwrap();
+        let settled = |value: &i32| Some(Ok(value + 10));
+        let result = cached.renew(0, settled, || panic!("a fetch"));
+        assert_eq!(result.unwrap(), 11);
     }
 }

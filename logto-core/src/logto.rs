@@ -83,7 +83,8 @@ impl Logto {
     }
 
     /// The OpenID Connect functions for the server. Its metadata is fetched at the first call, and
-    /// again when it is older than an hour; while it cannot be renewed, the old metadata is used.
+    /// again when it is older than an hour; while it is renewed, and for a day while it cannot
+    /// be, the old metadata is used.
     ///
     /// # Errors
     ///

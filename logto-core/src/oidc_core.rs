@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use url::Url;
 
-use self::keys::KeyCache;
+use self::keys::{KeyCache, Origin, Wanted};
 use crate::clock::{Clock, SystemClock};
 use crate::config::is_secure;
 use crate::error::{DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
@@ -22,7 +22,6 @@ use crate::models::{
 use crate::oidc::client_auth::ClientCredentials;
 use crate::oidc::client_credentials::ClientCredentialsGrant;
 use crate::oidc::id_token::{Expected, Occasion};
-use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
@@ -326,7 +325,11 @@ impl OidcCore {
         // A token that no key can save must not cost a request.
         let jwt = Jwt::parse(id_token).map_err(IdTokenError::from)?;
         let algorithm = jwt.algorithm(TokenKind::Id).map_err(IdTokenError::from)?;
-        self.verify_signature(&jwt, algorithm)?
+        let origin = match occasion {
+            Occasion::Unknown => Origin::Outside,
+            Occasion::SignIn { .. } | Occasion::Refresh { .. } => Origin::TokenEndpoint,
+        };
+        self.verify_signature_of(&jwt, algorithm, origin)?
             .map_err(IdTokenError::from)?;
         let expected = Expected {
             issuer: &self.metadata.issuer,
@@ -338,15 +341,29 @@ impl OidcCore {
         Ok(id_token::check(&jwt, algorithm, &expected)?)
     }
 
-    /// What the provider's keys say of a token's signature. They are fetched where they are not known,
-    /// and again for a key that is not among them.
+    /// What the provider's keys say of the signature of a token that anybody may have sent. They are
+    /// fetched where they are not known, and again for a key that is not among them, but not for each
+    /// of many such tokens.
     pub(crate) fn verify_signature(
         &self,
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
     ) -> Result<Result<(), JwtError>, LogtoError> {
-        let has_wanted = |keys: &KeySet| keys.has_key_for(jwt, algorithm);
-        let keys = self.keys.get(self, has_wanted)?;
+        self.verify_signature_of(jwt, algorithm, Origin::Outside)
+    }
+
+    fn verify_signature_of(
+        &self,
+        jwt: &Jwt<'_>,
+        algorithm: SigningAlgorithm,
+        origin: Origin,
+    ) -> Result<Result<(), JwtError>, LogtoError> {
+        let wanted = Wanted {
+            jwt,
+            algorithm,
+            origin,
+        };
+        let keys = self.keys.get(self, wanted)?;
         Ok(keys.verify(jwt, algorithm))
     }
 

@@ -79,8 +79,10 @@ impl AccessTokenVerifierBuilder {
     /// Sets how many good tokens are remembered, rounded up to an even number; 0 for none. Default:
     /// 4096.
     ///
-    /// Each is remembered until it expires and for ten minutes at most, so that a key which the server
-    /// has withdrawn is noticed.
+    /// Each is remembered until it expires and for ten minutes at most. So a token by a key which the
+    /// server has withdrawn is accepted for so much longer than the key is kept: ten minutes and an
+    /// hour after the withdrawal at most, and ten minutes and a day where the keys cannot be fetched
+    /// again meanwhile. With 0 it is the hour, or the day, alone.
     pub fn cache_capacity(mut self, tokens: usize) -> Self {
         self.cache_capacity = tokens;
         self

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::VerifiedAccessToken;
 
 /// How long a token is believed without a look at its signature, in seconds. A key that the server
-/// withdrew, because it leaked, is believed for so much longer than the key cache does.
+/// withdrew, because it leaked, is believed for so much longer than the key cache does: after the hour,
+/// or the day of an outage.
 const LONGEST_REMEMBERED: i64 = 10 * 60;
 
 /// The SHA-256 of a token. Whoever could find another token of the same hash could break the signatures

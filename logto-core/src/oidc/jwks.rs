@@ -10,8 +10,8 @@ use super::jwt::Jwt;
 use super::response;
 use crate::error::{JwtError, LogtoError};
 
-/// The most keys of a set that are used, and the most that are tried on one token, so that no key set
-/// makes a check slow.
+/// The most keys for signatures of a set that are looked at closely, which costs a check against their
+/// curve, and the most that are tried on one token, so that no key set makes a check slow.
 const MOST_KEYS: usize = 100;
 const MOST_TRIED: usize = 8;
 
@@ -30,6 +30,12 @@ struct Key {
     public_key: PublicKey,
 }
 
+/// A key by what it says of itself.
+struct Candidate {
+    jwk: Jwk,
+    algorithm: Option<SigningAlgorithm>,
+}
+
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<Value>,
@@ -43,8 +49,9 @@ impl KeySet {
             keys: document
                 .keys
                 .into_iter()
-                .filter_map(Key::from_json)
+                .filter_map(Candidate::from_json)
                 .take(MOST_KEYS)
+                .filter_map(Candidate::into_key)
                 .collect(),
         })
     }
@@ -78,23 +85,30 @@ impl KeySet {
     }
 }
 
-impl Key {
+impl Candidate {
+    /// `None` if it is no key, or not one for signatures.
     fn from_json(value: Value) -> Option<Self> {
         let algorithm = match value.get("alg") {
             None | Some(Value::Null) => None,
             Some(name) => Some(SigningAlgorithm::from_name(name.as_str()?)?),
         };
         let jwk: Jwk = serde_json::from_value(value).ok()?;
-        let public_key = PublicKey::from_jwk(&jwk)?;
-        let is_for_signatures = is_for_signatures(&jwk);
-        let fits = algorithm.is_none_or(|algorithm| public_key.fits(algorithm));
-        (is_for_signatures && fits).then_some(Self {
-            kid: jwk.common.key_id,
-            algorithm,
+        is_for_signatures(&jwk).then_some(Self { jwk, algorithm })
+    }
+
+    /// `None` if it is none that this build can use.
+    fn into_key(self) -> Option<Key> {
+        let public_key = PublicKey::from_jwk(&self.jwk)?;
+        let fits = self.algorithm.is_none_or(|only| public_key.fits(only));
+        fits.then_some(Key {
+            kid: self.jwk.common.key_id,
+            algorithm: self.algorithm,
             public_key,
         })
     }
+}
 
+impl Key {
     fn fits(&self, algorithm: SigningAlgorithm, kid: Option<&str>) -> bool {
         self.public_key.fits(algorithm)
             && self.algorithm.is_none_or(|only| only == algorithm)
@@ -217,6 +231,20 @@ mod tests {
     fn a_huge_set_is_cut() {
         let keys = vec![rsa_key(256); 1000];
         assert_eq!(set(json!(keys)).keys.len(), MOST_KEYS);
+    }
+
+    #[test]
+    fn keys_that_are_not_for_signatures_do_not_fill_a_set() {
+        let mut keys = vec![with(ec_key(), "use", json!("enc")); 1000];
+        keys.push(ec_key());
+        assert_eq!(set(json!(keys)).keys.len(), 1);
+    }
+
+    #[test]
+    fn a_huge_set_of_keys_off_their_curve_is_cut_too() {
+        let mut keys = vec![with(ec_key(), "x", ec_key()["y"].clone()); MOST_KEYS];
+        keys.push(ec_key());
+        assert_eq!(set(json!(keys)).keys.len(), 0);
     }
 
     #[test]

@@ -6,56 +6,195 @@ use super::OidcCore;
 use crate::cached::Cached;
 use crate::error::LogtoError;
 use crate::oidc::jwks::KeySet;
+use crate::oidc::jws::SigningAlgorithm;
+use crate::oidc::jwt::Jwt;
 
-/// How long after a fetch that did not find the wanted key none is made for another unknown key, in
-/// seconds. Counted from that fetch, so that a rotated key is fetched at once.
-const COOL_DOWN: i64 = 30;
+/// How long after a fetch that did not find a wanted key none is made for that key, in seconds.
+/// Counted from that fetch, so that a rotated key is fetched at once.
+const COOL_DOWN: u64 = 30;
+
+/// How many fetches that do not find the wanted key are made within that time. Enough that junk does
+/// not hide a rotated key, and few enough that it is no burden to the provider.
+const MOST_FRUITLESS: usize = 5;
+
+/// How long after a fetch that failed none is made for tokens from outside, in seconds.
+const FAILURE_COOL_DOWN: u64 = 2;
 
 /// The keys of one provider. A key that the provider withdrew is believed for an hour at most, and for
 /// a day while the provider cannot be had.
 #[derive(Default)]
 pub(super) struct KeyCache {
     keys: Cached<Arc<KeySet>>,
-    fruitless_at: Mutex<Option<i64>>,
+    misses: Mutex<Misses>,
+}
+
+/// Where a token was had from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// From the provider itself. What anybody else sends does not keep it from its key: the code that
+    /// it was had for cannot be sent again.
+    TokenEndpoint,
+    /// From anybody, who may have made it up.
+    Outside,
+}
+
+/// The key that a token names.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub jwt: &'a Jwt<'a>,
+    pub algorithm: SigningAlgorithm,
+    pub origin: Origin,
 }
 
 impl KeyCache {
     /// The keys, fetched if they are not known or too old, and again if none of them is the wanted one,
-    /// unless a fetch was fruitless a moment ago.
-    pub fn get(
-        &self,
-        core: &OidcCore,
-        has_wanted: impl Fn(&KeySet) -> bool,
-    ) -> Result<Arc<KeySet>, LogtoError> {
+    /// unless a fetch for it was fruitless a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// If the keys cannot be had. For a token from outside whose key is not known that is also the
+    /// failure of a moment ago.
+    pub fn get(&self, core: &OidcCore, wanted: Wanted<'_>) -> Result<Arc<KeySet>, LogtoError> {
         let now = core.now();
-        let fetch = || self.fetch(core, &has_wanted);
+        let fetch = || self.fetch(core, wanted, now);
         let keys = self.keys.get(now, |_| fetch())?;
-        if has_wanted(&keys) || self.is_cooling_down(now) {
-            return Ok(keys);
+        if let Some(result) = self.settled(&keys, wanted, now) {
+            return result;
         }
-        let will_do = |newer: &_| !Arc::ptr_eq(newer, &keys) || self.is_cooling_down(now);
-        self.keys.renew(now, will_do, fetch)
+        let settled = |kept: &Arc<KeySet>| {
+            let is_newer = !Arc::ptr_eq(kept, &keys);
+            match is_newer && wanted.origin == Origin::Outside {
+                true => Some(Ok(Arc::clone(kept))),
+                false => self.settled(kept, wanted, now),
+            }
+        };
+        self.keys.renew(now, settled, fetch)
+    }
+
+    /// What there is to say without a fetch; `None` if it takes one.
+    fn settled(
+        &self,
+        keys: &Arc<KeySet>,
+        wanted: Wanted<'_>,
+        now: i64,
+    ) -> Option<Result<Arc<KeySet>, LogtoError>> {
+        if wanted.is_in(keys) {
+            return Some(Ok(Arc::clone(keys)));
+        }
+        let misses = self.misses();
+        if misses.of(wanted.origin).is_cooling_down(wanted, now) {
+            return Some(Ok(Arc::clone(keys)));
+        }
+        match wanted.origin {
+            Origin::TokenEndpoint => None,
+            Origin::Outside => misses.failure(now).map(Err),
+        }
     }
 
     fn fetch(
         &self,
         core: &OidcCore,
-        has_wanted: impl Fn(&KeySet) -> bool,
+        wanted: Wanted<'_>,
+        now: i64,
     ) -> Result<Arc<KeySet>, LogtoError> {
-        let keys = KeySet::from_response(&core.fetch_keys()?)?;
-        if !has_wanted(&keys) {
-            *self.fruitless_at() = Some(core.now());
+        let fetched = core
+            .fetch_keys()
+            .and_then(|answer| KeySet::from_response(&answer));
+        let mut misses = self.misses();
+        match fetched {
+            Ok(keys) => {
+                misses.failure = None;
+                if !wanted.is_in(&keys) {
+                    misses.of_mut(wanted.origin).note(wanted, now);
+                }
+                Ok(Arc::new(keys))
+            }
+            Err(error) => {
+                // After the fetch: one that hangs takes longer than the time to wait.
+                misses.failure = Some((core.now(), error.duplicate()));
+                Err(error)
+            }
         }
-        Ok(Arc::new(keys))
     }
 
-    fn is_cooling_down(&self, now: i64) -> bool {
-        let fruitless_at = *self.fruitless_at();
-        fruitless_at.is_some_and(|at| (0..COOL_DOWN).contains(&now.saturating_sub(at)))
+    fn misses(&self) -> MutexGuard<'_, Misses> {
+        self.misses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wanted<'_> {
+    fn is_in(&self, keys: &KeySet) -> bool {
+        keys.has_key_for(self.jwt, self.algorithm)
+    }
+}
+
+/// The fetches that were in vain.
+#[derive(Default)]
+struct Misses {
+    of_token_endpoint: Fruitless,
+    of_outside: Fruitless,
+    /// When the last fetch failed, and how; `None` if it did not.
+    failure: Option<(i64, LogtoError)>,
+}
+
+impl Misses {
+    fn of(&self, origin: Origin) -> &Fruitless {
+        match origin {
+            Origin::TokenEndpoint => &self.of_token_endpoint,
+            Origin::Outside => &self.of_outside,
+        }
     }
 
-    fn fruitless_at(&self) -> MutexGuard<'_, Option<i64>> {
-        let fruitless_at = self.fruitless_at.lock();
-        fruitless_at.unwrap_or_else(PoisonError::into_inner)
+    fn of_mut(&mut self, origin: Origin) -> &mut Fruitless {
+        match origin {
+            Origin::TokenEndpoint => &mut self.of_token_endpoint,
+            Origin::Outside => &mut self.of_outside,
+        }
+    }
+
+    fn failure(&self, now: i64) -> Option<LogtoError> {
+        let (at, error) = self.failure.as_ref()?;
+        (now.abs_diff(*at) < FAILURE_COOL_DOWN).then(|| error.duplicate())
+    }
+}
+
+/// The keys that were not found a moment ago, the oldest first.
+#[derive(Default)]
+struct Fruitless(Vec<Miss>);
+
+struct Miss {
+    kid: Option<String>,
+    algorithm: SigningAlgorithm,
+    at: i64,
+}
+
+impl Fruitless {
+    fn is_cooling_down(&self, wanted: Wanted<'_>, now: i64) -> bool {
+        let mut recent = self.0.iter().filter(|miss| miss.is_recent(now));
+        recent.clone().count() >= MOST_FRUITLESS || recent.any(|miss| miss.is_of(wanted))
+    }
+
+    fn note(&mut self, wanted: Wanted<'_>, now: i64) {
+        self.0
+            .retain(|miss| miss.is_recent(now) && !miss.is_of(wanted));
+        if self.0.len() >= MOST_FRUITLESS {
+            self.0.remove(0);
+        }
+        self.0.push(Miss {
+            kid: wanted.jwt.header.kid.clone(),
+            algorithm: wanted.algorithm,
+            at: now,
+        });
+    }
+}
+
+impl Miss {
+    /// Those who waited for a fetch may have looked at the clock before it.
+    fn is_recent(&self, now: i64) -> bool {
+        now.abs_diff(self.at) < COOL_DOWN
+    }
+
+    fn is_of(&self, wanted: Wanted<'_>) -> bool {
+        self.algorithm == wanted.algorithm && self.kid == wanted.jwt.header.kid
     }
 }
