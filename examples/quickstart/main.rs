@@ -25,6 +25,7 @@
 //! | `QUICKSTART_LOGIN_PAGE` | `1`: the fake server asks who signs in | it signs Alice in |
 
 mod app;
+mod logger;
 mod logto_server;
 mod pages;
 mod settings;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    logger::start();
     let settings = Settings::from_env()?;
     let server = LogtoServer::from_env(&settings)?;
     let logto = Logto::new(server.config.clone())?;
