@@ -1,11 +1,11 @@
 //! In the storage, and without its lock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage, StorageError, StorageLock};
-use logto::{AccessTokenRequest, ContextOptions, LogtoError};
+use logto::storage::{Change, MemoryStorage, PersistKey, Storage, StorageError, StorageLock};
+use logto::{AccessTokenRequest, ContextOptions, HttpClient, HttpError, LogtoError, UreqClient};
 
 use crate::scene::{REDIRECT_URI, RESOURCE, Scene, Watched};
 
@@ -117,6 +117,40 @@ fn with_the_lock_lost_to_another_process() {
     assert_eq!(scene.refreshes(), 0);
     storage.1.store(false, Ordering::SeqCst);
     client.access_token(RESOURCE).unwrap().unwrap();
+}
+
+#[test]
+fn a_session_that_ended_meanwhile_is_not_brought_back() {
+    let ended = Arc::new(Mutex::new(None::<Arc<Watched>>));
+    let http = EndsTheSession(UreqClient::new(), Arc::clone(&ended));
+    let scene = Scene::with(|builder| builder.http_client(http.clone()));
+    let client = scene.logto.client(Halves(Arc::clone(&scene.storage)));
+    scene.expire();
+    *ended.lock().unwrap() = Some(Arc::clone(&scene.storage));
+    assert_eq!(client.access_token(RESOURCE).unwrap(), None);
+    for key in PersistKey::ALL {
+        assert_eq!(scene.get(key), None, "{key}");
+    }
+}
+
+/// Without the lock, another process ends the session before a refresh is answered.
+#[derive(Debug, Clone)]
+struct EndsTheSession(UreqClient, Arc<Mutex<Option<Arc<Watched>>>>);
+
+impl HttpClient for EndsTheSession {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
+        let is_token = request.uri().path().ends_with("/token");
+        let answer = self.0.send(request, body_limit);
+        if is_token && let Some(storage) = self.1.lock().unwrap().take() {
+            let changes = PersistKey::ALL.map(Change::remove);
+            storage.inner.update(&changes).unwrap();
+        }
+        answer
+    }
 }
 
 #[test]

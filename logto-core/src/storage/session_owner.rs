@@ -162,6 +162,15 @@ impl SessionOwner {
         }
     }
 
+    /// With the server's session of another one of the same user, if this one has none.
+    pub(crate) fn or_session_of(self, other: &Self) -> Self {
+        let known = other.server_session.filter(|_| other.user == self.user);
+        Self {
+            user: self.user,
+            server_session: self.server_session.or(known),
+        }
+    }
+
     /// A value with this owner and something behind it.
     pub(super) fn followed_by(&self, rest: &str) -> String {
         format!("{self}{REST}{rest}")
