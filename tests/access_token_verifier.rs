@@ -323,8 +323,9 @@ fn an_api_can_be_an_organization_or_all_of_them() {
 
     let this = scene.verifier_of("urn:logto:organization:org_1");
     let any = scene.verifier_of(ApiAudience::AnyOrganization);
-    for verifier in [&this, &any] {
-        let token = verifier.verify(&one, &Requirements::none()).unwrap();
+    let whichever = Requirements::none().any_organization();
+    for (verifier, required) in [(&this, &Requirements::none()), (&any, &whichever)] {
+        let token = verifier.verify(&one, required).unwrap();
         assert_eq!(token.organization_id(), Some("org_1"));
         for other in [&for_api, &scene.token(API)] {
             assert_eq!(
@@ -337,7 +338,11 @@ fn an_api_can_be_an_organization_or_all_of_them() {
         refused(this.verify(&two, &Requirements::none())),
         AccessTokenError::AudienceMismatch
     );
-    let token = any.verify(&two, &Requirements::none()).unwrap();
+    assert_eq!(
+        refused(any.verify(&two, &Requirements::none())),
+        AccessTokenError::UnexpectedOrganization
+    );
+    let token = any.verify(&two, &whichever).unwrap();
     assert_eq!(token.organization_id(), Some("org_2"));
     assert_eq!(
         refused(any.verify(&two, &Requirements::none().organization("org_1"))),
