@@ -292,7 +292,8 @@ impl LogtoClient {
         let stored = stored.and_then(|owner| SessionOwner::of_value(&owner));
         let before = self.stored_token(PersistKey::IdToken)?;
         let before = before.and_then(|token| OidcCore::decode_id_token(token.expose()).ok());
-        let sid = claims.sid.clone().or(before.and_then(|before| before.sid));
+        let named = claims.sid.clone().filter(|sid| !sid.is_empty());
+        let sid = named.or(before.and_then(|before| before.sid));
         let owner = SessionOwner::of(&claims.iss, &claims.sub, sid.as_deref());
         Ok(match stored {
             Some(stored) => Some(owner.or_session_of(&stored)).filter(|owner| *owner != stored),

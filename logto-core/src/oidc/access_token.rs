@@ -294,6 +294,12 @@ mod tests {
             let requirements = Requirements::scopes([never]);
             assert!(allowed(None, "read:orders write:orders", &requirements).is_err());
         }
+        assert_eq!(
+            allowed(None, "", &Requirements::scopes(["", "read:orders"])),
+            Err(AccessTokenError::InsufficientScope {
+                required: "read:orders".to_owned()
+            })
+        );
     }
 
     #[test]
