@@ -8,8 +8,8 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use logto::storage::MemoryStorage;
 use logto::{
     AccessTokenError, AccessTokenRequest, AccessTokenVerifier, AccessTokenVerifierBuilder,
-    ApiAudience, Clock, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError, Requirements,
-    UserInfoScope,
+    ApiAudience, Clock, ConfigError, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError,
+    Requirements, UserInfoScope,
 };
 use logto_testing::{
     Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, SigningAlgorithm, TestClock,
@@ -545,7 +545,21 @@ fn a_verifier_that_could_not_work_is_not_made() {
             "{endpoint}: {error}"
         );
     }
-    assert!(AccessTokenVerifier::new("https://foo.logto.app", "").is_err());
+    for audience in ["", " ", "urn:logto:organization:"] {
+        let error = AccessTokenVerifier::new("https://foo.logto.app", audience).unwrap_err();
+        assert!(
+            matches!(&error, LogtoError::Config(ConfigError::EmptyAudience)),
+            "{audience:?}: {error}"
+        );
+    }
+    for issuer in ["", " "] {
+        let builder = AccessTokenVerifier::builder("https://foo.logto.app", API).issuer(issuer);
+        let error = builder.build().unwrap_err();
+        assert!(
+            matches!(&error, LogtoError::Config(ConfigError::EmptyIssuer)),
+            "{issuer:?}: {error}"
+        );
+    }
     let daring = AccessTokenVerifier::builder("http://logto.internal:3001", API);
     daring.dangerous().allow_insecure_http().build().unwrap();
 }
