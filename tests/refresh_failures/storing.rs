@@ -86,25 +86,6 @@ fn with_the_lock_not_to_be_had() {
 
 #[test]
 fn with_the_lock_lost_to_another_process() {
-    #[derive(Debug, Default)]
-    struct Lost(MemoryStorage, AtomicBool);
-
-    impl Storage for Lost {
-        fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-            self.0.get(key)
-        }
-
-        fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-            self.0.set(key, value)
-        }
-
-        fn lock(&self, _: Duration) -> Result<StorageLock<'_>, StorageError> {
-            Ok(StorageLock::lease(self, |lost| {
-                !lost.1.load(Ordering::SeqCst)
-            }))
-        }
-    }
-
     let scene = Scene::new();
     let storage = Arc::new(Lost::default());
     let client = scene.logto.client(Arc::clone(&storage));
@@ -117,6 +98,73 @@ fn with_the_lock_lost_to_another_process() {
     assert_eq!(scene.refreshes(), 0);
     storage.1.store(false, Ordering::SeqCst);
     client.access_token(RESOURCE).unwrap().unwrap();
+}
+
+#[test]
+fn with_the_lock_lost_while_the_answer_is_on_its_way() {
+    let storage = Arc::new(Lost::default());
+    let is_watched = Arc::new(AtomicBool::new(false));
+    let http = LosesTheLock(
+        UreqClient::new(),
+        Arc::clone(&storage),
+        Arc::clone(&is_watched),
+    );
+    let scene = Scene::with(|builder| builder.http_client(http.clone()));
+    let client = scene.logto.client(Arc::clone(&storage));
+    let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
+    client.handle_sign_in_callback(&callback).unwrap();
+    scene.expire();
+    let before = storage.get(PersistKey::AccessTokenMap).unwrap();
+
+    is_watched.store(true, Ordering::SeqCst);
+    let error = client.access_token(RESOURCE).unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert_eq!(storage.get(PersistKey::AccessTokenMap).unwrap(), before);
+
+    is_watched.store(false, Ordering::SeqCst);
+    storage.1.store(false, Ordering::SeqCst);
+    scene.pass_the_grace();
+    let token = client.access_token(RESOURCE).unwrap();
+    token.expect("the rotated token was safe");
+}
+
+/// While a token request is answered, another process takes the lease over.
+#[derive(Debug, Clone)]
+struct LosesTheLock(UreqClient, Arc<Lost>, Arc<AtomicBool>);
+
+impl HttpClient for LosesTheLock {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
+        let is_token = request.uri().path().ends_with("/token");
+        let answer = self.0.send(request, body_limit);
+        if is_token && self.2.load(Ordering::SeqCst) {
+            self.1.1.store(true, Ordering::SeqCst);
+        }
+        answer
+    }
+}
+
+/// A memory storage whose lock is a lease, which is lost when it is told so.
+#[derive(Debug, Default)]
+struct Lost(MemoryStorage, AtomicBool);
+
+impl Storage for Lost {
+    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+        self.0.get(key)
+    }
+
+    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+        self.0.set(key, value)
+    }
+
+    fn lock(&self, _: Duration) -> Result<StorageLock<'_>, StorageError> {
+        Ok(StorageLock::lease(self, |lost| {
+            !lost.1.load(Ordering::SeqCst)
+        }))
+    }
 }
 
 #[test]
