@@ -8,8 +8,8 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use logto::storage::MemoryStorage;
 use logto::{
     AccessTokenError, AccessTokenRequest, AccessTokenVerifier, AccessTokenVerifierBuilder,
-    ApiAudience, Clock, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError, Requirements,
-    UserInfoScope,
+    ApiAudience, Clock, ConfigError, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError,
+    Requirements, UserInfoScope,
 };
 use logto_testing::{
     Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, SigningAlgorithm, TestClock,
@@ -323,8 +323,9 @@ fn an_api_can_be_an_organization_or_all_of_them() {
 
     let this = scene.verifier_of("urn:logto:organization:org_1");
     let any = scene.verifier_of(ApiAudience::AnyOrganization);
-    for verifier in [&this, &any] {
-        let token = verifier.verify(&one, &Requirements::none()).unwrap();
+    let whichever = Requirements::none().any_organization();
+    for (verifier, required) in [(&this, &Requirements::none()), (&any, &whichever)] {
+        let token = verifier.verify(&one, required).unwrap();
         assert_eq!(token.organization_id(), Some("org_1"));
         for other in [&for_api, &scene.token(API)] {
             assert_eq!(
@@ -337,7 +338,11 @@ fn an_api_can_be_an_organization_or_all_of_them() {
         refused(this.verify(&two, &Requirements::none())),
         AccessTokenError::AudienceMismatch
     );
-    let token = any.verify(&two, &Requirements::none()).unwrap();
+    assert_eq!(
+        refused(any.verify(&two, &Requirements::none())),
+        AccessTokenError::UnexpectedOrganization
+    );
+    let token = any.verify(&two, &whichever).unwrap();
     assert_eq!(token.organization_id(), Some("org_2"));
     assert_eq!(
         refused(any.verify(&two, &Requirements::none().organization("org_1"))),
@@ -540,7 +545,21 @@ fn a_verifier_that_could_not_work_is_not_made() {
             "{endpoint}: {error}"
         );
     }
-    assert!(AccessTokenVerifier::new("https://foo.logto.app", "").is_err());
+    for audience in ["", " ", "urn:logto:organization:"] {
+        let error = AccessTokenVerifier::new("https://foo.logto.app", audience).unwrap_err();
+        assert!(
+            matches!(&error, LogtoError::Config(ConfigError::EmptyAudience)),
+            "{audience:?}: {error}"
+        );
+    }
+    for issuer in ["", " "] {
+        let builder = AccessTokenVerifier::builder("https://foo.logto.app", API).issuer(issuer);
+        let error = builder.build().unwrap_err();
+        assert!(
+            matches!(&error, LogtoError::Config(ConfigError::EmptyIssuer)),
+            "{issuer:?}: {error}"
+        );
+    }
     let daring = AccessTokenVerifier::builder("http://logto.internal:3001", API);
     daring.dangerous().allow_insecure_http().build().unwrap();
 }

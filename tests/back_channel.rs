@@ -5,7 +5,9 @@ use std::sync::Arc;
 use http::{Request, Response, header};
 use logto::storage::{EncryptedStore, EncryptionKey, MemoryStore, SessionStore, SqliteStore};
 use logto::web::{self, LONGEST_BODY, WebAuth};
-use logto::{Logto, LogtoClient, LogtoConfig, SessionId, StorageErrorKind};
+use logto::{
+    Logto, LogtoClient, LogtoConfig, OwnerDigest, PersistKey, SessionId, StorageErrorKind,
+};
 use logto_testing::{FakeApp, FakeLogto, FakeUser, Faulty, StorageCall};
 use url::form_urlencoded;
 
@@ -164,6 +166,56 @@ fn a_token_ends_sessions_once() {
     let again = sign_in(&fake, &logto, &store, "alice");
     assert_eq!(post(&auth, &token).status(), 400);
     assert!(is_signed_in(&again));
+}
+
+#[test]
+fn a_session_that_cannot_be_read_saves_no_other() {
+    let fake = fake(FakeApp::web("app", "secret"));
+    let logto = logto(&fake);
+    let inner = MemoryStore::new();
+    let key = EncryptionKey::from_bytes([7; 32]);
+    let store = Arc::new(EncryptedStore::new(inner.clone(), key));
+    let auth = auth(&logto, Arc::clone(&store));
+    let alice = [(); 3].map(|()| sign_in(&fake, &logto, &store, "alice"));
+    let issuer = format!("{}/oidc", fake.endpoint());
+    let owner = OwnerDigest::of_user(&issuer, "alice");
+    let found = store.sessions_of(&owner).unwrap().remove(0);
+    // The value of one is damaged where the index does not look.
+    let hidden = owner.hidden_by_each_key(&EncryptionKey::from_bytes([7; 32]).into());
+    let raw = inner.sessions_of(&hidden[0]).unwrap();
+    let raw = raw.iter().find(|raw| raw.digest() == found.digest());
+    let raw = raw.unwrap().storage();
+    let value = raw.get(PersistKey::Owner).unwrap().unwrap();
+    let (front, _) = value.split_once(';').unwrap();
+    let damaged = format!("{front};AAAA");
+    raw.set(PersistKey::Owner, Some(&damaged)).unwrap();
+
+    let token = fake.logout_token("app", "alice").sign();
+    assert_eq!(
+        post(&auth, &token).status(),
+        200,
+        "a retry could do no more"
+    );
+    let left = alice.iter().filter(|client| is_signed_in(client)).count();
+    assert_eq!(left, 1);
+}
+
+#[test]
+fn a_session_that_cannot_be_read_for_now_is_ended_by_the_next_request() {
+    let fake = fake(FakeApp::web("app", "secret"));
+    let logto = logto(&fake);
+    let store = Faulty::new(MemoryStore::new());
+    let auth = auth(&logto, store.clone());
+    let alice = [(); 2].map(|()| sign_in(&fake, &logto, &store, "alice"));
+    let token = fake.logout_token("app", "alice").sign();
+
+    store.fail(StorageCall::Get, 1, StorageErrorKind::Backend);
+    assert_eq!(post(&auth, &token).status(), 400);
+    let left = alice.iter().filter(|client| is_signed_in(client)).count();
+    assert_eq!(left, 1);
+
+    assert_eq!(post(&auth, &token).status(), 200);
+    assert!(alice.iter().all(|client| !is_signed_in(client)));
 }
 
 #[test]

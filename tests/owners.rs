@@ -135,6 +135,38 @@ fn a_session_is_found_by_that_of_the_server() {
 }
 
 #[test]
+fn a_session_that_another_sdk_stored_is_found_after_a_refresh() {
+    let scene = Scene::new(MemoryStore::new());
+    scene.fake.tamper_id_token(|_, claims| {
+        claims.insert("sid".to_owned(), "seven".into());
+    });
+    let id = scene.sign_in("alice", &SessionId::random());
+    let session = scene.store.session(&id);
+    session.set(PersistKey::Owner, None).unwrap();
+    assert_eq!(scene.found("alice"), NOBODY);
+
+    scene.fake.tamper_id_token(|_, claims| {
+        claims.remove("sid");
+    });
+    let client = scene.logto.session(&*scene.store, &id);
+    let by = |sid| scene.found_by(OwnerDigest::of_server_session(&scene.issuer(), sid));
+    for _ in 0..2 {
+        scene.fake.clock().advance(Duration::from_secs(3600));
+        client.access_token(RESOURCE).unwrap();
+        assert_eq!(scene.found("alice"), [id.digest()]);
+        assert_eq!(by("seven"), [id.digest()]);
+    }
+
+    scene.fake.tamper_id_token(|_, claims| {
+        claims.insert("sid".to_owned(), "eight".into());
+    });
+    scene.fake.clock().advance(Duration::from_secs(3600));
+    client.access_token(RESOURCE).unwrap();
+    assert_eq!(by("seven"), NOBODY);
+    assert_eq!(by("eight"), [id.digest()]);
+}
+
+#[test]
 fn a_session_whose_refresh_token_is_refused_is_still_its_users() {
     let scene = Scene::new(MemoryStore::new());
     let id = scene.sign_in("alice", &SessionId::random());

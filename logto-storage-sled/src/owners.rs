@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::str;
 
-use logto_core::{IdleLifetime, OwnerDigest, PersistKey, SessionOwner, StorageError};
+use logto_core::{
+    IdleLifetime, OwnerDigest, PersistKey, SessionOwner, StorageError, StorageErrorKind,
+};
 
 use crate::database::{Database, Writes};
 use crate::record::{Record, Value};
@@ -27,9 +29,14 @@ pub(crate) fn find(
             log::warn!("a damaged session of a user is passed over");
             continue;
         };
-        if !idle.is_over(record.used_at, now)
-            && of(database, &record)?.is_some_and(|found| found.is(owner))
-        {
+        let owned_by = match of(database, &record) {
+            Err(error) if error.kind() == StorageErrorKind::Corrupt => {
+                log::warn!("a session whose owner is damaged is passed over");
+                None
+            }
+            owned_by => owned_by?,
+        };
+        if !idle.is_over(record.used_at, now) && owned_by.is_some_and(|found| found.is(owner)) {
             found.push(session);
         }
     }

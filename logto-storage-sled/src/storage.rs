@@ -191,10 +191,9 @@ fn apply(
     let before = before.unwrap_or_default();
     let mut writes = Writes::default();
     if is_owned_anew {
-        let [gone, new] = [
-            owners::of(database, &before)?,
-            owners::of(database, &after)?,
-        ];
+        // A damaged owner must not stand in the way for ever: a name that is left finds nothing.
+        let gone = owners::of(database, &before).unwrap_or_default();
+        let new = owners::of(database, &after)?;
         owners::replace(&mut writes, *session, gone, new);
     }
     replace(session, &before, after, &mut writes);

@@ -231,3 +231,44 @@ impl SledStoreBuilder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use logto_core::{PersistKey, SessionOwner};
+
+    use super::*;
+
+    #[test]
+    fn a_damaged_owner_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path().join("sessions")).unwrap();
+        let owner = SessionOwner::of("https://a", "alice", None);
+        let digest = owner.digests().next().unwrap();
+        let good = SessionId::random();
+        let text = owner.to_string();
+        store
+            .session(&good)
+            .set(PersistKey::Owner, Some(&text))
+            .unwrap();
+        let id = SessionId::random();
+        let session = store.session(&id);
+        // So long that it does not stand in the record.
+        let long = format!("{owner};{}", "x".repeat(8192));
+        session.set(PersistKey::Owner, Some(&long)).unwrap();
+        assert_eq!(store.sessions_of(&digest).unwrap().len(), 2);
+
+        let database = &store.shared.database;
+        let stored = database.record(&id.digest()).unwrap().unwrap();
+        let mut writes = Writes::default();
+        let record = Record::parse(&stored).unwrap();
+        record.beside().for_each(|beside| writes.remove(beside));
+        database.write(&writes).unwrap();
+        session.get(PersistKey::Owner).unwrap_err();
+
+        let found = store.sessions_of(&digest).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].digest(), good.digest());
+        session.set(PersistKey::Owner, Some(&text)).unwrap();
+        assert_eq!(store.sessions_of(&digest).unwrap().len(), 2);
+    }
+}

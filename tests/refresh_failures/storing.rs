@@ -1,11 +1,11 @@
 //! In the storage, and without its lock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage, StorageError, StorageLock};
-use logto::{AccessTokenRequest, ContextOptions, LogtoError};
+use logto::storage::{Change, MemoryStorage, PersistKey, Storage, StorageError, StorageLock};
+use logto::{AccessTokenRequest, ContextOptions, HttpClient, HttpError, LogtoError, UreqClient};
 
 use crate::scene::{REDIRECT_URI, RESOURCE, Scene, Watched};
 
@@ -86,25 +86,6 @@ fn with_the_lock_not_to_be_had() {
 
 #[test]
 fn with_the_lock_lost_to_another_process() {
-    #[derive(Debug, Default)]
-    struct Lost(MemoryStorage, AtomicBool);
-
-    impl Storage for Lost {
-        fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-            self.0.get(key)
-        }
-
-        fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-            self.0.set(key, value)
-        }
-
-        fn lock(&self, _: Duration) -> Result<StorageLock<'_>, StorageError> {
-            Ok(StorageLock::lease(self, |lost| {
-                !lost.1.load(Ordering::SeqCst)
-            }))
-        }
-    }
-
     let scene = Scene::new();
     let storage = Arc::new(Lost::default());
     let client = scene.logto.client(Arc::clone(&storage));
@@ -117,6 +98,107 @@ fn with_the_lock_lost_to_another_process() {
     assert_eq!(scene.refreshes(), 0);
     storage.1.store(false, Ordering::SeqCst);
     client.access_token(RESOURCE).unwrap().unwrap();
+}
+
+#[test]
+fn with_the_lock_lost_while_the_answer_is_on_its_way() {
+    let storage = Arc::new(Lost::default());
+    let is_watched = Arc::new(AtomicBool::new(false));
+    let http = LosesTheLock(
+        UreqClient::new(),
+        Arc::clone(&storage),
+        Arc::clone(&is_watched),
+    );
+    let scene = Scene::with(|builder| builder.http_client(http.clone()));
+    let client = scene.logto.client(Arc::clone(&storage));
+    let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
+    client.handle_sign_in_callback(&callback).unwrap();
+    scene.expire();
+    let before = storage.get(PersistKey::AccessTokenMap).unwrap();
+
+    is_watched.store(true, Ordering::SeqCst);
+    let error = client.access_token(RESOURCE).unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert_eq!(storage.get(PersistKey::AccessTokenMap).unwrap(), before);
+
+    is_watched.store(false, Ordering::SeqCst);
+    storage.1.store(false, Ordering::SeqCst);
+    scene.pass_the_grace();
+    let token = client.access_token(RESOURCE).unwrap();
+    token.expect("the rotated token was safe");
+}
+
+/// While a token request is answered, another process takes the lease over.
+#[derive(Debug, Clone)]
+struct LosesTheLock(UreqClient, Arc<Lost>, Arc<AtomicBool>);
+
+impl HttpClient for LosesTheLock {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
+        let is_token = request.uri().path().ends_with("/token");
+        let answer = self.0.send(request, body_limit);
+        if is_token && self.2.load(Ordering::SeqCst) {
+            self.1.1.store(true, Ordering::SeqCst);
+        }
+        answer
+    }
+}
+
+/// A memory storage whose lock is a lease, which is lost when it is told so.
+#[derive(Debug, Default)]
+struct Lost(MemoryStorage, AtomicBool);
+
+impl Storage for Lost {
+    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+        self.0.get(key)
+    }
+
+    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+        self.0.set(key, value)
+    }
+
+    fn lock(&self, _: Duration) -> Result<StorageLock<'_>, StorageError> {
+        Ok(StorageLock::lease(self, |lost| {
+            !lost.1.load(Ordering::SeqCst)
+        }))
+    }
+}
+
+#[test]
+fn a_session_that_ended_meanwhile_is_not_brought_back() {
+    let ended = Arc::new(Mutex::new(None::<Arc<Watched>>));
+    let http = EndsTheSession(UreqClient::new(), Arc::clone(&ended));
+    let scene = Scene::with(|builder| builder.http_client(http.clone()));
+    let client = scene.logto.client(Halves(Arc::clone(&scene.storage)));
+    scene.expire();
+    *ended.lock().unwrap() = Some(Arc::clone(&scene.storage));
+    assert_eq!(client.access_token(RESOURCE).unwrap(), None);
+    for key in PersistKey::ALL {
+        assert_eq!(scene.get(key), None, "{key}");
+    }
+}
+
+/// Without the lock, another process ends the session before a refresh is answered.
+#[derive(Debug, Clone)]
+struct EndsTheSession(UreqClient, Arc<Mutex<Option<Arc<Watched>>>>);
+
+impl HttpClient for EndsTheSession {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
+        let is_token = request.uri().path().ends_with("/token");
+        let answer = self.0.send(request, body_limit);
+        if is_token && let Some(storage) = self.1.lock().unwrap().take() {
+            let changes = PersistKey::ALL.map(Change::remove);
+            storage.inner.update(&changes).unwrap();
+        }
+        answer
+    }
 }
 
 #[test]

@@ -129,8 +129,11 @@ impl AccessTokenVerifierBuilder {
             ApiAudience::Resource(name) | ApiAudience::Organization(name) => name.trim(),
             ApiAudience::AnyOrganization => "any",
         };
-        if audience.is_empty() {
+        if audience.is_empty() || audience == build_organization_urn("") {
             return Err(ConfigError::EmptyAudience.into());
+        }
+        if self.issuers.iter().any(|issuer| issuer.trim().is_empty()) {
+            return Err(ConfigError::EmptyIssuer.into());
         }
         let (source, issuer) = self.source()?;
         self.issuers.insert(0, issuer);

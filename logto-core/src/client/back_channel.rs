@@ -17,9 +17,12 @@ impl Logto {
     /// and returns how many they were. To be answered by [`logout_answer`](Self::logout_answer).
     ///
     /// Those of the token's `sid` end, or without one all of its `sub`. A session of the same user whose
-    /// ID token had no `sid` ends too, since nobody can say that it is another one.
+    /// ID token had no `sid` ends too, since nobody can say that it is another one. To tell them, the user's
+    /// other sessions are read, which counts as a use of them.
     ///
-    /// Where it fails, some sessions may have ended, and the server can send its request again.
+    /// Where it fails, all sessions have ended that could be, and the server can send its request again.
+    /// A session that nobody can read any more (damaged, or encrypted with a key that is not there) is
+    /// passed over with a warning.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -62,20 +65,19 @@ impl Logto {
         let named = Named::by(claims);
         let mut ended = 0;
         for _ in 0..MOST_ROUNDS {
-            let found = named.find(store)?;
-            if found.is_empty() {
-                return Ok(ended);
-            }
-            // One that cannot be ended does not save the others.
             let mut failure = None;
+            let found = named.find(store, &mut failure);
+            // One that cannot be ended does not save the others.
             for session in &found {
                 match self.end_session(session, &named) {
                     Ok(has_ended) => ended += usize::from(has_ended),
                     Err(error) => failure = Some(error),
                 }
             }
-            if let Some(error) = failure {
-                return Err(error);
+            match failure {
+                Some(error) => return Err(error),
+                None if found.is_empty() => return Ok(ended),
+                None => {}
             }
         }
         let message = "sessions of the user go on being made";
@@ -85,10 +87,11 @@ impl Logto {
     /// Whether it was still the user's. A refresh under way ends first, and cannot bring it back.
     fn end_session(&self, session: &FoundSession, named: &Named) -> Result<bool, LogtoError> {
         let client = self.client(Arc::clone(session.storage()));
-        let _lock = client.lock()?;
+        let lock = client.lock()?;
         if !named.is_of_found(session)? {
             return Ok(false);
         }
+        lock.check()?;
         session.storage().update(&NO_TOKENS)?;
         Ok(true)
     }
@@ -111,24 +114,39 @@ impl Named {
         }
     }
 
+    /// Those that can be found; `failure` is set to what kept others from it.
     fn find(
         &self,
         store: &(impl SessionStore + ?Sized),
-    ) -> Result<Vec<FoundSession>, StorageError> {
+        failure: &mut Option<LogtoError>,
+    ) -> Vec<FoundSession> {
         let mut found: Vec<FoundSession> = Vec::new();
         for digest in [self.server_session, self.user].into_iter().flatten() {
-            for session in store.sessions_of(&digest)? {
+            let sessions = store.sessions_of(&digest);
+            let sessions = sessions.map_err(|error| *failure = Some(error.into()));
+            for session in sessions.unwrap_or_default() {
                 let is_known = found.iter().any(|known| known.digest() == session.digest());
-                if !is_known && self.is_of_found(&session)? {
-                    found.push(session);
+                if is_known {
+                    continue;
+                }
+                match self.is_of_found(&session) {
+                    Ok(true) => found.push(session),
+                    Ok(false) => {}
+                    Err(error) => *failure = Some(error.into()),
                 }
             }
         }
-        Ok(found)
+        found
     }
 
     fn is_of_found(&self, session: &FoundSession) -> Result<bool, StorageError> {
-        let owner = session.storage().get(PersistKey::Owner)?;
+        let owner = match session.storage().get(PersistKey::Owner) {
+            Err(error) if error.is_for_good() => {
+                log::warn!("a session that cannot be read is passed over at a logout: {error}");
+                None
+            }
+            owner => owner?,
+        };
         let owner = owner.and_then(|owner| SessionOwner::of_value(&owner));
         Ok(owner.is_some_and(|owner| self.is_of(&owner)))
     }

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::LogtoClient;
 use super::stored::{SessionLock, Unstored, to_json};
-use crate::error::{HttpError, LogtoError, StorageError};
+use crate::error::{HttpError, LogtoError, StorageError, StorageErrorKind};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
 use crate::oidc::id_token::Occasion;
 use crate::oidc::token::RefreshTokenGrant;
 use crate::oidc_core::{OidcCore, Refreshed};
 use crate::secret::Secret;
 use crate::session::{AccessToken, PendingRefreshToken};
-use crate::storage::{Change, PersistKey};
+use crate::storage::{Change, PersistKey, SessionOwner};
 
 /// How long after a refresh was begun it may be sent again, because its answer was lost. The rest of
 /// the server's three seconds is for the second request to get there.
@@ -106,7 +106,10 @@ impl LogtoClient {
                     }
                     attempts += 1;
                 }
-                result => return result.map(Some),
+                // Whoever is signed in now, if anybody, is looked at anew.
+                Ok(None) if attempts < MOST_ATTEMPTS => attempts += 1,
+                Ok(None) => return Err(taken_over().into()),
+                result => return result,
             }
         }
     }
@@ -127,12 +130,13 @@ impl LogtoClient {
         Ok(false)
     }
 
+    /// `None` if the session has ended meanwhile, or become another one; nothing is stored then.
     fn refresh(
         &self,
         lock: &SessionLock<'_>,
         request: &AccessTokenRequest<'_>,
         refresh_token: &Secret,
-    ) -> Result<String, LogtoError> {
+    ) -> Result<Option<String>, LogtoError> {
         let core = self.logto.oidc_core()?;
         let answer = self.send_refresh(lock, &core, request, refresh_token)?;
         let rotated = answer.refresh_token.filter(|token| token != refresh_token);
@@ -141,9 +145,21 @@ impl LogtoClient {
         }
         let tokens = answer.tokens?;
         let claims = self.verify_refreshed(&core, &tokens)?;
+        lock.check()?;
+        if !self.is_still(&[Some(refresh_token), rotated.as_ref()])? {
+            log::debug!("a session has ended while its access token was on the way");
+            return Ok(None);
+        }
         self.store_refreshed(&request.cache_key(), &tokens, claims.as_ref())?;
         Unstored::forget(refresh_token);
-        Ok(tokens.access_token.expose().to_owned())
+        Ok(Some(tokens.access_token.expose().to_owned()))
+    }
+
+    /// Whether the refresh token of the session is one of these. Without a lock of the storage, or when
+    /// that was lost, others may have ended the session while the request was under way.
+    fn is_still(&self, known: &[Option<&Secret>]) -> Result<bool, StorageError> {
+        let stored = self.stored_refresh_token()?;
+        Ok(stored.is_some() && known.contains(&stored.as_ref()))
     }
 
     fn send_refresh(
@@ -183,14 +199,16 @@ impl LogtoClient {
     /// fails, this process remembers it, and the session may still be written as a whole.
     fn keep_rotated(&self, lock: &SessionLock<'_>, rotated: &Secret, sent: &Secret) {
         lock.include(rotated);
-        if let Err(error) = self.store_pending(rotated) {
+        if let Err(error) = self.store_pending(rotated, sent) {
             log::warn!("a rotated refresh token could not be kept at once: {error}");
             Unstored::keep(rotated, sent);
         }
     }
 
-    fn store_pending(&self, rotated: &Secret) -> Result<(), StorageError> {
-        let Some(stored) = self.stored_token(PersistKey::RefreshToken)? else {
+    fn store_pending(&self, rotated: &Secret, sent: &Secret) -> Result<(), StorageError> {
+        let is_ours = self.is_still(&[Some(sent)])?;
+        let stored = self.stored_token(PersistKey::RefreshToken)?;
+        let Some(stored) = stored.filter(|_| is_ours) else {
             return Ok(());
         };
         let pending = PendingRefreshToken::new(rotated.clone(), &stored);
@@ -232,6 +250,10 @@ impl LogtoClient {
         let access_token = self.to_cache(tokens, claims.map(|claims| claims.iat));
         access_tokens.x.insert(key.to_owned(), access_token);
         let access_tokens = to_json(&access_tokens)?;
+        let owner = claims
+            .map(|claims| self.unrecorded_owner(claims))
+            .transpose()?;
+        let owner = owner.flatten().map(|owner| owner.to_string());
         let mut changes = vec![
             Change::remove(PersistKey::PendingRefreshToken),
             Change::set(PersistKey::AccessTokenMap, &access_tokens),
@@ -249,13 +271,45 @@ impl LogtoClient {
             new.into_iter()
                 .filter_map(|(key, token)| Some(Change::set(key, token.as_ref()?.expose()))),
         );
+        changes.extend(
+            owner
+                .as_deref()
+                .map(|owner| Change::set(PersistKey::Owner, owner)),
+        );
         Ok(self.storage.update(&changes)?)
+    }
+
+    /// Whose session it is, if that is not what is stored: another SDK stores no owner, and then nothing
+    /// would find the session. A refresh need not name the server's session again.
+    fn unrecorded_owner(
+        &self,
+        claims: &IdTokenClaims,
+    ) -> Result<Option<SessionOwner>, StorageError> {
+        let stored = match self.storage.get(PersistKey::Owner) {
+            Err(error) if error.is_for_good() => None,
+            stored => stored?,
+        };
+        let stored = stored.and_then(|owner| SessionOwner::of_value(&owner));
+        let before = self.stored_token(PersistKey::IdToken)?;
+        let before = before.and_then(|token| OidcCore::decode_id_token(token.expose()).ok());
+        let named = claims.sid.clone().filter(|sid| !sid.is_empty());
+        let sid = named.or(before.and_then(|before| before.sid));
+        let owner = SessionOwner::of(&claims.iss, &claims.sub, sid.as_deref());
+        Ok(match stored {
+            Some(stored) => Some(owner.or_session_of(&stored)).filter(|owner| *owner != stored),
+            None => Some(owner),
+        })
     }
 }
 
 /// Whether it came while this caller waited; then it serves, however short its life.
 fn is_newer(token: &AccessToken, seen: Option<&AccessToken>) -> bool {
     seen.is_none_or(|seen| token.token != seen.token)
+}
+
+fn taken_over() -> StorageError {
+    let message = "others go on writing to the session while its access token is on the way";
+    StorageError::new(StorageErrorKind::Busy, message)
 }
 
 fn expose(token: &AccessToken) -> Option<String> {

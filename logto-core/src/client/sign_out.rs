@@ -97,11 +97,12 @@ impl LogtoClient {
     /// Takes the tokens out of the storage. Under the lock, so that a refresh under way cannot bring
     /// them back.
     fn empty(&self) -> Result<(Option<String>, Option<String>), LogtoError> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let tokens = (self.id_token()?, self.refresh_token()?);
         let mut changes = NO_TOKENS.to_vec();
         // Nor can a sign-in that is being finished.
         changes.push(Change::remove(PersistKey::SignInSession));
+        lock.check()?;
         self.storage.update(&changes)?;
         Ok(tokens)
     }

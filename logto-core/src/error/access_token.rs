@@ -39,7 +39,7 @@ pub enum AccessTokenError {
     /// It is not valid yet, or was issued in the future.
     #[error("the access token is not valid yet; is the clock of this machine right?")]
     NotYetValid,
-    /// Its subject is missing, empty or longer than 255 bytes.
+    /// Its subject is empty or longer than 255 bytes.
     #[error("the access token's subject is empty or too long")]
     InvalidSubject,
     /// Its `client_id` is missing or empty.

@@ -40,9 +40,13 @@ pub enum ConfigError {
         "the application id is empty or has spaces around it: copy it from the application's page in the Logto Console"
     )]
     EmptyAppId,
-    /// The audience of an API is empty: it is the resource indicator in the Logto Console.
+    /// The audience of an API is empty, or the URN of an organization without its id: it is the resource
+    /// indicator in the Logto Console.
     #[error("the audience is empty: it is the API's identifier in the Logto Console")]
     EmptyAudience,
+    /// A further issuer of an API's tokens is empty.
+    #[error("an issuer is empty: it is a URL like https://id.example.com/oidc")]
+    EmptyIssuer,
     /// Something is asked for that only an application with a secret can have.
     #[error(
         "the application has no secret: set `LogtoConfig::app_secret`; only applications of the types \"Traditional web\" and \"Machine-to-machine\" have one"

@@ -36,6 +36,12 @@ pub enum SignInError {
         /// The parameter's name.
         name: String,
     },
+    /// A value of `acr_values` is empty or has spaces in it.
+    #[error("the acr value {value:?} is empty or has spaces in it")]
+    InvalidAcrValue {
+        /// The value as given.
+        value: String,
+    },
     /// The server has no endpoint to end its session at, by its metadata.
     #[error("the server does not support sign-out: its metadata has no end_session_endpoint")]
     SignOutUnsupported,

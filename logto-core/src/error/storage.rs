@@ -71,6 +71,12 @@ impl StorageError {
     pub fn is_retryable(&self) -> bool {
         self.kind() == StorageErrorKind::Busy
     }
+
+    /// Whether it lies in what is stored, so that no later call fares better.
+    pub(crate) fn is_for_good(&self) -> bool {
+        use StorageErrorKind::*;
+        matches!(self.kind(), Corrupt | WrongKey | NewerFormat)
+    }
 }
 
 impl fmt::Debug for StorageError {

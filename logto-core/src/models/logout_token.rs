@@ -25,6 +25,13 @@ pub struct LogoutTokenClaims {
     /// When the token expires, in Unix seconds.
     #[serde(deserialize_with = "numeric_date::deserialize")]
     pub exp: i64,
+    /// When the token begins to be valid, in Unix seconds; `None` if the server did not say.
+    #[serde(
+        default,
+        deserialize_with = "numeric_date::option::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub nbf: Option<i64>,
     /// The token's own id.
     #[serde(default, deserialize_with = "null_as_default")]
     pub jti: String,

@@ -26,8 +26,8 @@ pub enum ApiAudience {
     /// The organization of this id: what its
     /// [organization tokens](crate::LogtoClient::organization_token) are for.
     Organization(String),
-    /// Any organization. Which one it is, each call [requires](Requirements::organization), or reads
-    /// in the token.
+    /// Any organization. Each call says [which one](Requirements::organization), or that it
+    /// [looks](Requirements::any_organization) by itself; without that it is refused.
     AnyOrganization,
 }
 
@@ -78,7 +78,9 @@ pub(crate) enum RequiredOrganization {
 }
 
 impl Requirements {
-    /// Nothing but a good access token for this API, of no organization.
+    /// Nothing but a good access token for this API: of no organization, unless the API is
+    /// [one](ApiAudience::Organization) itself. For [any organization](ApiAudience::AnyOrganization) add
+    /// [`organization`](Self::organization) or [`any_organization`](Self::any_organization).
     pub fn none() -> Self {
         Self::default()
     }
@@ -92,8 +94,8 @@ impl Requirements {
         }
     }
 
-    /// The token must be for this organization. Default: of an API resource only tokens that are for
-    /// no organization are accepted, because the scopes of the others hold in their organization only.
+    /// The token must be for this organization. Default: only tokens are accepted that are for no
+    /// organization, or for the one that the API is, because scopes hold in their organization only.
     pub fn organization(mut self, id: impl Into<String>) -> Self {
         self.organization = RequiredOrganization::Id(id.into());
         self

@@ -324,6 +324,8 @@ impl fmt::Debug for SignInOptions {
             .field("post_redirect_uri", &self.post_redirect_uri)
             .field("scopes", &self.scopes)
             .field("include_reserved_scopes", &self.include_reserved_scopes)
+            .field("max_age", &self.max_age)
+            .field("acr_values", &self.acr_values)
             .finish()
     }
 }
@@ -354,4 +356,19 @@ pub struct SignedIn {
     pub claims: IdTokenClaims,
     /// The [`post_redirect_uri`](SignInOptions::post_redirect_uri) of the sign-in; `None` if it had none.
     pub post_redirect_uri: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_the_authentication_is_printed() {
+        let options = SignInOptions::new("https://example.com/callback")
+            .max_age(Duration::from_secs(600))
+            .acr_values(["gold"]);
+        let printed = format!("{options:?}");
+        assert!(printed.contains("max_age: Some(600s)"), "{printed}");
+        assert!(printed.contains(r#"acr_values: ["gold"]"#), "{printed}");
+    }
 }

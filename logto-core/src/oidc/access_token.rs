@@ -1,12 +1,10 @@
 //! What the access token of an API call must be
 //! ([RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4)).
 
+use super::jwt::is_id;
 use crate::error::AccessTokenError;
 use crate::models::{AccessTokenClaims, ApiAudience, RequiredOrganization, Requirements};
 use crate::utilities::{build_organization_urn, organization_id_from_urn};
-
-/// The longest subject, in bytes (OpenID Connect Core, section 2).
-const LONGEST_SUBJECT: usize = 255;
 
 /// What a token is held against.
 pub(crate) struct Expected<'a> {
@@ -31,7 +29,7 @@ pub(crate) fn check(
     let organization = organization(claims)?;
     check_audience(claims, organization, expected.audience)?;
     check_times(claims, expected)?;
-    if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
+    if !is_id(&claims.sub) {
         return Err(AccessTokenError::InvalidSubject);
     }
     if claims.client_id.as_deref().is_none_or(str::is_empty) {
@@ -56,9 +54,9 @@ pub(crate) fn check_requirements(
         RequiredOrganization::Id(id) if organization == Some(id) => {}
         RequiredOrganization::Id(_) => return Err(AccessTokenError::OrganizationMismatch),
         RequiredOrganization::None => {
-            // Where the API is an organization, that is expected.
-            let is_resource = matches!(audience, ApiAudience::Resource(_));
-            if is_resource && organization.is_some() {
+            // Where the API is one organization, that is expected.
+            let is_expected = matches!(audience, ApiAudience::Organization(_));
+            if !is_expected && organization.is_some() {
                 return Err(AccessTokenError::UnexpectedOrganization);
             }
         }
@@ -67,9 +65,16 @@ pub(crate) fn check_requirements(
     match scopes.iter().all(|scope| claims.has_scope(scope)) {
         true => Ok(()),
         false => Err(AccessTokenError::InsufficientScope {
-            required: scopes.join(" "),
+            required: required_scope(scopes),
         }),
     }
+}
+
+/// No token has an empty one, and no challenge can name it.
+fn required_scope(scopes: &[String]) -> String {
+    let named = scopes.iter().map(String::as_str);
+    let named: Vec<_> = named.filter(|scope| !scope.is_empty()).collect();
+    named.join(" ")
 }
 
 /// Logto names it in the audience or, in a token for a resource, in a claim; never two of them, whose
@@ -289,6 +294,12 @@ mod tests {
             let requirements = Requirements::scopes([never]);
             assert!(allowed(None, "read:orders write:orders", &requirements).is_err());
         }
+        assert_eq!(
+            allowed(None, "", &Requirements::scopes(["", "read:orders"])),
+            Err(AccessTokenError::InsufficientScope {
+                required: "read:orders".to_owned()
+            })
+        );
     }
 
     #[test]
@@ -309,12 +320,22 @@ mod tests {
             let any = Requirements::none().any_organization();
             assert_eq!(allowed(token, "", &any), Ok(()));
         }
-        let by_organization = check_requirements(
-            &claims(json!({})),
-            Some("org_1"),
-            &ApiAudience::AnyOrganization,
-            &Requirements::none(),
+        let by_organization = |audience, required: Requirements| {
+            check_requirements(&claims(json!({})), Some("org_1"), &audience, &required)
+        };
+        let this = || ApiAudience::Organization("org_1".to_owned());
+        assert_eq!(by_organization(this(), Requirements::none()), Ok(()));
+        let any = || ApiAudience::AnyOrganization;
+        assert_eq!(
+            by_organization(any(), Requirements::none()),
+            Err(AccessTokenError::UnexpectedOrganization)
         );
-        assert_eq!(by_organization, Ok(()));
+        assert_eq!(
+            by_organization(any(), Requirements::scopes(["read:orders"])),
+            Err(AccessTokenError::UnexpectedOrganization)
+        );
+        assert_eq!(by_organization(any(), organization("org_1")), Ok(()));
+        let accepted = Requirements::none().any_organization();
+        assert_eq!(by_organization(any(), accepted), Ok(()));
     }
 }

@@ -52,7 +52,19 @@ pub(crate) fn check_options(options: &SignInOptions) -> Result<(), SignInError> 
     if let Some(uri) = &options.post_redirect_uri {
         check_post_redirect_uri(uri, &redirect_uri)?;
     }
+    check_acr_values(&options.acr_values)?;
     check_extra_params(&options.extra_params)
+}
+
+/// They are sent separated by spaces, and no ID token could have an empty one.
+fn check_acr_values(values: &[String]) -> Result<(), SignInError> {
+    let is_word = |value: &&String| !value.is_empty() && !value.contains(char::is_whitespace);
+    match values.iter().find(|value| !is_word(value)) {
+        Some(value) => Err(SignInError::InvalidAcrValue {
+            value: value.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses further parameters that have the name of one of the client's.
@@ -430,6 +442,19 @@ mod tests {
             "javascript:alert(1)",
         ] {
             check_options(&options(bad)).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_acr_value_is_one_word() {
+        let options = |values: &[&str]| {
+            SignInOptions::new("https://example.com/c").acr_values(values.iter().copied())
+        };
+        check_options(&options(&["gold", "urn:mace:incommon:iap:silver"])).unwrap();
+        for bad in ["", " ", "gold silver", "gold\t", "\u{a0}"] {
+            let refused = check_options(&options(&["gold", bad]));
+            let value = bad.to_owned();
+            assert_eq!(refused, Err(SignInError::InvalidAcrValue { value }));
         }
     }
 

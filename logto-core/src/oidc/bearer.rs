@@ -12,6 +12,10 @@ use crate::error::{AccessTokenError, LogtoError};
 /// What a caller is told to wait where the server did not say how long.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// A caller is not told to wait for longer: a key endpoint that asks for a day would shut the API for as
+/// long.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// The token of an `Authorization` header (section 2.1): one word Bearer in any case, one token.
 pub(crate) fn token(header: Option<&str>) -> Result<&str, AccessTokenError> {
     let header = header.unwrap_or_default().trim_matches([' ', '\t']);
@@ -41,14 +45,19 @@ fn is_b64token(text: &str) -> bool {
 pub(crate) fn answer(error: &LogtoError, realm: &str) -> Response<String> {
     match error {
         LogtoError::AccessToken(error) => refusal(error, realm),
-        _ => unavailable(error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER)),
+        _ => {
+            let wait = error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER);
+            unavailable(wait.min(LONGEST_RETRY_AFTER))
+        }
     }
 }
 
 fn refusal(error: &AccessTokenError, realm: &str) -> Response<String> {
     let (status, code, description) = verdict(error);
     let required = match error {
-        AccessTokenError::InsufficientScope { required } => Some(required.as_str()),
+        AccessTokenError::InsufficientScope { required } if !required.is_empty() => {
+            Some(required.as_str())
+        }
         _ => None,
     };
     // Who did not try to authenticate is told no error (section 3.1).
@@ -251,6 +260,20 @@ mod tests {
     }
 
     #[test]
+    fn no_challenge_names_an_empty_scope() {
+        let required = String::new();
+        let response = answer(
+            &AccessTokenError::InsufficientScope { required }.into(),
+            "r",
+        );
+        assert_eq!(response.status(), 403);
+        let header = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(!header.contains("scope="), "{header}");
+        let body: Value = serde_json::from_str(response.body()).unwrap();
+        assert_eq!(body.get("scope"), None);
+    }
+
+    #[test]
     fn a_server_that_cannot_be_had_is_no_fault_of_the_token() {
         let status = |status, retry_after| ResponseError::Status {
             what: "key set",
@@ -259,6 +282,7 @@ mod tests {
         };
         for (error, seconds) in [
             (status(503, Some(Duration::from_secs(17))), "17"),
+            (status(503, Some(Duration::from_secs(86_400))), "60"),
             (status(500, None), "5"),
             (status(404, None), "5"),
         ] {

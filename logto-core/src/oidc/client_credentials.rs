@@ -6,8 +6,8 @@ use std::fmt;
 use http::Request;
 
 use super::client_auth::ClientCredentials;
-use super::request;
-use super::token::push_target;
+use super::request::{self, Form};
+use super::token::with_target;
 use crate::error::HttpError;
 
 /// What an application asks for by its own id and secret.
@@ -57,12 +57,12 @@ impl ClientCredentialsGrant<'_> {
             id: self.client_id,
             secret: Some(self.client_secret),
         };
-        let mut parameters = vec![("grant_type", "client_credentials")];
-        push_target(&mut parameters, self.resource, self.organization_id);
+        let form = Form::default().public("grant_type", "client_credentials");
+        let mut form = with_target(form, self.resource, self.organization_id);
         if !self.scope.is_empty() {
-            parameters.push(("scope", self.scope));
+            form = form.public("scope", self.scope);
         }
-        request::post_form(endpoint, client, &parameters)
+        request::post_form(endpoint, client, form)
     }
 }
 

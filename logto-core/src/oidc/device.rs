@@ -8,7 +8,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::client_auth::ClientCredentials;
-use super::{authorize, request, response, token};
+use super::request::{self, Form};
+use super::{authorize, response, token};
 use crate::config::{LogtoConfig, is_secure};
 use crate::error::{DeviceError, HttpError, LogtoError, ResponseError, SignInError};
 use crate::models::{DeviceAuthorization, DeviceSignInOptions, TokenResponse, lifetime};
@@ -51,13 +52,18 @@ pub(crate) fn start_request(
     let scopes = authorize::scopes(config, &options.scopes, options.include_reserved_scopes);
     let scope = scopes.join(" ");
     let prompt = authorize::prompt(config, options.prompt.as_deref());
-    let mut parameters = vec![("scope", scope.as_str())];
-    parameters.extend(prompt.as_deref().map(|prompt| ("prompt", prompt)));
-    let resources = authorize::resources(config, &scopes);
-    parameters.extend(resources.iter().map(|resource| ("resource", *resource)));
-    let extra = options.extra_params.iter();
-    parameters.extend(extra.map(|(name, value)| (name.as_str(), value.as_str())));
-    request::post_form(endpoint, credentials(config), &parameters)
+    let mut form = Form::default().public("scope", &scope);
+    if let Some(prompt) = &prompt {
+        form = form.public("prompt", prompt);
+    }
+    for resource in authorize::resources(config, &scopes) {
+        form = form.public("resource", resource);
+    }
+    // They may be anything.
+    for (name, value) in &options.extra_params {
+        form = form.secret(name, value);
+    }
+    request::post_form(endpoint, credentials(config), form)
 }
 
 /// Reads what the user is to be shown (section 3.2). `now` is in Unix seconds.
@@ -94,11 +100,10 @@ pub(crate) fn poll_request(
     config: &LogtoConfig,
     device_code: &Secret,
 ) -> Result<Request<Vec<u8>>, HttpError> {
-    let parameters = [
-        ("grant_type", GRANT_TYPE),
-        ("device_code", device_code.expose()),
-    ];
-    request::post_form(endpoint, credentials(config), &parameters)
+    let form = Form::default()
+        .public("grant_type", GRANT_TYPE)
+        .secret("device_code", device_code.expose());
+    request::post_form(endpoint, credentials(config), form)
 }
 
 /// What a poll is answered with.

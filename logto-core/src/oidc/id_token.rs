@@ -2,7 +2,7 @@
 //! ([OpenID Connect Core, section 3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation)).
 
 use super::jws::SigningAlgorithm;
-use super::jwt::Jwt;
+use super::jwt::{Jwt, is_id};
 use crate::crypto::half_of_hash;
 use crate::error::IdTokenError;
 use crate::models::IdTokenClaims;
@@ -11,9 +11,6 @@ use crate::utilities::urlsafe_encode;
 
 /// How old the token of a sign-in that has just ended can be, in seconds.
 const OLDEST_AT_SIGN_IN: i64 = 10 * 60;
-
-/// The longest subject (OpenID Connect Core, section 2).
-const LONGEST_SUBJECT: usize = 255;
 
 /// What a token is held against.
 pub(crate) struct Expected<'a> {
@@ -80,7 +77,7 @@ fn check_parties(claims: &IdTokenClaims, expected: &Expected<'_>) -> Result<(), 
     {
         return Err(IdTokenError::AuthorizedPartyMismatch);
     }
-    if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
+    if !is_id(&claims.sub) {
         return Err(IdTokenError::InvalidSubject);
     }
     Ok(())

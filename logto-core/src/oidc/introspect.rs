@@ -4,7 +4,8 @@ use http::{Request, Response};
 
 use super::client_auth::ClientCredentials;
 use super::jwt::Jwt;
-use super::{request, response};
+use super::request::{self, Form};
+use super::response;
 use crate::error::{AccessTokenError, HttpError, JwtError, LogtoError};
 use crate::models::Introspection;
 
@@ -25,7 +26,8 @@ pub(crate) fn request(
     client: ClientCredentials<'_>,
     token: &str,
 ) -> Result<Request<Vec<u8>>, HttpError> {
-    request::post_form(endpoint, client, &[("token", token)])
+    let form = Form::default().secret("token", token);
+    request::post_form(endpoint, client, form)
 }
 
 pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<Introspection, LogtoError> {

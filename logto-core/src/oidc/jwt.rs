@@ -13,6 +13,14 @@ use crate::models::unique::{self, UniqueMembers};
 /// The longest token that is read, in bytes.
 pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
 
+/// The longest `sub`, `sid` and `jti`, in bytes (OpenID Connect Core, section 2).
+const LONGEST_ID: usize = 255;
+
+/// Whether a claim can name somebody or something.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=LONGEST_ID).contains(&text.len())
+}
+
 /// What a token is for. The `typ` of its header tells
 /// ([RFC 8725, section 3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)), so that no kind
 /// passes for another.

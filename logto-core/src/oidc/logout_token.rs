@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use url::form_urlencoded;
 
 use super::answer;
-use super::jwt::Jwt;
+use super::jwt::{Jwt, is_id};
 use crate::error::{LogoutTokenError, LogtoError};
 use crate::models::LogoutTokenClaims;
 
@@ -15,9 +15,6 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// How old a token can be, and for how long still valid, in seconds. The specification advises two
 /// minutes, and Logto has them.
 const LONGEST_LIFETIME: i64 = 10 * 60;
-
-/// The longest `sub`, `sid` and `jti`, in bytes.
-const LONGEST_ID: usize = 255;
 
 /// The longest form that is read, in bytes: a token may be percent-encoded to three times its length.
 const LONGEST_FORM: usize = 64 * 1024;
@@ -125,7 +122,7 @@ fn check_times(
     if claims.exp > latest.saturating_add(LONGEST_LIFETIME) {
         return Err(LogoutTokenError::LivesTooLong);
     }
-    if claims.iat > latest {
+    if claims.iat > latest || claims.nbf.is_some_and(|nbf| nbf > latest) {
         return Err(LogoutTokenError::NotYetValid);
     }
     if claims.iat < earliest.saturating_sub(LONGEST_LIFETIME) {
@@ -145,10 +142,6 @@ fn check_named(claims: &LogoutTokenClaims) -> Result<(), LogoutTokenError> {
         true => Ok(()),
         false => Err(LogoutTokenError::InvalidSessionId),
     }
-}
-
-fn is_id(text: &str) -> bool {
-    (1..=LONGEST_ID).contains(&text.len())
 }
 
 #[cfg(test)]

@@ -8,8 +8,36 @@ use super::client_auth::{ClientCredentials, authenticate};
 use crate::error::HttpError;
 use crate::secret::Sent;
 
-/// The parameters that nobody else may see.
-const SECRET_PARAMETERS: [&str; 4] = ["code", "code_verifier", "refresh_token", "token"];
+/// The parameters of a form. Of each is said whether nobody else may see it.
+#[derive(Default)]
+pub(crate) struct Form<'a>(Vec<Parameter<'a>>);
+
+struct Parameter<'a> {
+    name: &'a str,
+    value: &'a str,
+    is_secret: bool,
+}
+
+impl<'a> Form<'a> {
+    /// Adds one that may stand in a message or a log.
+    pub fn public(self, name: &'a str, value: &'a str) -> Self {
+        self.with(name, value, false)
+    }
+
+    /// Adds one that a server must not bring into a message by repeating it.
+    pub fn secret(self, name: &'a str, value: &'a str) -> Self {
+        self.with(name, value, true)
+    }
+
+    fn with(mut self, name: &'a str, value: &'a str, is_secret: bool) -> Self {
+        self.0.push(Parameter {
+            name,
+            value,
+            is_secret,
+        });
+        self
+    }
+}
 
 /// A GET that wants JSON.
 pub(crate) fn get(url: &str) -> Result<Request<Vec<u8>>, HttpError> {
@@ -24,13 +52,12 @@ pub(crate) fn get(url: &str) -> Result<Request<Vec<u8>>, HttpError> {
 pub(crate) fn post_form(
     url: &str,
     client: ClientCredentials<'_>,
-    parameters: &[(&str, &str)],
+    Form(parameters): Form<'_>,
 ) -> Result<Request<Vec<u8>>, HttpError> {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(parameters);
-    let is_secret = |(name, _): &&(&str, &str)| SECRET_PARAMETERS.contains(name);
-    let secrets = parameters.iter().filter(is_secret).map(|(_, value)| *value);
-    let sent = Sent::new(secrets.chain(client.secret));
+    form.extend_pairs(parameters.iter().map(|each| (each.name, each.value)));
+    let secrets = parameters.iter().filter(|each| each.is_secret);
+    let sent = Sent::new(secrets.map(|each| each.value).chain(client.secret));
     let builder = Request::builder()
         .method(Method::POST)
         .extension(sent)

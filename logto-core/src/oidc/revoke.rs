@@ -3,7 +3,8 @@
 use http::{Request, Response};
 
 use super::client_auth::ClientCredentials;
-use super::{request, response};
+use super::request::{self, Form};
+use super::response;
 use crate::error::{HttpError, LogtoError};
 
 pub(crate) fn request(
@@ -11,11 +12,10 @@ pub(crate) fn request(
     client: ClientCredentials<'_>,
     refresh_token: &str,
 ) -> Result<Request<Vec<u8>>, HttpError> {
-    let parameters = [
-        ("token", refresh_token),
-        ("token_type_hint", "refresh_token"),
-    ];
-    request::post_form(endpoint, client, &parameters)
+    let form = Form::default()
+        .secret("token", refresh_token)
+        .public("token_type_hint", "refresh_token");
+    request::post_form(endpoint, client, form)
 }
 
 /// The body of a success does not matter (section 2.2).

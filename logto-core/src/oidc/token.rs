@@ -8,7 +8,8 @@ use http::{Request, Response};
 use serde::Deserialize;
 
 use super::client_auth::ClientCredentials;
-use super::{request, response};
+use super::request::{self, Form};
+use super::response;
 use crate::error::{HttpError, LogtoError, ResponseError};
 use crate::models::TokenResponse;
 use crate::secret::Secret;
@@ -44,13 +45,12 @@ impl CodeGrant<'_> {
             id: self.client_id,
             secret: self.client_secret,
         };
-        let parameters = [
-            ("grant_type", "authorization_code"),
-            ("code", self.code),
-            ("redirect_uri", self.redirect_uri),
-            ("code_verifier", self.code_verifier),
-        ];
-        request::post_form(endpoint, client, &parameters)
+        let form = Form::default()
+            .public("grant_type", "authorization_code")
+            .secret("code", self.code)
+            .public("redirect_uri", self.redirect_uri)
+            .secret("code_verifier", self.code_verifier);
+        request::post_form(endpoint, client, form)
     }
 }
 
@@ -99,27 +99,27 @@ impl RefreshTokenGrant<'_> {
             id: self.client_id,
             secret: self.client_secret,
         };
-        let mut parameters = vec![
-            ("grant_type", "refresh_token"),
-            ("refresh_token", self.refresh_token),
-        ];
-        push_target(&mut parameters, self.resource, self.organization_id);
-        request::post_form(endpoint, client, &parameters)
+        let form = Form::default()
+            .public("grant_type", "refresh_token")
+            .secret("refresh_token", self.refresh_token);
+        let form = with_target(form, self.resource, self.organization_id);
+        request::post_form(endpoint, client, form)
     }
 }
 
 /// Names what a token is for. Logto ignores the resource of a request that has two.
-pub(crate) fn push_target<'a>(
-    parameters: &mut Vec<(&'static str, &'a str)>,
+pub(crate) fn with_target<'a>(
+    mut form: Form<'a>,
     resource: &'a str,
     organization_id: Option<&'a str>,
-) {
+) -> Form<'a> {
     let named = organization_id_from_urn(resource);
     if named.is_none() && !resource.is_empty() {
-        parameters.push(("resource", resource));
+        form = form.public("resource", resource);
     }
-    if let Some(organization_id) = organization_id.or(named) {
-        parameters.push(("organization_id", organization_id));
+    match organization_id.or(named) {
+        Some(organization_id) => form.public("organization_id", organization_id),
+        None => form,
     }
 }
 

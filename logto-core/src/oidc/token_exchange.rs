@@ -5,9 +5,11 @@ use std::fmt;
 use http::Request;
 
 use super::client_auth::ClientCredentials;
-use super::request;
-use super::token::push_target;
+use super::request::{self, Form};
+use super::token::with_target;
 use crate::error::HttpError;
+
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// What kind of token is exchanged, by its identifier
 /// ([RFC 8693, section 3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
@@ -119,23 +121,20 @@ impl<'a> TokenExchange<'a> {
         endpoint: &str,
         client: ClientCredentials<'_>,
     ) -> Result<Request<Vec<u8>>, HttpError> {
-        let mut parameters = vec![
-            (
-                "grant_type",
-                "urn:ietf:params:oauth:grant-type:token-exchange",
-            ),
-            ("subject_token", self.subject_token),
-            ("subject_token_type", self.subject_token_type.as_str()),
-        ];
+        let mut form = Form::default()
+            .public("grant_type", GRANT_TYPE)
+            .secret("subject_token", self.subject_token)
+            .public("subject_token_type", self.subject_token_type.as_str());
         if let Some(token) = self.actor_token {
-            parameters.push(("actor_token", token));
-            parameters.push(("actor_token_type", ExchangedTokenType::AccessToken.as_str()));
+            form = form
+                .secret("actor_token", token)
+                .public("actor_token_type", ExchangedTokenType::AccessToken.as_str());
         }
-        push_target(&mut parameters, self.resource, self.organization_id);
+        form = with_target(form, self.resource, self.organization_id);
         if !self.scope.is_empty() {
-            parameters.push(("scope", self.scope));
+            form = form.public("scope", self.scope);
         }
-        request::post_form(endpoint, client, &parameters)
+        request::post_form(endpoint, client, form)
     }
 }
 

@@ -121,11 +121,13 @@ pub struct SessionOwner {
 }
 
 impl SessionOwner {
-    /// Of the `iss`, `sub` and `sid` of an ID token.
+    /// Of the `iss`, `sub` and `sid` of an ID token. An empty `sid` is none.
     pub fn of(issuer: &str, sub: &str, sid: Option<&str>) -> Self {
         Self {
             user: OwnerDigest::of_user(issuer, sub),
-            server_session: sid.map(|sid| OwnerDigest::of_server_session(issuer, sid)),
+            server_session: sid
+                .filter(|sid| !sid.is_empty())
+                .map(|sid| OwnerDigest::of_server_session(issuer, sid)),
         }
     }
 
@@ -159,6 +161,15 @@ impl SessionOwner {
         Self {
             user: hide(self.user),
             server_session: self.server_session.map(hide),
+        }
+    }
+
+    /// With the server's session of another one of the same user, if this one has none.
+    pub(crate) fn or_session_of(self, other: &Self) -> Self {
+        let known = other.server_session.filter(|_| other.user == self.user);
+        Self {
+            user: self.user,
+            server_session: self.server_session.or(known),
         }
     }
 
@@ -269,6 +280,23 @@ mod tests {
         let digest = OwnerDigest::of_server_session("https://foo.logto.app/oidc", "s");
         let bytes = sha256(b"sid\0https://foo.logto.app/oidc\0s");
         assert_eq!(*digest.as_bytes(), bytes);
+    }
+
+    #[test]
+    fn an_empty_session_of_the_server_is_none() {
+        let owner = SessionOwner::of("https://a", "1", Some(""));
+        assert_eq!(owner, SessionOwner::of("https://a", "1", None));
+        assert!(!owner.has_server_session());
+    }
+
+    #[test]
+    fn the_session_of_the_server_is_kept_for_the_same_user_only() {
+        let owner = |sub, sid| SessionOwner::of("https://a", sub, sid);
+        let (old, new) = (owner("1", Some("2")), owner("1", Some("3")));
+        assert_eq!(owner("1", None).or_session_of(&old), old);
+        assert_eq!(new.or_session_of(&old), new);
+        let other = owner("4", None);
+        assert_eq!(other.or_session_of(&old), other);
     }
 
     #[test]
