@@ -153,7 +153,9 @@ impl WebAuth {
     }
 
     /// Who is signed in, for a page. Otherwise the browser is sent to sign in, and then back to this
-    /// page.
+    /// page; but what it fetches for a page, such as an image or a script's data
+    /// ([`Sec-Fetch-Mode`](https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header) is there and is not
+    /// `navigate`), is answered with 401.
     ///
     /// A request that changes something (neither `GET`, `HEAD` nor `OPTIONS`) and comes from another
     /// origin is refused with 403.

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 
 use http::Method;
-use logto::storage::StorageErrorKind;
+use logto::SessionId;
+use logto::storage::{PersistKey, SessionStore, StorageErrorKind};
 use logto_testing::{Endpoint, Misbehaviour, StorageCall};
 
 use crate::scene::{IDLE, Scene, Visitor, location, parameter, sign_in_to, text};
@@ -75,6 +76,26 @@ fn a_session_that_will_never_be_read_locks_nobody_out() {
         assert_ne!(visitor.session_id(), Some(lost.as_str()), "{kind:?}");
         let callback = scene.at_logto("alice", location(&started));
         assert_eq!(location(&visitor.get(&scene, &callback)), "/account");
+    }
+}
+
+#[test]
+fn an_id_token_that_was_damaged_in_the_store_locks_nobody_out() {
+    let scene = Scene::new();
+    for garbled in ["garbled", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
+        let mut visitor = scene.signed_in("alice");
+        let id: SessionId = visitor.session_id().unwrap().parse().unwrap();
+        let session = scene.store.session(&id);
+        session.set(PersistKey::IdToken, Some(garbled)).unwrap();
+        let page = visitor.get(&scene, "/account");
+        assert!(
+            text(&page).contains("href=\"/sign-in?return_to=%2Faccount\""),
+            "{garbled}: {}",
+            text(&page)
+        );
+        let landed = visitor.sign_in(&scene, "alice", "/sign-in?return_to=%2Faccount");
+        assert_eq!(location(&landed), "/account", "{garbled}");
+        assert_eq!(visitor.who(&scene), "alice", "{garbled}");
     }
 }
 
