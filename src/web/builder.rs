@@ -214,9 +214,9 @@ impl WebAuthBuilder {
 
 impl Paths {
     /// Whether a target is one of the routes, on which no browser may land: it might come round again.
-    pub fn is_route(&self, target: &str) -> bool {
-        let path = target.split(['?', '#']).next().unwrap_or_default();
-        self.routes().any(|(_, route)| route == path)
+    pub fn is_route(&self, base_url: &BaseUrl, target: &str) -> bool {
+        let path = base_url.resolved_path(target);
+        path.is_some_and(|path| self.routes().any(|(_, route)| route == path))
     }
 
     fn routes(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -250,7 +250,7 @@ impl Paths {
             if base_url.local(path).is_none() {
                 return Err(invalid_path(name, path));
             }
-            if self.is_route(path) {
+            if self.is_route(base_url, path) {
                 let path = path.clone();
                 return Err(WebConfigError::NoLanding { name, path });
             }
@@ -330,14 +330,17 @@ mod tests {
     fn nobody_is_sent_round_in_circles() {
         let result = build(|builder| builder.sign_in_path("/"));
         assert!(matches!(result, Err(WebConfigError::NoLanding { .. })));
-        let result = build(|builder| builder.after_sign_in("/sign-in?return_to=/"));
-        assert!(matches!(
-            result,
-            Err(WebConfigError::NoLanding {
-                name: "after-sign-in",
-                ..
-            })
-        ));
+        for path in ["/sign-in?return_to=/", "/./sign-in", "/a/%2e%2E/sign-in"] {
+            let result = build(|builder| builder.after_sign_in(path));
+            let refused = matches!(
+                result,
+                Err(WebConfigError::NoLanding {
+                    name: "after-sign-in",
+                    ..
+                })
+            );
+            assert!(refused, "{path}");
+        }
     }
 
     #[test]

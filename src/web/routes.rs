@@ -136,7 +136,7 @@ impl Inner {
     /// Where a browser may end up: a page of this origin, and no route.
     fn landing<'a>(&self, target: &'a str) -> Option<&'a str> {
         let local = self.base_url.local(target);
-        local.filter(|target| !self.paths.is_route(target))
+        local.filter(|target| !self.paths.is_route(&self.base_url, target))
     }
 
     fn sign_out<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
