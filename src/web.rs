@@ -79,7 +79,7 @@ pub use self::guard::{Rejection, User};
 pub use self::problem::{Problem, ProblemKind};
 
 use self::base_url::BaseUrl;
-use self::builder::Paths;
+use self::builder::{Paths, SetOptions};
 use self::cookie::SessionCookie;
 use self::problem::ProblemPage;
 
@@ -101,6 +101,7 @@ struct Inner {
     paths: Paths,
     cookie: SessionCookie,
     problem_page: ProblemPage,
+    set_options: Option<Box<SetOptions>>,
 }
 
 impl WebAuth {

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Response;
+use http::{Request, Response};
 
 use super::base_url::BaseUrl;
 use super::cookie::SessionCookie;
 use super::problem::{Problem, ProblemPage};
 use super::{Inner, WebAuth};
-use crate::Logto;
 use crate::storage::SessionStore;
+use crate::{Logto, SignInOptions};
 
 /// Settings of [`WebAuth`].
 ///
@@ -37,7 +37,11 @@ pub struct WebAuthBuilder {
     paths: Paths,
     cookie_name: String,
     problem_page: ProblemPage,
+    set_options: Option<Box<SetOptions>>,
 }
+
+/// Changes what a sign-in asks of Logto.
+pub(super) type SetOptions = dyn Fn(&Request<()>, SignInOptions) -> SignInOptions + Send + Sync;
 
 /// Where the routes are.
 #[derive(Debug, Clone)]
@@ -112,6 +116,7 @@ impl WebAuthBuilder {
             },
             cookie_name: "logto".to_owned(),
             problem_page: ProblemPage::default(),
+            set_options: None,
         }
     }
 
@@ -185,6 +190,45 @@ impl WebAuthBuilder {
         self
     }
 
+    /// What a sign-in asks of Logto: is given the request for it, and the options as they are, and returns
+    /// those to use. Where the browser comes back to stays what it is. Default: as they are.
+    ///
+    /// Anybody can make a link to the sign-in with any query, so take over from it only what does no harm.
+    ///
+    /// ```
+    /// # use logto::storage::MemoryStore;
+    /// # use logto::{Logto, LogtoConfig};
+    /// use logto::DirectSignIn;
+    /// use logto::web::WebAuth;
+    /// use url::form_urlencoded;
+    ///
+    /// # let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
+    /// let auth = WebAuth::builder(logto, MemoryStore::new(), "https://app.example.com")
+    ///     // GET /sign-in?email=alice@example.com, or GET /sign-in?with=google
+    ///     .sign_in_options(|request, options| {
+    ///         let query = request.uri().query().unwrap_or_default();
+    ///         let options = options.ui_locales(["de"]);
+    ///         form_urlencoded::parse(query.as_bytes()).fold(options, |options, (name, value)| {
+    ///             match (&*name, &*value) {
+    ///                 ("email", email) => options.login_hint(email),
+    ///                 ("with", "google") => {
+    ///                     options.direct_sign_in(DirectSignIn::Social("google".to_owned()))
+    ///                 }
+    ///                 _ => options,
+    ///             }
+    ///         })
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sign_in_options(
+        mut self,
+        set: impl Fn(&Request<()>, SignInOptions) -> SignInOptions + Send + Sync + 'static,
+    ) -> Self {
+        self.set_options = Some(Box::new(set));
+        self
+    }
+
     /// The sign-in of the application.
     ///
     /// # Errors
@@ -207,6 +251,7 @@ impl WebAuthBuilder {
                 base_url,
                 paths: self.paths,
                 problem_page: self.problem_page,
+                set_options: self.set_options,
             }),
         })
     }
