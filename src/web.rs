@@ -35,7 +35,7 @@
 //! | `GET /sign-in` | sends the browser to Logto; `?return_to=/path` is where it ends up |
 //! | `GET /sign-up` | the same, starting with the registration page |
 //! | `GET /callback` | finishes the sign-in, gives the session a new id, and sends the browser on |
-//! | `POST /sign-out` | ends the session here and at Logto; refused when another site sends it |
+//! | `POST /sign-out` | ends the session here and at Logto, or says that Logto could not be told; refused when another site sends it |
 //! | `POST /backchannel-logout` | Logto ends the sessions of a user; only if [turned on](WebAuthBuilder::back_channel_logout_path) |
 //! | `GET /user` | the claims of the signed-in user as JSON; only if [turned on](WebAuthBuilder::user_path) |
 //!
@@ -48,6 +48,25 @@
 //! with the name prefix `__Host-`, which no other host of the domain can set. The session itself is
 //! in the store, which ends it after its idle lifetime. The cookie outlives it, so that no response has to
 //! renew it; a cookie of a session that has ended signs nobody in.
+//!
+//! # The store
+//!
+//! Each sign-in that is started makes a session, and those of visitors who never come back from Logto
+//! lie in the store too until their idle lifetime ends. Call
+//! [`purge_expired`](SessionStore::purge_expired) now and then, which frees their space:
+//!
+//! ```
+//! # use logto::storage::{MemoryStore, SessionStore, StorageError};
+//! # fn hourly(store: &MemoryStore) -> Result<(), StorageError> {
+//! log::info!("{} sessions have ended", store.purge_expired()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What went wrong
+//!
+//! Users are told what they can do about it, and no more. The reason goes to the crate [`log`]: without
+//! a backend for it, such as `env_logger`, nobody sees why a sign-in failed.
 //!
 //! # Pages of users
 //!
@@ -79,7 +98,7 @@ pub use self::guard::{Rejection, User};
 pub use self::problem::{Problem, ProblemKind};
 
 use self::base_url::BaseUrl;
-use self::builder::Paths;
+use self::builder::{Paths, SetOptions};
 use self::cookie::SessionCookie;
 use self::problem::ProblemPage;
 
@@ -101,6 +120,7 @@ struct Inner {
     paths: Paths,
     cookie: SessionCookie,
     problem_page: ProblemPage,
+    set_options: Option<Box<SetOptions>>,
 }
 
 impl WebAuth {
@@ -153,7 +173,9 @@ impl WebAuth {
     }
 
     /// Who is signed in, for a page. Otherwise the browser is sent to sign in, and then back to this
-    /// page.
+    /// page; but what it fetches for a page, such as an image or a script's data
+    /// ([`Sec-Fetch-Mode`](https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header) is there and is not
+    /// `navigate`), is answered with 401.
     ///
     /// A request that changes something (neither `GET`, `HEAD` nor `OPTIONS`) and comes from another
     /// origin is refused with 403.

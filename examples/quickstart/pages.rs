@@ -74,11 +74,16 @@ impl Pages {
         let status = problem.status.as_u16();
         let title = match problem.kind {
             ProblemKind::Refused => "You are not signed in",
+            ProblemKind::SignedOutHere => "You are signed out here only",
             _ => title(status),
+        };
+        let label = match problem.kind {
+            ProblemKind::SignedOutHere => "Go on",
+            _ => "Try again",
         };
         let again = problem.try_again.as_ref().map_or(String::new(), |path| {
             format!(
-                "<a class=\"button primary\" href=\"{}\">Try again</a>\n",
+                "<a class=\"button primary\" href=\"{}\">{label}</a>\n",
                 escape(path)
             )
         });

@@ -1,5 +1,5 @@
 //! A page for users and an API on tiny_http, or on any other server whose requests can be made into those of the
-//! crate `http`: that takes the forty lines of `adapter.rs`.
+//! crate `http`: that takes the fifty lines of `adapter.rs`.
 //!
 //! ```sh
 //! cargo run --example tiny_http

@@ -70,6 +70,12 @@ impl BaseUrl {
         (target.len() <= LONGEST_RETURN && is_path && is_clean && stays()).then_some(target)
     }
 
+    /// The path that the browser asks for when it is sent to this target; `None` if there is none.
+    pub fn resolved_path(&self, target: &str) -> Option<String> {
+        let resolved = self.url.join(target).ok()?;
+        Some(resolved.path().to_owned())
+    }
+
     /// Whether it is a path as a browser sends it: without a query, and with nothing left to resolve or
     /// to encode.
     pub fn is_plain_path(&self, path: &str) -> bool {

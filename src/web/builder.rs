@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Response;
+use http::{Request, Response};
 
 use super::base_url::BaseUrl;
 use super::cookie::SessionCookie;
 use super::problem::{Problem, ProblemPage};
 use super::{Inner, WebAuth};
-use crate::Logto;
 use crate::storage::SessionStore;
+use crate::{Logto, SignInOptions};
 
 /// Settings of [`WebAuth`].
 ///
@@ -37,7 +37,11 @@ pub struct WebAuthBuilder {
     paths: Paths,
     cookie_name: String,
     problem_page: ProblemPage,
+    set_options: Option<Box<SetOptions>>,
 }
+
+/// Changes what a sign-in asks of Logto.
+pub(super) type SetOptions = dyn Fn(&Request<()>, SignInOptions) -> SignInOptions + Send + Sync;
 
 /// Where the routes are.
 #[derive(Debug, Clone)]
@@ -112,6 +116,7 @@ impl WebAuthBuilder {
             },
             cookie_name: "logto".to_owned(),
             problem_page: ProblemPage::default(),
+            set_options: None,
         }
     }
 
@@ -185,6 +190,45 @@ impl WebAuthBuilder {
         self
     }
 
+    /// What a sign-in asks of Logto: is given the request for it, and the options as they are, and returns
+    /// those to use. Where the browser comes back to stays what it is. Default: as they are.
+    ///
+    /// Anybody can make a link to the sign-in with any query, so take over from it only what does no harm.
+    ///
+    /// ```
+    /// # use logto::storage::MemoryStore;
+    /// # use logto::{Logto, LogtoConfig};
+    /// use logto::DirectSignIn;
+    /// use logto::web::WebAuth;
+    /// use url::form_urlencoded;
+    ///
+    /// # let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
+    /// let auth = WebAuth::builder(logto, MemoryStore::new(), "https://app.example.com")
+    ///     // GET /sign-in?email=alice@example.com, or GET /sign-in?with=google
+    ///     .sign_in_options(|request, options| {
+    ///         let query = request.uri().query().unwrap_or_default();
+    ///         let options = options.ui_locales(["de"]);
+    ///         form_urlencoded::parse(query.as_bytes()).fold(options, |options, (name, value)| {
+    ///             match (&*name, &*value) {
+    ///                 ("email", email) => options.login_hint(email),
+    ///                 ("with", "google") => {
+    ///                     options.direct_sign_in(DirectSignIn::Social("google".to_owned()))
+    ///                 }
+    ///                 _ => options,
+    ///             }
+    ///         })
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sign_in_options(
+        mut self,
+        set: impl Fn(&Request<()>, SignInOptions) -> SignInOptions + Send + Sync + 'static,
+    ) -> Self {
+        self.set_options = Some(Box::new(set));
+        self
+    }
+
     /// The sign-in of the application.
     ///
     /// # Errors
@@ -207,6 +251,7 @@ impl WebAuthBuilder {
                 base_url,
                 paths: self.paths,
                 problem_page: self.problem_page,
+                set_options: self.set_options,
             }),
         })
     }
@@ -214,9 +259,9 @@ impl WebAuthBuilder {
 
 impl Paths {
     /// Whether a target is one of the routes, on which no browser may land: it might come round again.
-    pub fn is_route(&self, target: &str) -> bool {
-        let path = target.split(['?', '#']).next().unwrap_or_default();
-        self.routes().any(|(_, route)| route == path)
+    pub fn is_route(&self, base_url: &BaseUrl, target: &str) -> bool {
+        let path = base_url.resolved_path(target);
+        path.is_some_and(|path| self.routes().any(|(_, route)| route == path))
     }
 
     fn routes(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -250,7 +295,7 @@ impl Paths {
             if base_url.local(path).is_none() {
                 return Err(invalid_path(name, path));
             }
-            if self.is_route(path) {
+            if self.is_route(base_url, path) {
                 let path = path.clone();
                 return Err(WebConfigError::NoLanding { name, path });
             }
@@ -330,14 +375,17 @@ mod tests {
     fn nobody_is_sent_round_in_circles() {
         let result = build(|builder| builder.sign_in_path("/"));
         assert!(matches!(result, Err(WebConfigError::NoLanding { .. })));
-        let result = build(|builder| builder.after_sign_in("/sign-in?return_to=/"));
-        assert!(matches!(
-            result,
-            Err(WebConfigError::NoLanding {
-                name: "after-sign-in",
-                ..
-            })
-        ));
+        for path in ["/sign-in?return_to=/", "/./sign-in", "/a/%2e%2E/sign-in"] {
+            let result = build(|builder| builder.after_sign_in(path));
+            let refused = matches!(
+                result,
+                Err(WebConfigError::NoLanding {
+                    name: "after-sign-in",
+                    ..
+                })
+            );
+            assert!(refused, "{path}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::Inner;
 use super::base_url::is_unsafe;
 use super::problem::{Problem, ProblemKind, is_unreadable};
 use super::respond::{self, Answer};
+use crate::storage::{StorageError, StorageErrorKind};
 use crate::{IdTokenClaims, LogtoClient, LogtoError};
 
 /// A visitor who is signed in.
@@ -79,6 +80,7 @@ impl Inner {
         match client.id_token_claims() {
             Ok(claims) => Ok(Some(User { client, claims })),
             Err(LogtoError::NotAuthenticated) => Ok(None),
+            Err(error @ (LogtoError::Jwt(_) | LogtoError::IdToken(_))) => Err(damaged(error)),
             Err(error) => Err(error),
         }
     }
@@ -93,7 +95,7 @@ impl Inner {
         }
         match self.user(request.headers()) {
             Ok(Some(user)) => Ok(user),
-            Ok(None) if audience == Audience::Page => {
+            Ok(None) if audience == Audience::Page && is_navigation(request.headers()) => {
                 let link = self.sign_in_link(return_target(request));
                 Err(Rejection(Box::new(respond::see_other(&link))))
             }
@@ -137,6 +139,20 @@ impl Inner {
         };
         Rejection(Box::new(answer))
     }
+}
+
+/// An ID token was checked before it was stored, so one that cannot be decoded was damaged there.
+fn damaged(error: LogtoError) -> LogtoError {
+    let message = "the stored ID token cannot be decoded";
+    let damaged = StorageError::new(StorageErrorKind::Corrupt, message);
+    damaged.with_source(error).into()
+}
+
+/// Whether a person sees the answer, as far as the browser says: an image or a script's request would
+/// start a sign-in that nobody finishes.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let mut modes = headers.get_all("sec-fetch-mode").iter();
+    modes.all(|mode| mode == "navigate")
 }
 
 /// What a script is told.

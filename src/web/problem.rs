@@ -26,7 +26,8 @@ pub struct Problem {
     pub status: StatusCode,
     /// One or two sentences for the user.
     pub message: String,
-    /// Where a link to try again leads; `None` if it would not help.
+    /// Where a link leads: to try again, or to go on where it is
+    /// [`SignedOutHere`](ProblemKind::SignedOutHere); `None` if it would not help.
     pub try_again: Option<String>,
     /// How long to wait before the next try: what Logto asks for, or five seconds; `None` if waiting
     /// would not help.
@@ -45,6 +46,9 @@ pub enum ProblemKind {
     CrossOrigin,
     /// The route does not take the request's method.
     MethodNotAllowed,
+    /// The session here has ended, but Logto could not be told, and may sign the browser in again
+    /// without asking.
+    SignedOutHere,
     /// Logto or the storage cannot be had now.
     Unavailable,
     /// Something that only the log explains.
@@ -73,6 +77,15 @@ impl Problem {
             StatusCode::METHOD_NOT_ALLOWED,
             "This page cannot be asked for in this way.",
         )
+    }
+
+    /// With a status of success: asking again would change nothing, and a proxy that puts its own page
+    /// in the place of a failure's would drop the cookie's end.
+    pub(super) fn signed_out_here(next: &str) -> Self {
+        let message = "You are signed out here, but the sign-in service could not be told. It may still know this \
+                       browser, and sign you in again without asking. On a shared device, close the browser or \
+                       delete its cookies.";
+        Self::new(ProblemKind::SignedOutHere, StatusCode::OK, message).or_try_again(next)
     }
 
     /// The problem that a failed call is to the user.
@@ -208,14 +221,15 @@ impl fmt::Debug for ProblemPage {
 }
 
 fn html(problem: &Problem) -> String {
-    let link = problem.try_again.as_ref().map_or(String::new(), |path| {
-        format!("<p><a href=\"{}\">Try again</a></p>", escaped(path))
-    });
-    let title = match problem.kind {
-        ProblemKind::Unavailable => "Please wait a moment",
-        ProblemKind::Refused => "Not signed in",
-        _ => "That did not work",
+    let (title, label) = match problem.kind {
+        ProblemKind::Unavailable => ("Please wait a moment", "Try again"),
+        ProblemKind::Refused => ("Not signed in", "Try again"),
+        ProblemKind::SignedOutHere => ("Signed out here only", "Go on"),
+        _ => ("That did not work", "Try again"),
     };
+    let link = problem.try_again.as_ref().map_or(String::new(), |path| {
+        format!("<p><a href=\"{}\">{label}</a></p>", escaped(path))
+    });
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\

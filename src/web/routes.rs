@@ -74,10 +74,27 @@ impl Inner {
         if request.uri().path() == self.paths.sign_up {
             options = options.first_screen(FirstScreen::Register);
         }
+        let options = self.as_the_application_likes(request, options);
         let known = self.cookie.read(request.headers());
         let (id, url) = self.start(known.unwrap_or_else(SessionId::random), options)?;
         let answer = respond::see_other(&url);
         Ok(respond::with_cookie(answer, self.cookie.keep(&id)))
+    }
+
+    fn as_the_application_likes<B>(
+        &self,
+        request: &Request<B>,
+        options: SignInOptions,
+    ) -> SignInOptions {
+        let Some(set) = &self.set_options else {
+            return options;
+        };
+        let redirect_uri = options.redirect_uri.clone();
+        let post_redirect_uri = options.post_redirect_uri.clone();
+        let mut options = set(&without_body(request), options);
+        options.redirect_uri = redirect_uri;
+        options.post_redirect_uri = post_redirect_uri;
+        options
     }
 
     /// In a new session where this one will never be read again: the visitor would be locked out for as
@@ -136,7 +153,7 @@ impl Inner {
     /// Where a browser may end up: a page of this origin, and no route.
     fn landing<'a>(&self, target: &'a str) -> Option<&'a str> {
         let local = self.base_url.local(target);
-        local.filter(|target| !self.paths.is_route(target))
+        local.filter(|target| !self.paths.is_route(&self.base_url, target))
     }
 
     fn sign_out<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
@@ -147,21 +164,20 @@ impl Inner {
             return Ok(respond::see_other(&self.paths.after_sign_out));
         };
         let client = self.client(&id);
-        let next = match client.sign_out(self.base_url.join(&self.paths.after_sign_out)) {
+        let answer = match client.sign_out(self.base_url.join(&self.paths.after_sign_out)) {
             Ok(sign_out) => {
                 if let Err(error) = self.store.remove(&id) {
                     log::warn!("a session that is empty now cannot be removed: {error}");
                 }
-                sign_out.url
+                respond::see_other(&sign_out.url)
             }
             // Whoever wants to leave is let go here, even if Logto cannot be told.
             Err(error) => {
                 log::warn!("Logto is not told of a sign-out: {error}");
                 self.end_here(&client, &id)?;
-                self.paths.after_sign_out.clone()
+                self.show(Problem::signed_out_here(&self.paths.after_sign_out))
             }
         };
-        let answer = respond::see_other(&next);
         Ok(respond::with_cookie(answer, self.cookie.forget()))
     }
 
@@ -220,6 +236,14 @@ impl Inner {
         }
         answer
     }
+}
+
+fn without_body<B>(request: &Request<B>) -> Request<()> {
+    let mut head = Request::new(());
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    head.headers_mut().clone_from(request.headers());
+    head
 }
 
 /// The page that a request for a sign-in asks to end on, unchecked.

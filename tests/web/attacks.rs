@@ -118,6 +118,10 @@ fn no_return_leads_to_a_route_and_round_in_circles() {
         "/sign-in?return_to=/sign-in",
         "/sign-up#a",
         "/callback?code=c&state=s",
+        "/./sign-in",
+        "/x/../sign-out",
+        "/%2e/callback?code=c&state=s",
+        "/x/.%2E/user#a",
         "/sign-out",
         "/user",
     ] {

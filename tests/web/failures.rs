@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 
 use http::Method;
-use logto::storage::StorageErrorKind;
+use logto::SessionId;
+use logto::storage::{PersistKey, SessionStore, StorageErrorKind};
 use logto_testing::{Endpoint, Misbehaviour, StorageCall};
 
 use crate::scene::{IDLE, Scene, Visitor, location, parameter, sign_in_to, text};
@@ -79,6 +80,26 @@ fn a_session_that_will_never_be_read_locks_nobody_out() {
 }
 
 #[test]
+fn an_id_token_that_was_damaged_in_the_store_locks_nobody_out() {
+    let scene = Scene::new();
+    for garbled in ["garbled", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
+        let mut visitor = scene.signed_in("alice");
+        let id: SessionId = visitor.session_id().unwrap().parse().unwrap();
+        let session = scene.store.session(&id);
+        session.set(PersistKey::IdToken, Some(garbled)).unwrap();
+        let page = visitor.get(&scene, "/account");
+        assert!(
+            text(&page).contains("href=\"/sign-in?return_to=%2Faccount\""),
+            "{garbled}: {}",
+            text(&page)
+        );
+        let landed = visitor.sign_in(&scene, "alice", "/sign-in?return_to=%2Faccount");
+        assert_eq!(location(&landed), "/account", "{garbled}");
+        assert_eq!(visitor.who(&scene), "alice", "{garbled}");
+    }
+}
+
+#[test]
 fn a_session_that_will_never_be_read_can_be_signed_out_of() {
     let scene = Scene::new();
     let mut visitor = scene.signed_in("alice");
@@ -89,7 +110,8 @@ fn a_session_that_will_never_be_read_can_be_signed_out_of() {
     scene
         .store
         .fail(StorageCall::Update, 1, StorageErrorKind::Corrupt);
-    assert_eq!(location(&visitor.sign_out(&scene)), "/");
+    let page = visitor.sign_out(&scene);
+    assert!(text(&page).contains("signed out here"), "{}", text(&page));
     assert_eq!(visitor.session_id(), None);
     assert_eq!(lost.who(&scene), "nobody");
 }
@@ -220,7 +242,10 @@ fn a_sign_out_ends_the_session_here_though_the_server_was_never_up() {
     restarted
         .fake
         .misbehave(Endpoint::Discovery, Misbehaviour::Status(503));
-    assert_eq!(location(&visitor.sign_out(&restarted)), "/");
+    let page = visitor.sign_out(&restarted);
+    assert_eq!(page.status(), 200);
+    assert!(text(&page).contains("could not be told"), "{}", text(&page));
+    assert!(text(&page).contains("href=\"/\">Go on"), "{}", text(&page));
     assert_eq!(visitor.session_id(), None);
     assert_eq!(before.who(&restarted), "nobody");
 }

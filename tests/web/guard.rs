@@ -28,6 +28,23 @@ fn a_page_sends_a_stranger_to_sign_in_and_an_api_says_401() {
 }
 
 #[test]
+fn what_a_page_fetches_starts_no_sign_in() {
+    let scene = Scene::new();
+    for mode in ["no-cors", "cors", "same-origin", "websocket", ""] {
+        let mut visitor = Visitor::default();
+        let fetched = [("sec-fetch-mode", mode)];
+        let answer = visitor.send(&scene, Method::GET, "/favicon.ico", &fetched);
+        assert_eq!(answer.status(), 401, "{mode}");
+        let mut alice = scene.signed_in("alice");
+        let answer = alice.send(&scene, Method::GET, "/favicon.ico", &fetched);
+        assert_eq!(text(&answer), "alice", "{mode}");
+    }
+    let followed = [("sec-fetch-mode", "navigate")];
+    let answer = Visitor::default().send(&scene, Method::GET, "/orders", &followed);
+    assert_eq!(location(&answer), sign_in_to("/orders"));
+}
+
+#[test]
 fn a_form_of_a_stranger_is_not_repeated_after_the_sign_in() {
     let scene = Scene::new();
     let answer = Visitor::default().send(&scene, Method::POST, "/orders", &[]);

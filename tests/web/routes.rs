@@ -3,6 +3,7 @@
 use std::thread;
 
 use http::{Method, Request};
+use logto::DirectSignIn;
 use logto_testing::{Endpoint, StorageCall};
 use serde_json::{Value, json};
 use url::Url;
@@ -55,6 +56,37 @@ fn a_sign_up_starts_with_the_registration_page() {
     assert_eq!(first_screen.as_deref(), Some("register"));
     let callback = scene.at_logto("alice", location(&started));
     assert_eq!(location(&visitor.get(&scene, &callback)), "/welcome");
+}
+
+#[test]
+fn an_application_says_what_a_sign_in_asks_and_not_where_it_comes_back_to() {
+    let scene = Scene::with(|builder| {
+        builder.sign_in_options(|request, options| {
+            let language = request.headers()["accept-language"].to_str().unwrap();
+            let mut options = options
+                .login_hint(request.uri().query().unwrap_or_default())
+                .ui_locales([language])
+                .direct_sign_in(DirectSignIn::Social("google".to_owned()))
+                .post_redirect_uri("https://evil.example/");
+            options.redirect_uri = "https://evil.example/callback".to_owned();
+            options
+        })
+    });
+    let mut visitor = Visitor::default();
+    let german = [("accept-language", "de")];
+    let started = visitor.send(&scene, Method::GET, "/sign-up?return_to=/orders", &german);
+    let redirect_uri = format!("{BASE_URL}/callback");
+    for (name, value) in [
+        ("login_hint", "return_to=/orders"),
+        ("ui_locales", "de"),
+        ("direct_sign_in", "social:google"),
+        ("first_screen", "register"),
+        ("redirect_uri", &redirect_uri),
+    ] {
+        assert_eq!(parameter(&started, name).as_deref(), Some(value), "{name}");
+    }
+    let callback = scene.at_logto("alice", location(&started));
+    assert_eq!(location(&visitor.get(&scene, &callback)), "/orders");
 }
 
 #[test]
