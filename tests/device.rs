@@ -255,7 +255,9 @@ fn a_server_cannot_ask_to_wait_beyond_the_end_of_the_code() {
 fn tokens_that_cannot_be_stored_for_now_are_kept() {
     let storage = Faulty::new(MemoryStorage::new());
     let scene = Scene::with(storage.clone());
-    storage.fail(StorageCall::Update, 2, StorageErrorKind::Busy);
+    for nth in [1, 2] {
+        storage.fail(StorageCall::Update, nth, StorageErrorKind::Busy);
+    }
     let (options, pauses) = scene.options(1, approve);
     let signed_in = desktop::device_sign_in(&scene.client, &options).unwrap();
     assert_eq!(signed_in.claims.sub, "alice");

@@ -25,8 +25,7 @@ const FAILS_WITHIN: Duration = Duration::from_secs(5);
 ///
 /// The address that the browser is opened with holds the ID token as a hint. For a moment it stands in
 /// the command line of the opener or the browser, where other users of this machine may be able to read
-/// it: it tells who the user is. [`DesktopSignOutOptions::without_browser`]
-/// avoids that.
+/// it: it tells who the user is. [`DesktopSignOutOptions::without_browser`] avoids that.
 ///
 /// ```no_run
 /// # fn example(client: &logto::LogtoClient) -> Result<(), logto::desktop::DesktopError> {
