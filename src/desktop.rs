@@ -23,8 +23,9 @@
 //! # Without a browser on this machine
 //!
 //! [`device_sign_in`] shows an address and a code in the terminal, for the user to open on their
-//! telephone. [`sign_in`] shows its address too where no browser opens, but that browser must be on
-//! this machine.
+//! telephone. [`sign_in`] shows its address too where no browser opens (over ssh, say) or nobody has
+//! come back after ten seconds, but the browser it is opened in must be on this machine, or reach its
+//! port by a tunnel.
 //!
 //! # What is refused
 //!

@@ -5,8 +5,10 @@
 
 mod support;
 
+use std::env;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -445,4 +447,85 @@ fn a_scheme_of_ones_own_needs_nothing_of_this() {
     ));
     let signed_in = client.handle_sign_in_callback(&callback).unwrap();
     assert_eq!(signed_in.claims.sub, "alice");
+}
+
+#[test]
+fn an_address_is_shown_where_a_browser_only_seems_to_open() {
+    let fake = fake();
+    let (sender, told) = mpsc::channel();
+    let (on_url, show_url) = (sender.clone(), sender);
+    let options = DesktopSignInOptions::new()
+        .on_url(move |url| on_url.send(("told", url.to_owned())).unwrap())
+        .show_url(move |url| show_url.send(("shown", url.to_owned())).unwrap())
+        .show_url_after(Duration::ZERO);
+    let attempt = Attempt::with(&client(&fake), options);
+    for how in ["told", "shown"] {
+        let told = told.recv_timeout(LONG).unwrap();
+        assert_eq!(told, (how, attempt.url.clone()));
+    }
+    attempt.succeed(&fake);
+    assert!(told.try_recv().is_err(), "it was shown twice");
+}
+
+#[test]
+fn a_browser_that_comes_back_within_the_time_needs_no_address() {
+    let fake = fake();
+    let (sender, shown) = mpsc::channel();
+    let options = DesktopSignInOptions::new()
+        .show_url(move |url| sender.send(url.to_owned()).unwrap())
+        .show_url_after(LONG);
+    Attempt::with(&client(&fake), options).succeed(&fake);
+    assert!(shown.try_recv().is_err());
+}
+
+/// The child writes to a pipe that nobody reads.
+#[test]
+fn a_closed_standard_error_ends_nothing() {
+    const CHILD: &str = "LOGTO_TEST_WITHOUT_STDERR";
+    if env::var_os(CHILD).is_some() {
+        // Only when the other end is closed.
+        io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        let fake = fake();
+        let options = DesktopSignInOptions::new()
+            .timeout(Duration::from_millis(100))
+            .without_browser();
+        let error = desktop::sign_in(&client(&fake), &options).unwrap_err();
+        assert!(error.is_timeout());
+        return;
+    }
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args([
+            "a_closed_standard_error_ends_nothing",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_crowd_does_not_push_out_a_browser_that_has_not_spoken_yet() {
+    let fake = fake();
+    let attempt = Attempt::start(&client(&fake));
+    let callback = Url::parse(&fake.authorize(&attempt.url)).unwrap();
+    let address = (Ipv4Addr::LOCALHOST, attempt.port());
+    let mut browser = TcpStream::connect(address).unwrap();
+    let crowd: Vec<_> = (0..70)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    let target = &callback[Position::BeforePath..];
+    let host = format!("127.0.0.1:{}", attempt.port());
+    write!(browser, "GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    browser.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    drop(crowd);
+    attempt.result().unwrap();
 }

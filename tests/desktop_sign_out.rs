@@ -108,7 +108,11 @@ fn a_sign_out_does_not_need_a_browser() {
             .show_url(move |url| sender.send(url.to_owned()).unwrap());
         let signed_out = sign_out(&signed_in(&fake), &options);
         assert!(!signed_out.is_browser_opened && !signed_out.has_returned);
-        assert_eq!(shown.try_recv().unwrap(), signed_out.url.expose());
+        let shown = shown.try_recv().unwrap();
+        assert_eq!(shown, signed_out.url.expose());
+        // Nobody waits any more for who opens it now.
+        assert!(!shown.contains("post_logout_redirect_uri") && !shown.contains("state"));
+        assert!(!parameter(&shown, "id_token_hint").is_empty());
     }
 }
 

@@ -9,12 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use logto::desktop::{self, Cancel, DesktopDeviceOptions, DesktopError};
-use logto::storage::{MemoryStorage, MemoryStore};
+use logto::storage::{MemoryStorage, MemoryStore, StorageErrorKind};
 use logto::{
     DeviceAuthorization, DeviceError, DeviceSignInOptions, IdTokenError, Logto, LogtoClient,
     LogtoConfig, LogtoError, SessionId, SessionStore, SignInError, Storage,
 };
-use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, TestClock};
+use logto_testing::{
+    Endpoint, FakeApp, FakeLogto, FakeUser, Faulty, Misbehaviour, StorageCall, TestClock,
+};
 use serde_json::{Value, json};
 use support::browser::Browser;
 use support::provider::{ALICE, ALICE_SUB, DEVICE_CLIENT, NATIVE_CLIENT, Provider, RESOURCE};
@@ -232,6 +234,56 @@ fn a_server_can_say_when_to_ask_again() {
     scene.refuse(1, "authorization_pending");
     desktop::device_sign_in(&scene.client, &options).unwrap();
     assert_eq!(*pauses.lock().unwrap(), [1, 7, 1]);
+}
+
+#[test]
+fn a_server_cannot_ask_to_wait_beyond_the_end_of_the_code() {
+    let scene = Scene::new();
+    scene.change(Endpoint::DeviceAuthorization, "expires_in", json!(30));
+    let (options, pauses) = scene.options(2, approve);
+    let busy = Misbehaviour::StatusWithRetryAfter {
+        status: 429,
+        seconds: 200,
+    };
+    scene.fake.misbehave_times(Endpoint::Token, 1, busy);
+    desktop::device_sign_in(&scene.client, &options).unwrap();
+    assert_eq!(*pauses.lock().unwrap(), [5, 30]);
+}
+
+/// The server takes the code once.
+#[test]
+fn tokens_that_cannot_be_stored_for_now_are_kept() {
+    let storage = Faulty::new(MemoryStorage::new());
+    let scene = Scene::with(storage.clone());
+    for nth in [1, 2] {
+        storage.fail(StorageCall::Update, nth, StorageErrorKind::Busy);
+    }
+    let (options, pauses) = scene.options(1, approve);
+    let signed_in = desktop::device_sign_in(&scene.client, &options).unwrap();
+    assert_eq!(signed_in.claims.sub, "alice");
+    assert_eq!((scene.polls(), pauses.lock().unwrap().len()), (1, 3));
+
+    let mut device = scene.start();
+    scene.fake.approve_device(&device.user_code, "bob");
+    storage.fail(StorageCall::Update, 1, StorageErrorKind::Busy);
+    let error = scene.client.poll_device_sign_in(&mut device).unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(!format!("{device:?}").contains("eyJ"), "{device:?}");
+    assert_eq!(scene.client.id_token_claims().unwrap().sub, "alice");
+    let signed_in = scene.client.poll_device_sign_in(&mut device).unwrap();
+    assert_eq!(signed_in.unwrap().claims.sub, "bob");
+    assert_eq!(scene.polls(), 2);
+}
+
+#[test]
+fn a_storage_that_is_broken_ends_it() {
+    let storage = Faulty::new(MemoryStorage::new());
+    let scene = Scene::with(storage.clone());
+    storage.fail(StorageCall::Update, 1, StorageErrorKind::Corrupt);
+    let (options, _) = scene.options(1, approve);
+    let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
+    assert!(matches!(error.logto_error(), Some(LogtoError::Storage(_))));
+    assert_eq!(scene.polls(), 1);
 }
 
 #[test]

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// `Clone` is cheap and stands for the same wait. What is cancelled stays so: make a new one for the
 /// next sign-in.
 ///
+/// Only waiting is ended. A request to the server that is under way runs to its end: the call may
+/// then still return `Ok`, and the user is signed in.
+///
 /// ```no_run
 /// # fn example(client: &logto::LogtoClient) {
 /// use logto::desktop::{self, Cancel, DesktopSignInOptions};

@@ -22,6 +22,7 @@ const CHUNKS_AT_ONCE: usize = 16;
 pub(super) struct Connection {
     stream: TcpStream,
     state: State,
+    since: Instant,
     deadline: Instant,
 }
 
@@ -40,11 +41,18 @@ impl Connection {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
+        let since = Instant::now();
         Ok(Self {
             stream,
             state: State::Reading(Vec::new()),
-            deadline: Instant::now() + READ_WITHIN,
+            since,
+            deadline: since + READ_WITHIN,
         })
+    }
+
+    /// For how long it has been open.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 
     pub fn is_closed(&self) -> bool {

@@ -52,7 +52,8 @@ pub fn device_sign_in(
             Err(error) if error.is_retryable() => {
                 log::debug!("the server could not be asked, and will be again: {error}");
                 failures += 1;
-                pauses.at_least(&error);
+                let left = client.device_sign_in_expires_in(&device);
+                pauses.at_least(&error, left);
             }
             Err(error) => return Err(error.into()),
         }
@@ -175,12 +176,14 @@ impl<'a> Pauses<'a> {
         }
     }
 
-    /// Notes for how long the server does not want to be asked after a failure.
-    fn at_least(&mut self, error: &LogtoError) {
+    /// Notes for how long the server does not want to be asked after a failure, or how long the code is
+    /// still valid.
+    fn at_least(&mut self, error: &LogtoError, left: Duration) {
         self.asked_for = error
             .retry_after()
             .unwrap_or_default()
-            .min(5 * LONGEST_BACKOFF);
+            .min(5 * LONGEST_BACKOFF)
+            .min(left);
     }
 
     /// `None` if there is no end but the code's.

@@ -21,8 +21,12 @@ use super::request::{Expected, Reading};
 /// How often it is looked whether something has come.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Of more connections the oldest is closed: whoever holds many open keeps nobody out.
+/// More connections are not accepted until one of these is done, or has had its time: whoever holds
+/// many open keeps nobody out.
 const MOST_CONNECTIONS: usize = 64;
+
+/// How long a connection is kept at least. A browser's request is there far sooner.
+const KEPT_FOR: Duration = Duration::from_secs(1);
 
 /// Where to listen.
 #[derive(Debug, Clone)]
@@ -135,10 +139,11 @@ impl Listener {
             if wait.until.is_some_and(|until| Instant::now() >= until) {
                 return Waited::TimedOut;
             }
-            self.accept();
+            // Before others are let in: what has come is read before its connection may have to go.
             if let Some(arrival) = self.advance(&expected, wait.pages) {
                 return Waited::Arrived(arrival);
             }
+            self.accept();
             if !look() {
                 return Waited::Left;
             }
@@ -148,6 +153,9 @@ impl Listener {
 
     fn accept(&mut self) {
         for _ in 0..MOST_CONNECTIONS {
+            if !self.has_room() {
+                return;
+            }
             let connection = match self.listener.accept() {
                 Ok((stream, _)) => Connection::new(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -162,6 +170,15 @@ impl Listener {
                 self.connections.pop_front();
             }
         }
+    }
+
+    /// Whether one more can be let in, for which the oldest goes if it has had its time.
+    fn has_room(&self) -> bool {
+        if self.connections.len() < MOST_CONNECTIONS {
+            return true;
+        }
+        let oldest = self.connections.front();
+        oldest.is_none_or(|oldest| oldest.age() >= KEPT_FOR)
     }
 
     fn advance(&mut self, expected: &Expected, pages: &Pages) -> Option<Arrival> {

@@ -50,7 +50,7 @@ impl Expected {
             .iter()
             .filter(|header| header.name.eq_ignore_ascii_case("host"));
         match (hosts.next(), hosts.next()) {
-            (Some(host), None) if host.value == self.host.as_bytes() => {}
+            (Some(host), None) if self.is_our_host(host.value) => {}
             (Some(_), None) => return Reading::Refused(421),
             _ => return Reading::Refused(400),
         }
@@ -67,6 +67,12 @@ impl Expected {
             true => Reading::Expected(query.to_owned()),
             false => Reading::Stranger,
         }
+    }
+
+    /// Browsers leave out the port that is HTTP's own.
+    fn is_our_host(&self, host: &[u8]) -> bool {
+        let short = self.host.strip_suffix(":80");
+        host == self.host.as_bytes() || short.is_some_and(|short| host == short.as_bytes())
     }
 
     fn is_ours(&self, query: &str) -> bool {
@@ -161,6 +167,25 @@ mod tests {
             with("hOST: 127.0.0.1:4711\r\n"),
             Reading::Expected(_)
         ));
+    }
+
+    #[test]
+    fn browsers_leave_out_port_80() {
+        let is_ours = |ours: &str, host: &str| {
+            let expected = Expected {
+                host: ours.to_owned(),
+                path: "/callback".to_owned(),
+                state: "the-state".into(),
+            };
+            expected.is_our_host(host.as_bytes())
+        };
+        for ours in ["127.0.0.1", "[::1]"] {
+            assert!(is_ours(&format!("{ours}:80"), ours));
+            assert!(is_ours(&format!("{ours}:80"), &format!("{ours}:80")));
+            assert!(!is_ours(&format!("{ours}:80"), &format!("{ours}:81")));
+            assert!(!is_ours(&format!("{ours}:8080"), ours));
+        }
+        assert!(!is_ours("127.0.0.1:80", "evil.example"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use logto_core::{CallbackError, LogtoClient, LogtoError, Secret, SignInOptions, SignedIn};
 use url::Url;
 
-use super::browser::Browser;
+use super::browser::{self, Browser};
 use super::cancel::Cancel;
 use super::error::DesktopError;
 use super::listener::{Listener, Place, Wait, Waited};
@@ -57,11 +57,14 @@ pub fn sign_in(
         cancel: &options.cancel,
         until: Instant::now().checked_add(options.timeout),
     };
+    if let Some(on_url) = &options.on_url {
+        on_url(&url);
+    }
     let mut opening = options.browser.open(&url);
     loop {
         let waited = listener.wait(&wait, || {
-            if opening.has_failed() {
-                (options.browser.show_url)(&url);
+            if let Some(reason) = opening.reason_to_show() {
+                (options.browser.show_url)(&url, reason);
             }
             true
         });
@@ -74,6 +77,10 @@ pub fn sign_in(
                 });
             }
         };
+        if options.cancel.is_cancelled() {
+            arrival.answer(&options.pages.failed());
+            return Err(DesktopError::Cancelled);
+        }
         match client.handle_sign_in_callback(&arrival.url) {
             Ok(signed_in) => {
                 arrival.answer(&options.pages.signed_in());
@@ -99,6 +106,7 @@ pub struct DesktopSignInOptions {
     timeout: Duration,
     cancel: Cancel,
     browser: Browser,
+    on_url: Option<Arc<dyn Fn(&str) + Send + Sync>>,
     pages: Pages,
     request: SignInOptions,
 }
@@ -114,9 +122,8 @@ impl DesktopSignInOptions {
             },
             timeout: Duration::from_secs(300),
             cancel: Cancel::new(),
-            browser: Browser::new(|url| {
-                eprintln!("Open this address in a browser to sign in:\n{url}");
-            }),
+            browser: Browser::new(browser::print),
+            on_url: None,
             pages: Pages::default(),
             request: SignInOptions::new(""),
         }
@@ -150,7 +157,8 @@ impl DesktopSignInOptions {
         self
     }
 
-    /// Sets what ends the wait from another thread. Default: nothing.
+    /// Sets what ends the wait from another thread. Once the browser is back, and the code on its way to
+    /// the server, the sign-in runs to its end, and may succeed. Default: nothing.
     pub fn cancel(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self
@@ -172,10 +180,24 @@ impl DesktopSignInOptions {
         self
     }
 
-    /// Sets what is done with the address where no browser opens. Default: it is written to the
-    /// standard error.
+    /// Sets what is done, once, with the address where no browser opens, or where nobody has come back
+    /// [for some time](Self::show_url_after). Default: it is written to the standard error.
     pub fn show_url(mut self, show: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.browser.show_url = Arc::new(show);
+        self.browser.show_url = Arc::new(move |url, _| show(url));
+        self
+    }
+
+    /// Sets after what time the address is [shown](Self::show_url) although a browser seems to have
+    /// opened: the system often does not say that none did. Default: 10 seconds.
+    pub fn show_url_after(mut self, time: Duration) -> Self {
+        self.browser.show_after = time;
+        self
+    }
+
+    /// Sets what is always done with the address, before a browser is opened: to write it to a log, or
+    /// to offer it in a window. Default: nothing.
+    pub fn on_url(mut self, look: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_url = Some(Arc::new(look));
         self
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use logto_core::{LogtoClient, OidcCore, Revocation, Secret, SignOut, SignOutOptions};
+use url::Url;
 
-use super::browser::{Browser, Opening};
+use super::browser::{Browser, Opening, Reason};
 use super::cancel::Cancel;
 use super::error::DesktopError;
 use super::listener::{Listener, Place, Wait, Waited};
@@ -21,6 +22,10 @@ const FAILS_WITHIN: Duration = Duration::from_secs(5);
 ///
 /// The user is signed out here whether or not a browser opens; what became of the rest is in the
 /// [result](DesktopSignOut).
+///
+/// The address that the browser is opened with holds the ID token as a hint. For a moment it stands in
+/// the command line of the opener or the browser, where other users of this machine may be able to read
+/// it: it tells who the user is. [`DesktopSignOutOptions::without_browser`] avoids that.
 ///
 /// ```no_run
 /// # fn example(client: &logto::LogtoClient) -> Result<(), logto::desktop::DesktopError> {
@@ -53,16 +58,19 @@ pub fn sign_out(
         url, revocation, ..
     } = client.sign_out(request)?;
     let opening = options.browser.open(&url);
+    let uri = uri.map(str::to_owned);
     let (is_browser_opened, has_returned) = match listener {
-        Some(listener) => options.wait(listener, &state.into(), opening, &url),
-        None => {
-            let is_opened = opening.succeeds_within(FAILS_WITHIN);
-            if !is_opened {
-                (options.browser.show_url)(&url);
-            }
-            (is_opened, false)
-        }
+        Some(listener) => options.wait(listener, &state.as_str().into(), opening, &url),
+        None => (opening.succeeds_within(FAILS_WITHIN), false),
     };
+    // Whoever opens it later finds the port closed.
+    let url = match uri {
+        Some(uri) if !is_browser_opened => without_return(url, &uri, &state),
+        _ => url,
+    };
+    if !is_browser_opened {
+        (options.browser.show_url)(&url, Reason::NoBrowser);
+    }
     Ok(DesktopSignOut {
         revocation,
         is_browser_opened,
@@ -82,7 +90,8 @@ pub struct DesktopSignOut {
     /// Whether the browser came back, so that the server's own session has ended. `false` if it was
     /// [not asked to](DesktopSignOutOptions::return_to).
     pub has_returned: bool,
-    /// What the browser was opened with. It holds the ID token as a hint.
+    /// What the browser was opened with; where none opens, what the user may open later, after which
+    /// the browser does not come back. It holds the ID token as a hint.
     pub url: Secret,
 }
 
@@ -109,7 +118,7 @@ impl DesktopSignOutOptions {
             is_returning: false,
             timeout: Duration::from_secs(60),
             cancel: Cancel::new(),
-            browser: Browser::new(|_| {}),
+            browser: Browser::new(|_, _| {}),
             pages: Pages::default(),
         }
     }
@@ -165,10 +174,18 @@ impl DesktopSignOutOptions {
         self
     }
 
-    /// Sets what is done with the address where no browser opens. It holds the ID token: show it to
-    /// nobody but the user. Default: nothing.
+    /// Sets what is done with the address where no browser opens, or where one that should come back
+    /// has not [for some time](Self::show_url_after). It holds the ID token: show it to nobody but the
+    /// user. Default: nothing.
     pub fn show_url(mut self, show: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.browser.show_url = Arc::new(show);
+        self.browser.show_url = Arc::new(move |url, _| show(url));
+        self
+    }
+
+    /// Sets after what time the address is [shown](Self::show_url) although a browser seems to have
+    /// opened, if it is to [come back](Self::return_to). Default: 10 seconds.
+    pub fn show_url_after(mut self, time: Duration) -> Self {
+        self.browser.show_after = time;
         self
     }
 
@@ -211,6 +228,9 @@ impl DesktopSignOutOptions {
         };
         let waited = listener.wait(&wait, || {
             is_opened = !opening.has_failed();
+            if is_opened && opening.is_late() {
+                (self.browser.show_url)(url, Reason::NobodyCame);
+            }
             is_opened
         });
         match waited {
@@ -218,10 +238,7 @@ impl DesktopSignOutOptions {
                 arrival.answer(&self.pages.signed_out());
                 (true, true)
             }
-            Waited::Left => {
-                (self.browser.show_url)(url);
-                (false, false)
-            }
+            Waited::Left => (false, false),
             Waited::Cancelled | Waited::TimedOut => (is_opened, false),
         }
     }
@@ -241,4 +258,22 @@ impl fmt::Debug for DesktopSignOutOptions {
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// The address without the wish to be sent back here.
+fn without_return(url: String, uri: &str, state: &str) -> String {
+    let Ok(mut url) = Url::parse(&url) else {
+        return url;
+    };
+    let kept: Vec<_> = url
+        .query_pairs()
+        .into_owned()
+        .filter(|(name, value)| match name.as_str() {
+            "post_logout_redirect_uri" => value != uri,
+            "state" => value != state,
+            _ => true,
+        })
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(kept);
+    url.into()
 }

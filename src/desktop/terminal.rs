@@ -1,6 +1,7 @@
 //! What a user with a terminal is shown of a sign-in on another device.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
@@ -43,12 +44,21 @@ fn prompt(device: &DeviceAuthorization) -> String {
 
 /// How wide the terminal is; `None` if it is none, or none that draws.
 fn columns() -> Option<usize> {
-    let draws = env::var_os("TERM").is_none_or(|term| term != "dumb") && !has_ascii_only();
-    if !draws || !io::stderr().is_terminal() {
+    let is_drawing = draws(cfg!(windows), |name| env::var_os(name));
+    if !is_drawing || has_ascii_only() || !io::stderr().is_terminal() {
         return None;
     }
     let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
     Some(width.0.into())
+}
+
+/// Whether the terminal knows colours and half blocks. The old console of Windows writes the colours'
+/// codes out, and says nothing of itself.
+fn draws(is_windows: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    match variable("TERM") {
+        Some(term) => term != "dumb",
+        None => !is_windows || variable("WT_SESSION").is_some(),
+    }
 }
 
 /// Whether the locale is the one without any letters but English ones.
@@ -99,5 +109,18 @@ mod tests {
         assert_eq!(qr_code(URI, width).as_deref(), Some(drawing.as_str()));
         assert_eq!(qr_code(URI, width - 1), None);
         assert_eq!(qr_code(&"x".repeat(10_000), 1000), None);
+    }
+
+    #[test]
+    fn the_old_console_of_windows_draws_nothing() {
+        let only = |name: &'static str, value: &'static str| {
+            move |asked: &str| (asked == name).then(|| value.into())
+        };
+        assert!(!draws(true, |_| None) && draws(false, |_| None));
+        assert!(draws(true, only("WT_SESSION", "a-guid")));
+        for is_windows in [true, false] {
+            assert!(draws(is_windows, only("TERM", "xterm-256color")));
+            assert!(!draws(is_windows, only("TERM", "dumb")));
+        }
     }
 }

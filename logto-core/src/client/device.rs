@@ -1,5 +1,7 @@
 //! Sign-in on a device without a browser.
 
+use std::time::Duration;
+
 use super::LogtoClient;
 use crate::error::{DeviceError, LogtoError};
 use crate::models::{DeviceAuthorization, DeviceSignInOptions, SignedIn};
@@ -49,7 +51,9 @@ impl LogtoClient {
     /// lengthens by five seconds.
     ///
     /// Everything of a user who was signed in before is replaced at once. After an error that is
-    /// [retryable](LogtoError::is_retryable) ask again, later; after another one start a new sign-in.
+    /// [retryable](LogtoError::is_retryable) ask again, later, with the same authorization; after another
+    /// one start a new sign-in. Where the tokens have come, and could not be verified or stored for
+    /// now, the authorization keeps them, and the next call goes on there without asking the server.
     ///
     /// # Errors
     ///
@@ -61,27 +65,44 @@ impl LogtoClient {
         &self,
         authorization: &mut DeviceAuthorization,
     ) -> Result<Option<SignedIn>, LogtoError> {
-        if self.logto.now() >= authorization.expires_at {
+        if authorization.tokens.is_none() && self.logto.now() >= authorization.expires_at {
             return Err(DeviceError::Expired.into());
         }
         let core = self.logto.oidc_core()?;
         // From before the request, so that a sign-out comes either before the tokens or after them.
         let lock = self.lock()?;
-        match core.poll_device(self.config(), &authorization.device_code)? {
-            Poll::Pending => Ok(None),
-            Poll::SlowDown => {
-                authorization.interval = device::slower(authorization.interval);
-                Ok(None)
-            }
-            Poll::Tokens(tokens) => {
-                let verified = self.verify(&core, None, *tokens)?;
-                let claims =
-                    self.replace_session(&lock, verified, |changes| self.storage.update(changes))?;
-                Ok(Some(SignedIn {
-                    claims,
-                    post_redirect_uri: None,
-                }))
+        let tokens = match authorization.tokens.take() {
+            Some(tokens) => tokens,
+            None => match core.poll_device(self.config(), &authorization.device_code)? {
+                Poll::Pending => return Ok(None),
+                Poll::SlowDown => {
+                    authorization.interval = device::slower(authorization.interval);
+                    return Ok(None);
+                }
+                Poll::Tokens(tokens) => tokens,
+            },
+        };
+        let stored = self
+            .verify(&core, None, (*tokens).clone())
+            .and_then(|verified| {
+                self.replace_session(&lock, verified, |changes| self.storage.update(changes))
+            });
+        match stored {
+            Ok(claims) => Ok(Some(SignedIn {
+                claims,
+                post_redirect_uri: None,
+            })),
+            Err(error) => {
+                // The server takes the code no more.
+                authorization.tokens = error.is_retryable().then_some(tokens);
+                Err(error)
             }
         }
+    }
+
+    /// For how long the codes of a sign-in on another device are still valid; zero if they are not.
+    pub fn device_sign_in_expires_in(&self, authorization: &DeviceAuthorization) -> Duration {
+        let left = authorization.expires_at.saturating_sub(self.logto.now());
+        Duration::from_secs(u64::try_from(left).unwrap_or_default())
     }
 }

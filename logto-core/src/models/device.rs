@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::response::TokenResponse;
 use super::sign_in::Prompt;
 use crate::scopes::Scope;
 use crate::secret::Secret;
@@ -95,6 +96,8 @@ pub struct DeviceAuthorization {
     pub device_code: Secret,
     /// In Unix seconds.
     pub(crate) expires_at: i64,
+    /// What the server has given for the device code, and could not be stored yet: it gives it once.
+    pub(crate) tokens: Option<Box<TokenResponse>>,
 }
 
 impl DeviceAuthorization {

@@ -11,7 +11,7 @@ use super::extra::impl_extra_as;
 use crate::secret::Secret;
 
 /// What the token endpoint answers ([RFC 6749, section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct TokenResponse {
     /// The access token.

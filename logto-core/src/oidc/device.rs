@@ -91,6 +91,7 @@ pub(crate) fn start_response(
         interval: interval(answer.interval.as_ref()),
         device_code: answer.device_code,
         expires_at: now.saturating_add_unsigned(expires_in),
+        tokens: None,
     })
 }
 
