@@ -46,7 +46,7 @@ fn twenty_scripts_at_once_refresh_once() {
     let scene = Scene::new();
     scene
         .fake
-        .tamper_response(Endpoint::Token, |body| body["expires_in"] = 1.into());
+        .tamper_response(Endpoint::Token, |body| body["expires_in"] = 0.into());
     scene.sign_in();
     scene.fake.calm();
     scene.fake.clear_requests();
