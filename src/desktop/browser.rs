@@ -20,6 +20,9 @@ pub(super) struct Browser {
 type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 type Show = dyn Fn(&str, Reason) + Send + Sync;
 
+/// What is told the address in any case.
+pub(super) type OnUrl = dyn Fn(&str) + Send + Sync;
+
 /// Why the user is shown the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use logto_core::{CallbackError, LogtoClient, LogtoError, Secret, SignInOptions, SignedIn};
 use url::Url;
 
-use super::browser::{self, Browser};
+use super::browser::{self, Browser, OnUrl};
 use super::cancel::Cancel;
 use super::error::DesktopError;
 use super::listener::{Listener, Place, Wait, Waited};
@@ -106,7 +106,7 @@ pub struct DesktopSignInOptions {
     timeout: Duration,
     cancel: Cancel,
     browser: Browser,
-    on_url: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    on_url: Option<Arc<OnUrl>>,
     pages: Pages,
     request: SignInOptions,
 }
