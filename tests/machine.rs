@@ -9,8 +9,9 @@ use std::time::Duration;
 use logto::storage::{FileStorage, MemoryStorage};
 use logto::{
     ConfigError, EncryptionKey, Logto, LogtoConfig, LogtoError, MachineClient, MachineTokenRequest,
+    OidcCore, TokenExchange,
 };
-use logto_testing::{Endpoint, FakeApp, FakeLogto, Misbehaviour};
+use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour};
 use support::provider::{self, Provider};
 
 const RESOURCE: &str = "https://api.example.com";
@@ -183,4 +184,49 @@ fn a_real_provider_gives_a_token() {
     let claims = machine.access_token_claims(request).unwrap();
     assert!(claims.aud.contains(provider::RESOURCE));
     assert_eq!(claims.scope, "read:items");
+}
+
+#[test]
+fn a_machine_that_is_a_member_has_tokens_for_its_organization() {
+    let app = FakeApp::machine("machine", "secret").organization("org_1", ["org:read"]);
+    let fake = FakeLogto::builder()
+        .app(app)
+        .resource(RESOURCE, ["read:items"])
+        .start();
+    let config = LogtoConfig::new(fake.endpoint(), "machine").app_secret("secret");
+    let machine = Logto::new(config).unwrap().machine();
+    let request = MachineTokenRequest::new()
+        .organization("org_1")
+        .scopes(["org:read"]);
+    let claims = machine.access_token_claims(request).unwrap();
+    assert!(claims.aud.contains("urn:logto:organization:org_1"));
+    assert_eq!(claims.scope, "org:read");
+    let foreign = MachineTokenRequest::new().organization("org_2");
+    let error = machine.access_token(foreign).unwrap_err();
+    assert_eq!(error.oauth_error().unwrap().error, "access_denied");
+}
+
+#[test]
+fn a_subject_token_is_exchanged_once_to_act_as_its_user() {
+    let fake = FakeLogto::builder()
+        .app(FakeApp::web("support", "secret").token_exchange())
+        .user(FakeUser::new("alice"))
+        .resource(RESOURCE, ["read:items"])
+        .start();
+    let config = LogtoConfig::new(fake.endpoint(), "support").app_secret("secret");
+    let logto = Logto::new(config).unwrap();
+    let subject_token = fake.subject_token("alice");
+    let exchange = TokenExchange::new(&subject_token)
+        .resource(RESOURCE)
+        .scope("read:items");
+    let tokens = logto.exchange_token(&exchange).unwrap();
+    let claims = OidcCore::decode_access_token(tokens.access_token.expose()).unwrap();
+    assert_eq!(
+        (claims.sub.as_str(), claims.scope.as_str()),
+        ("alice", "read:items")
+    );
+    assert!(tokens.refresh_token.is_none() && tokens.id_token.is_none());
+
+    let error = logto.exchange_token(&exchange).unwrap_err();
+    assert_eq!(error.oauth_error().unwrap().error, "invalid_grant");
 }
