@@ -52,6 +52,8 @@ pub use logto_core::*;
 
 #[cfg(feature = "desktop")]
 pub mod desktop;
+#[cfg(any(feature = "desktop", feature = "web"))]
+mod html;
 pub mod storage;
 #[cfg(feature = "web")]
 pub mod web;

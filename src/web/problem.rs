@@ -8,6 +8,7 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::respond::{self, Answer};
+use crate::html::escape;
 use crate::storage::StorageErrorKind;
 use crate::{CallbackError, LogtoError, OAuthError};
 
@@ -228,13 +229,13 @@ fn html(problem: &Problem) -> String {
         _ => ("That did not work", "Try again"),
     };
     let link = problem.try_again.as_ref().map_or(String::new(), |path| {
-        format!("<p><a href=\"{}\">{label}</a></p>", escaped(path))
+        format!("<p><a href=\"{}\">{label}</a></p>", escape(path))
     });
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
          <style>{STYLE}</style><main><h1>{title}</h1><p>{}</p>{link}</main></html>",
-        escaped(&problem.message)
+        escape(&problem.message)
     )
 }
 
@@ -244,21 +245,6 @@ main{max-width:26rem;margin:1.5rem;padding:2rem;border-radius:1rem;background:li
 box-shadow:0 1px 3px #0003}h1{margin:0;font-size:1.25rem}p{margin:.75rem 0 0}\
 a{display:inline-block;margin-top:.5rem;padding:.5rem 1rem;border-radius:.5rem;text-decoration:none;\
 background:#5d34f2;color:#fff}";
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
 
 #[cfg(test)]
 mod tests {
