@@ -88,7 +88,7 @@ mod routes;
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 
 use crate::storage::SessionStore;
 use crate::{Logto, LogtoError};
@@ -98,7 +98,7 @@ pub use self::guard::{Rejection, User};
 pub use self::problem::{Problem, ProblemKind};
 
 use self::base_url::BaseUrl;
-use self::builder::{Paths, SetOptions};
+use self::builder::{Paths, Route, SetOptions};
 use self::cookie::SessionCookie;
 use self::problem::ProblemPage;
 
@@ -159,8 +159,8 @@ impl WebAuth {
     /// Whether [`handle`](Self::handle) reads the body of this request: for a framework that hands bodies
     /// over as a stream. What is longer than [`LONGEST_BODY`] need not be read on.
     pub fn reads_body<B>(&self, request: &Request<B>) -> bool {
-        let path = self.inner.paths.back_channel_logout.as_deref();
-        request.method() == http::Method::POST && path == Some(request.uri().path())
+        let route = self.inner.paths.route(request.uri().path());
+        route == Some(Route::BackChannelLogout) && *request.method() == Method::POST
     }
 
     /// Who is signed in; `None` if nobody is. One read of the store, and no network.

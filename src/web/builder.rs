@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 
 use super::base_url::BaseUrl;
 use super::cookie::SessionCookie;
@@ -257,31 +257,69 @@ impl WebAuthBuilder {
     }
 }
 
+/// What a path of ours is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    SignIn,
+    SignUp,
+    Callback,
+    SignOut,
+    User,
+    BackChannelLogout,
+}
+
+impl Route {
+    /// The only method that it takes.
+    pub fn method(self) -> Method {
+        match self {
+            Self::SignIn | Self::SignUp | Self::Callback | Self::User => Method::GET,
+            Self::SignOut | Self::BackChannelLogout => Method::POST,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::SignUp => "sign-up",
+            Self::Callback => "callback",
+            Self::SignOut => "sign-out",
+            Self::User => "user",
+            Self::BackChannelLogout => "back-channel-logout",
+        }
+    }
+}
+
 impl Paths {
     /// Whether a target is one of the routes, on which no browser may land: it might come round again.
     pub fn is_route(&self, base_url: &BaseUrl, target: &str) -> bool {
         let path = base_url.resolved_path(target);
-        path.is_some_and(|path| self.routes().any(|(_, route)| route == path))
+        path.is_some_and(|path| self.route(&path).is_some())
     }
 
-    fn routes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    /// The route at this path; `None` if it is the application's.
+    pub fn route(&self, path: &str) -> Option<Route> {
+        let (route, _) = self.routes().find(|(_, known)| *known == path)?;
+        Some(route)
+    }
+
+    fn routes(&self) -> impl Iterator<Item = (Route, &str)> {
         [
-            ("sign-in", Some(&self.sign_in)),
-            ("sign-up", Some(&self.sign_up)),
-            ("callback", Some(&self.callback)),
-            ("sign-out", Some(&self.sign_out)),
-            ("user", self.user.as_ref()),
-            ("back-channel-logout", self.back_channel_logout.as_ref()),
+            (Route::SignIn, Some(&self.sign_in)),
+            (Route::SignUp, Some(&self.sign_up)),
+            (Route::Callback, Some(&self.callback)),
+            (Route::SignOut, Some(&self.sign_out)),
+            (Route::User, self.user.as_ref()),
+            (Route::BackChannelLogout, self.back_channel_logout.as_ref()),
         ]
         .into_iter()
-        .filter_map(|(name, path)| Some((name, path?.as_str())))
+        .filter_map(|(route, path)| Some((route, path?.as_str())))
     }
 
     fn check(&self, base_url: &BaseUrl) -> Result<(), WebConfigError> {
         let mut seen = BTreeSet::new();
-        for (name, path) in self.routes() {
+        for (route, path) in self.routes() {
             if !base_url.is_plain_path(path) {
-                return Err(invalid_path(name, path));
+                return Err(invalid_path(route.name(), path));
             }
             if !seen.insert(path) {
                 let path = path.to_owned();

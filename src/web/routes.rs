@@ -8,6 +8,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::Inner;
+use super::builder::Route;
 use super::guard::{Audience, unauthorized};
 use super::problem::{Problem, is_unreadable};
 use super::respond::{self, Answer};
@@ -35,27 +36,17 @@ const PROTOCOL_CLAIMS: [&str; 15] = [
 
 impl Inner {
     pub fn handle<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Option<Answer> {
-        let paths = &self.paths;
-        let path = request.uri().path();
-        let allowed = match path {
-            path if path == paths.sign_in || path == paths.sign_up => Method::GET,
-            path if path == paths.callback => Method::GET,
-            path if path == paths.sign_out => Method::POST,
-            path if Some(path) == paths.user.as_deref() => Method::GET,
-            path if Some(path) == paths.back_channel_logout.as_deref() => Method::POST,
-            _ => return None,
-        };
-        if request.method() != allowed {
-            return Some(self.not_allowed(&allowed));
+        let route = self.paths.route(request.uri().path())?;
+        if request.method() != route.method() {
+            return Some(self.not_allowed(&route.method()));
         }
-        let answer = match path {
-            path if path == paths.callback => self.callback(request),
-            path if path == paths.sign_out => self.sign_out(request),
-            path if Some(path) == paths.back_channel_logout.as_deref() => {
-                return Some(self.back_channel_logout(request));
-            }
-            path if path == paths.sign_in || path == paths.sign_up => self.sign_in(request),
-            _ => Ok(self.user_info(request.headers())),
+        let answer = match route {
+            Route::SignIn => self.sign_in(request, None),
+            Route::SignUp => self.sign_in(request, Some(FirstScreen::Register)),
+            Route::Callback => self.callback(request),
+            Route::SignOut => self.sign_out(request),
+            Route::User => Ok(self.user_info(request.headers())),
+            Route::BackChannelLogout => Ok(self.back_channel_logout(request)),
         };
         Some(answer.unwrap_or_else(|error| self.failed(request, &error)))
     }
@@ -64,16 +55,18 @@ impl Inner {
         self.base_url.join(&self.paths.callback)
     }
 
-    fn sign_in<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
+    fn sign_in<B>(
+        &self,
+        request: &Request<B>,
+        first_screen: Option<FirstScreen>,
+    ) -> Result<Answer, LogtoError> {
         let asked_for = return_to(request);
         let target = asked_for
             .as_deref()
             .and_then(|target| self.landing(target))
             .unwrap_or(&self.paths.after_sign_in);
         let mut options = SignInOptions::new(self.redirect_uri()).post_redirect_uri(target);
-        if request.uri().path() == self.paths.sign_up {
-            options = options.first_screen(FirstScreen::Register);
-        }
+        options.first_screen = first_screen;
         let options = self.as_the_application_likes(request, options);
         let known = self.cookie.read(request.headers());
         let (id, url) = self.start(known.unwrap_or_else(SessionId::random), options)?;
