@@ -49,7 +49,8 @@
 //!
 //! A session that lay unused for longer is absent from that moment on. The space that it takes is
 //! freed by [`purge_expired`](logto_core::SessionStore::purge_expired): call it now and then, once
-//! an hour from a thread of your own, say.
+//! an hour from a thread of your own, say. It deletes a few sessions at a time, for some milliseconds
+//! each, and leaves others as much time to write in between.
 //!
 //! # What is promised
 //!
@@ -130,6 +131,7 @@ mod owners;
 mod permissions;
 mod pool;
 mod presence;
+mod purge;
 mod schema;
 mod storage;
 mod store;

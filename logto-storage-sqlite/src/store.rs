@@ -12,6 +12,7 @@ use logto_core::{
 
 use crate::database::Database;
 use crate::owners;
+use crate::purge;
 use crate::storage::{self, SqliteStorage};
 
 /// How long a call waits for another writer, unless the store is told otherwise.
@@ -112,13 +113,7 @@ impl SessionStore for SqliteStore {
     }
 
     fn purge_expired(&self) -> Result<u64, StorageError> {
-        let idle = self.database.idle();
-        self.database.write(|transaction| {
-            let purged = transaction
-                .prepare_cached("DELETE FROM sessions WHERE used_at < ?1")?
-                .execute([idle.oldest_live(idle.now())])?;
-            Ok(purged as u64)
-        })
+        purge::purge_expired(&self.database)
     }
 
     fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
