@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use logto_core::{
     Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId, SessionStore,
@@ -17,6 +18,9 @@ use crate::storage::SledStorage;
 
 /// How many sessions are purged at once, between which others may write.
 const PURGED_AT_ONCE: usize = 64;
+
+/// Between two steps others write for as long as a step took, and at most for so long.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The sessions of many users in one sled database, which is a directory.
 ///
@@ -130,7 +134,9 @@ impl SessionStore for SledStore {
         let expired = database.sessions(|record| is_older(record, oldest))?;
         let mut purged = 0;
         for sessions in expired.chunks(PURGED_AT_ONCE) {
+            let begun = Instant::now();
             purged += purge(database, sessions, oldest)?;
+            thread::sleep(begun.elapsed().min(LONGEST_PAUSE));
         }
         if purged > 0 {
             database.sync()?;
