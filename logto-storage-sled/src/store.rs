@@ -18,6 +18,9 @@ use crate::storage::SledStorage;
 /// How many sessions are purged at once, between which others may write.
 const PURGED_AT_ONCE: usize = 64;
 
+/// How many sessions are looked at between two visits.
+const PAGE: usize = 256;
+
 /// The sessions of many users in one sled database, which is a directory.
 ///
 /// `Clone` is cheap and shares the database. So do stores that this process opened apart; another
@@ -144,6 +147,30 @@ impl SessionStore for SledStore {
         let names = owners::find(database, idle, owner)?;
         let found = |name| FoundSession::new(name, self.storage(name));
         Ok(names.into_iter().map(found).collect())
+    }
+
+    /// In the order of their digests, a page at a time, so that none is visited twice.
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let Shared { database, idle } = &*self.shared;
+        let mut behind = Vec::new();
+        loop {
+            let oldest = idle.oldest_live(idle.now());
+            let page = database.page(&behind, PAGE, |record| !is_older(record, oldest))?;
+            for name in page.names {
+                visit(FoundSession::new(name, self.storage(name)))?;
+            }
+            match page.last {
+                Some(last) => behind = last.to_vec(),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(self.storage(*digest))
     }
 }
 
