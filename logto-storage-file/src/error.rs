@@ -130,6 +130,14 @@ pub(crate) fn no_file_name(path: &Path) -> StorageError {
     new(StorageErrorKind::PermissionDenied, "opened", path, why)
 }
 
+/// Whether what is stored is the reason, and not the system.
+pub(crate) fn is_shut(error: &StorageError) -> bool {
+    matches!(
+        error.kind(),
+        StorageErrorKind::Corrupt | StorageErrorKind::WrongKey | StorageErrorKind::NewerFormat
+    )
+}
+
 fn io_error(done: &str, path: &Path, error: io::Error) -> StorageError {
     new(kind(&error), done, path, why(error.kind())).with_source(error)
 }

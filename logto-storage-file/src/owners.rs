@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use logto_core::{OwnerDigest, SessionOwner, StorageError, StorageErrorKind};
+use logto_core::{OwnerDigest, SessionOwner, StorageError};
 
 use crate::directory::Directory;
 use crate::error;
@@ -140,21 +140,13 @@ fn look(directory: &Directory, place: &Place, owner: &OwnerDigest) -> Result<See
         }
     });
     match seen {
-        Err(error) if is_shut(&error) => {
+        Err(error) if error::is_shut(&error) => {
             // Nobody is signed in by it, as things are.
             log::warn!("a session of a user is passed over: {error}");
             Ok(Seen::Dead)
         }
         seen => Ok(seen?.unwrap_or(Seen::Nothing)),
     }
-}
-
-/// Whether what is stored is the reason, and not the system.
-fn is_shut(error: &StorageError) -> bool {
-    matches!(
-        error.kind(),
-        StorageErrorKind::Corrupt | StorageErrorKind::WrongKey | StorageErrorKind::NewerFormat
-    )
 }
 
 /// Removes the marks of sessions that are not there any more.

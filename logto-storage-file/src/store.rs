@@ -1,5 +1,6 @@
 //! The store: many sessions in one directory.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,9 @@ use logto_core::{
 };
 
 use crate::directory::{self, Directory, Durable};
-use crate::owners;
 use crate::place::Place;
 use crate::storage::{self, FileStorage};
+use crate::{error, owners};
 
 /// How long a call waits for other writers, unless the store is told otherwise.
 pub(crate) const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,25 +93,44 @@ impl FileStore {
             .filter_map(|name| Place::of_session_file(path, name))
     }
 
+    /// The digests of all sessions. A list may miss a file that is replaced while it is read, so there are
+    /// two.
+    fn digests(&self) -> Result<BTreeSet<[u8; 32]>, StorageError> {
+        let mut digests = BTreeSet::new();
+        for _ in 0..2 {
+            let names = self.directory.names()?;
+            digests.extend(self.places(&names).map(|place| place.digest));
+        }
+        Ok(digests)
+    }
+
+    /// Whether there is a session that has not expired, as far as one can tell.
+    fn is_there(&self, place: &Place) -> Result<bool, StorageError> {
+        match self.is_expired(place) {
+            Err(error) if error::is_shut(&error) => Ok(true),
+            expired => Ok(expired? == Some(false)),
+        }
+    }
+
     /// Removes this session if it has expired.
     fn purge(&self, place: &Place) -> Result<bool, StorageError> {
-        if !self.is_expired(place)? {
+        if self.is_expired(place)? != Some(true) {
             return Ok(false);
         }
         let _turn = self.directory.turn(place)?;
-        let expired = self.is_expired(place)?;
+        let expired = self.is_expired(place)? == Some(true);
         if expired {
             self.remove_in_turn(place)?;
         }
         Ok(expired)
     }
 
-    fn is_expired(&self, place: &Place) -> Result<bool, StorageError> {
+    /// `None` if there is no such session.
+    fn is_expired(&self, place: &Place) -> Result<Option<bool>, StorageError> {
         let idle = self.directory.idle();
-        let expired = storage::read_any(&self.directory, place, |record| {
+        storage::read_any(&self.directory, place, |record| {
             idle.is_over(record.used_at, idle.now())
-        });
-        Ok(expired? == Some(true))
+        })
     }
 
     /// Removes a session, whether or not it can be read, and then its marks.
@@ -203,6 +223,26 @@ impl SessionStore for FileStore {
         let places = owners::find(&self.directory, owner)?;
         let found = |place: Place| FoundSession::new(place.digest, self.storage(place));
         Ok(places.into_iter().map(found).collect())
+    }
+
+    /// Keeps the digests of all sessions meanwhile, and opens the file of each to see whether it has
+    /// expired. None is visited twice.
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        for digest in self.digests()? {
+            let place = Place::in_store(self.directory.path(), digest);
+            if self.is_there(&place)? {
+                visit(FoundSession::new(digest, self.storage(place)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        let place = Place::in_store(self.directory.path(), *digest);
+        Ok(self.storage(place))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One open database: what is asked of sled, and how it is answered.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +40,15 @@ pub(crate) struct Database {
     locks: LocalLocks,
     /// The last field: it is unlocked when sled is gone.
     directory: Directory,
+}
+
+/// Some of the sessions in the order of their names.
+#[derive(Default)]
+pub(crate) struct Page {
+    /// Those that were wanted.
+    pub(crate) names: Vec<[u8; 32]>,
+    /// The last one, wanted or not; `None` if there are no more.
+    pub(crate) last: Option<IVec>,
 }
 
 /// Changes that are made together.
@@ -134,24 +144,27 @@ impl Database {
         Ok(Some(bytes))
     }
 
-    /// The names of all sessions that `wanted` says yes to.
-    pub(crate) fn sessions(
+    /// Looks at the next sessions behind this name, as many as `most`.
+    pub(crate) fn page(
         &self,
+        behind: &[u8],
+        most: usize,
         wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Vec<[u8; 32]>, StorageError> {
-        let mut names = Vec::new();
+    ) -> Result<Page, StorageError> {
         self.ask("read", || {
-            for entry in self.sessions.iter() {
+            let mut page = Page::default();
+            let next = (Bound::Excluded(behind), Bound::Unbounded);
+            for entry in self.sessions.range::<&[u8], _>(next).take(most) {
                 let (name, record) = entry?;
                 if let Ok(name) = name.as_ref().try_into()
                     && wanted(&record)
                 {
-                    names.push(name);
+                    page.names.push(name);
                 }
+                page.last = Some(name);
             }
-            Ok(())
-        })?;
-        Ok(names)
+            Ok(page)
+        })
     }
 
     /// The names of the sessions that are said to be the owner's.

@@ -22,6 +22,9 @@ const PURGED_AT_ONCE: usize = 64;
 /// Between two steps others write for as long as a step took, and at most for so long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many sessions are looked at in one go.
+const PAGE: usize = 256;
+
 /// The sessions of many users in one sled database, which is a directory.
 ///
 /// `Clone` is cheap and shares the database. So do stores that this process opened apart; another
@@ -131,12 +134,19 @@ impl SessionStore for SledStore {
     fn purge_expired(&self) -> Result<u64, StorageError> {
         let Shared { database, idle } = &*self.shared;
         let oldest = idle.oldest_live(idle.now());
-        let expired = database.sessions(|record| is_older(record, oldest))?;
         let mut purged = 0;
-        for sessions in expired.chunks(PURGED_AT_ONCE) {
-            let begun = Instant::now();
-            purged += purge(database, sessions, oldest)?;
-            thread::sleep(begun.elapsed().min(LONGEST_PAUSE));
+        let mut behind = Vec::new();
+        loop {
+            let page = database.page(&behind, PAGE, |record| is_older(record, oldest))?;
+            for sessions in page.names.chunks(PURGED_AT_ONCE) {
+                let begun = Instant::now();
+                purged += purge(database, sessions, oldest)?;
+                thread::sleep(begun.elapsed().min(LONGEST_PAUSE));
+            }
+            match page.last {
+                Some(last) => behind = last.to_vec(),
+                None => break,
+            }
         }
         if purged > 0 {
             database.sync()?;
@@ -150,6 +160,30 @@ impl SessionStore for SledStore {
         let names = owners::find(database, idle, owner)?;
         let found = |name| FoundSession::new(name, self.storage(name));
         Ok(names.into_iter().map(found).collect())
+    }
+
+    /// In the order of their digests, a page at a time, so that none is visited twice.
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let Shared { database, idle } = &*self.shared;
+        let mut behind = Vec::new();
+        loop {
+            let oldest = idle.oldest_live(idle.now());
+            let page = database.page(&behind, PAGE, |record| !is_older(record, oldest))?;
+            for name in page.names {
+                visit(FoundSession::new(name, self.storage(name)))?;
+            }
+            match page.last {
+                Some(last) => behind = last.to_vec(),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(self.storage(*digest))
     }
 }
 

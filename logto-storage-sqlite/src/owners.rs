@@ -46,6 +46,7 @@ pub(crate) fn apply(
 mod tests {
     use super::*;
     use crate::SqliteStore;
+    use crate::storage::PAGE_BEHIND;
 
     /// What SQLite does for this statement.
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -65,9 +66,11 @@ mod tests {
         let path = directory.path().join("sessions.db");
         drop(SqliteStore::open(&path).unwrap());
         let connection = Connection::open(&path).unwrap();
-        for sql in [FIND, "DELETE FROM owners WHERE session = ?1"] {
+        let remove = "DELETE FROM owners WHERE session = ?1";
+        for sql in [FIND, remove, PAGE_BEHIND] {
             let plan = plan(&connection, sql);
             assert!(plan.contains("SEARCH") && !plan.contains("SCAN"), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }
     }
 }

@@ -100,6 +100,26 @@ pub(crate) fn live_session(
     }
 }
 
+/// How many digests are read at once.
+const PAGE: i64 = 256;
+
+/// The next live sessions in the order of the index.
+pub(crate) const PAGE_BEHIND: &str = "
+    SELECT digest FROM sessions WHERE digest > ?1 AND used_at >= ?2 ORDER BY digest LIMIT ?3
+";
+
+/// The digests of the next sessions behind this digest that were last used at `oldest` or later.
+pub(crate) fn page(
+    connection: &Connection,
+    behind: &[u8],
+    oldest: i64,
+) -> rusqlite::Result<Vec<[u8; 32]>> {
+    connection
+        .prepare_cached(PAGE_BEHIND)?
+        .query_map((behind, oldest, PAGE), |row| row.get(0))?
+        .collect()
+}
+
 /// When the session was used last, and the value of this key.
 ///
 /// Not as a left join: SQLite would compile that anew for each key that is bound to it.

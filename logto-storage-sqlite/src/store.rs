@@ -70,6 +70,14 @@ impl SqliteStore {
     fn storage(&self, session: [u8; 32]) -> Arc<dyn Storage> {
         Arc::new(SqliteStorage::new(Arc::clone(&self.database), session))
     }
+
+    /// The digests of the next live sessions behind this one.
+    fn page(&self, behind: &[u8]) -> Result<Vec<[u8; 32]>, StorageError> {
+        let idle = self.database.idle();
+        let oldest = idle.oldest_live(idle.now());
+        self.database
+            .read(|connection| storage::page(connection, behind, oldest))
+    }
 }
 
 impl fmt::Debug for SqliteStore {
@@ -124,6 +132,25 @@ impl SessionStore for SqliteStore {
             .read(|connection| owners::find(connection, owner, oldest))?;
         let found = |digest| FoundSession::new(digest, self.storage(digest));
         Ok(digests.into_iter().map(found).collect())
+    }
+
+    /// In the order of their digests, a page at a time, so that none is visited twice.
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut page = self.page(&[])?;
+        while let Some(last) = page.last().copied() {
+            for digest in page {
+                visit(FoundSession::new(digest, self.storage(digest)))?;
+            }
+            page = self.page(&last)?;
+        }
+        Ok(())
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(self.storage(*digest))
     }
 }
 

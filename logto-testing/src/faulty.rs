@@ -54,6 +54,8 @@ pub enum StorageCall {
     Purge,
     /// [`SessionStore::sessions_of`]
     SessionsOf,
+    /// [`SessionStore::for_each_session`]
+    ForEachSession,
     /// Whichever it is.
     Any,
 }
@@ -198,6 +200,19 @@ impl<S: SessionStore> SessionStore for Faulty<S> {
         Ok(found
             .map(|session| session.wrapped(|inner| self.around(inner)))
             .collect())
+    }
+
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.begin(StorageCall::ForEachSession)?;
+        self.inner
+            .for_each_session(&mut |found| visit(found.wrapped(|inner| self.around(inner))))
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(Arc::new(self.around(self.inner.session_by_digest(digest)?)))
     }
 
     fn default_session(&self) -> Arc<dyn Storage> {

@@ -9,7 +9,9 @@ use std::thread;
 
 use logto_core::SessionId;
 use logto_testing::TestClock;
-use logto_testing::contract::{Fixture as _, owners, processes, session_store, storage};
+use logto_testing::contract::{
+    Fixture as _, all_sessions, owners, processes, session_store, storage,
+};
 
 use toys::files::{Files, ProcessFlaw};
 use toys::memory::{Flaw, Toy};
@@ -243,6 +245,75 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         Flaw::MixesThreadsUp,
         &["many_threads_sign_in_and_out_at_once"],
     ),
+    (
+        Flaw::LocksMakeSessions,
+        &["an_empty_store_has_no_session_to_visit"],
+    ),
+    (Flaw::VisitsNothing, &["each_session_is_visited"]),
+    (
+        Flaw::VisitsOnePage,
+        &["more_sessions_than_a_page_are_visited"],
+    ),
+    (Flaw::VisitsCopies, &["what_is_visited_is_the_session"]),
+    (Flaw::FindsTheRemoved, &["a_removed_session_is_not_visited"]),
+    (
+        Flaw::RenameCopies,
+        &["a_renamed_session_is_visited_under_its_new_id_only"],
+    ),
+    (
+        Flaw::VisitsTheExpired,
+        &[
+            "an_idle_session_is_not_visited",
+            "more_sessions_than_a_page_are_visited",
+        ],
+    ),
+    (
+        Flaw::VisitingIsUse,
+        &["visiting_a_session_does_not_renew_it"],
+    ),
+    (
+        Flaw::VisitsNoDefaultSession,
+        &["the_default_session_is_visited"],
+    ),
+    (Flaw::VisitsAfterErrors, &["a_visit_that_fails_is_the_last"]),
+    (
+        Flaw::VisitsUnderTheLock,
+        &["a_visit_may_read_write_and_lock", "a_visit_holds_nobody_up"],
+    ),
+    (
+        Flaw::VisitsPagesByNumber,
+        &[
+            "a_visit_may_remove_what_it_visits",
+            "sessions_that_stay_are_visited_while_others_come_and_go",
+        ],
+    ),
+    (
+        Flaw::WritesElsewhereFirst,
+        &["sessions_that_are_written_meanwhile_are_visited"],
+    ),
+    (
+        Flaw::ForgetsWhenClosed,
+        &[
+            "sessions_are_visited_after_reopening",
+            "stores_over_one_place_visit_the_same_sessions",
+        ],
+    ),
+    (
+        Flaw::OtherSessionByDigest,
+        &["a_session_by_its_digest_is_the_session"],
+    ),
+    (
+        Flaw::NoAbsentSessionByDigest,
+        &["a_session_by_its_digest_need_not_exist"],
+    ),
+    (
+        Flaw::DefaultSessionIsNew,
+        &["the_default_session_has_a_digest"],
+    ),
+    (
+        Flaw::VisitsWithoutNames,
+        &["a_session_of_one_store_can_be_put_into_another"],
+    ),
 ];
 
 const PROCESS_FLAWS: &[(ProcessFlaw, &[&str])] = &[
@@ -318,14 +389,17 @@ fn each_check_is_in_its_list() {
     assert_eq!(store, session_store::all::<Toy>().len() + 1);
     let found = public(include_str!("../src/contract/owners.rs"));
     assert_eq!(found, owners::all::<Toy>().len() + 1);
+    let all = public(include_str!("../src/contract/all_sessions.rs"));
+    assert_eq!(all, all_sessions::all::<Toy>().len() + 1);
     let processes = public(include_str!("../src/contract/processes.rs"));
     assert_eq!(processes, processes::all::<Files>().len() + 2);
 }
 
 #[test]
-fn a_store_that_finds_no_sessions_only_has_to_say_so() {
+fn a_store_that_finds_and_lists_no_sessions_only_has_to_say_so() {
     be_silent();
-    for (name, check) in owners::all::<Files>() {
+    let checks = owners::all::<Files>().into_iter();
+    for (name, check) in checks.chain(all_sessions::all::<Files>()) {
         Files::make_with(ProcessFlaw::None);
         assert_eq!(panic_of(check), None, "{name}");
     }
@@ -337,7 +411,7 @@ fn plays_a_process() {
     processes::play::<Files>();
 }
 
-/// A check of any of the four lists.
+/// A check of any of the five lists.
 #[derive(Clone, Copy)]
 enum Check {
     Storage(&'static str, storage::Check),
@@ -374,11 +448,14 @@ fn all() -> Vec<Check> {
     let store = store.map(|(name, check)| Check::Store(name, check));
     let owners = owners::all::<Toy>().into_iter();
     let owners = owners.map(|(name, check)| Check::Store(name, check));
+    let all_sessions = all_sessions::all::<Toy>().into_iter();
+    let all_sessions = all_sessions.map(|(name, check)| Check::Store(name, check));
     let processes = processes::all::<Files>().into_iter();
     let processes = processes.map(|(name, check)| Check::Processes(name, check));
     storage
         .chain(store)
         .chain(owners)
+        .chain(all_sessions)
         .chain(processes)
         .collect()
 }

@@ -172,6 +172,21 @@ impl SessionStore for EncryptedStore {
         Ok(sessions)
     }
 
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.inner.for_each_session(&mut |found| {
+            let session = found.digest();
+            visit(found.wrapped(|inner| self.encrypted(inner, session)))
+        })
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        let inner = self.inner.session_by_digest(digest)?;
+        Ok(Arc::new(self.encrypted(inner, *digest)))
+    }
+
     fn default_session(&self) -> Arc<dyn Storage> {
         let session = SessionId::of_the_only_session().digest();
         Arc::new(self.encrypted(self.inner.default_session(), session))

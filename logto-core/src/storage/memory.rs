@@ -161,6 +161,13 @@ impl MemoryStore {
         })
     }
 
+    fn is_live(&self, session: &[u8; 32]) -> bool {
+        let now = self.clock.now();
+        let sessions = self.sessions();
+        let session = sessions.get(session);
+        session.is_some_and(|session| !session.is_expired(now, self.idle_lifetime))
+    }
+
     /// A panic elsewhere leaves the map whole: every change is made in one go under the lock.
     fn sessions(&self) -> MutexGuard<'_, HashMap<[u8; 32], Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
@@ -221,6 +228,22 @@ impl SessionStore for MemoryStore {
             .filter(|(_, session)| session.is_of(owner) && live(session))
             .map(|(digest, _)| FoundSession::new(*digest, self.storage(*digest)));
         Ok(found.collect())
+    }
+
+    /// Keeps the digests of all sessions meanwhile.
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let digests: Vec<_> = self.sessions().keys().copied().collect();
+        for digest in digests.into_iter().filter(|digest| self.is_live(digest)) {
+            visit(FoundSession::new(digest, self.storage(digest)))?;
+        }
+        Ok(())
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(self.storage(*digest))
     }
 }
 

@@ -241,6 +241,67 @@ pub trait SessionStore: Debug + Send + Sync {
         ))
     }
 
+    /// Visits every session that is there, one after the other and in no order to rely on: to count them, or
+    /// to [`migrate`](crate::migrate) them.
+    ///
+    /// The default visits none, and says so. A backend that overrides it visits
+    ///
+    /// - each session that is there from the beginning to the end, at least once. One that is renamed
+    ///   meanwhile may be visited under either id, under both, or not at all; one that is made meanwhile, once
+    ///   or not at all. Whether another one may be visited twice is the backend's to say; none here does.
+    /// - none whose idle lifetime was over when it was found. One that is damaged, so that nobody can tell,
+    ///   is visited: reading it gives the error.
+    ///
+    /// A visit is no use of a session, unless `visit` reads or writes it. It may take long, and may do
+    /// anything with any session of the store: the backend holds no lock and no transaction meanwhile, and
+    /// no more in memory than a page of sessions, or the digests of all.
+    ///
+    /// ```
+    /// # use logto_core as logto;
+    /// use logto::{MemoryStore, PersistKey, SessionId, SessionStore, Storage};
+    ///
+    /// let store = MemoryStore::new();
+    /// store.session(&SessionId::random()).set(PersistKey::IdToken, Some("…"))?;
+    ///
+    /// let mut sessions = 0;
+    /// store.for_each_session(&mut |_| {
+    ///     sessions += 1;
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(sessions, 1);
+    /// # Ok::<(), logto_core::StorageError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](StorageErrorKind::Unsupported) by default; else, if the backend cannot tell, or what
+    /// `visit` returned, after which no other session is visited.
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let _ = visit;
+        Err(StorageError::new(
+            StorageErrorKind::Unsupported,
+            "this store cannot list its sessions",
+        ))
+    }
+
+    /// The session whose id has this [digest](SessionId::digest), which is all that a store knows of an id:
+    /// for one that was [found](FoundSession::digest), in this store or in another. Does no I/O; the session need
+    /// not exist. [`session`](Self::session) with the id gives the same session.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](StorageErrorKind::Unsupported) by default. A backend that overrides it returns none.
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        let _ = digest;
+        Err(StorageError::new(
+            StorageErrorKind::Unsupported,
+            "this store cannot give a session by the digest of its id",
+        ))
+    }
+
     /// The one session of a program with one user, such as a desktop or command-line application:
     /// the same each time. No cookie can name it.
     fn default_session(&self) -> Arc<dyn Storage> {
@@ -289,6 +350,20 @@ macro_rules! forward_to_inner {
 
             fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
                 (**self).sessions_of(owner)
+            }
+
+            fn for_each_session(
+                &self,
+                visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+            ) -> Result<(), StorageError> {
+                (**self).for_each_session(visit)
+            }
+
+            fn session_by_digest(
+                &self,
+                digest: &[u8; 32],
+            ) -> Result<Arc<dyn Storage>, StorageError> {
+                (**self).session_by_digest(digest)
             }
 
             fn default_session(&self) -> Arc<dyn Storage> {

@@ -49,6 +49,7 @@
 //! What the tests do not see: whether a value survives a power failure, what a failed call has
 //! changed, and whether values or ids can be found in files.
 
+pub mod all_sessions;
 pub mod crash;
 pub mod owners;
 pub mod processes;
@@ -92,6 +93,7 @@ macro_rules! session_store_contract {
 
             $crate::__session_store_promises!(__tests_of_a_store $fixture);
             $crate::__owner_promises!(__tests_of_owners $fixture);
+            $crate::__all_sessions_promises!(__tests_of_all_sessions $fixture);
             $crate::__process_promises!(__tests_of_processes $fixture);
 
             /// Does nothing unless another test started this process.
@@ -155,6 +157,19 @@ macro_rules! __tests_of_owners {
 
 #[doc(hidden)]
 #[macro_export]
+macro_rules! __tests_of_all_sessions {
+    ([$fixture:ty] [$($promise:ident)*]) => {
+        $(
+            #[test]
+            fn $promise() {
+                $crate::contract::all_sessions::$promise::<$fixture>();
+            }
+        )*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
 macro_rules! __tests_of_processes {
     ([$fixture:ty] [$($promise:ident)*]) => {
         $(
@@ -191,6 +206,11 @@ pub trait Fixture: Send + Sync + 'static {
     /// not, it must say so with an error of the kind
     /// [`Unsupported`](logto_core::StorageErrorKind::Unsupported).
     const FINDS_OWNERS: bool = true;
+
+    /// Whether the store lists [all of its sessions](SessionStore::for_each_session), and gives one
+    /// [by its digest](SessionStore::session_by_digest). Default: yes. If not, it must say so to both
+    /// with an error of the kind [`Unsupported`](logto_core::StorageErrorKind::Unsupported).
+    const LISTS_SESSIONS: bool = true;
 
     /// A new place, without sessions.
     fn new() -> Self;

@@ -55,6 +55,7 @@ impl Files {
 impl Fixture for Files {
     const PERSISTENT: bool = true;
     const FINDS_OWNERS: bool = false;
+    const LISTS_SESSIONS: bool = false;
 
     fn new() -> Self {
         Self {

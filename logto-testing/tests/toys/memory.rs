@@ -93,6 +93,20 @@ pub(crate) enum Flaw {
     FindsTheExpired,
     FindingIsUse,
     MissesTheDefaultSession,
+    LocksMakeSessions,
+    VisitsNothing,
+    VisitsOnePage,
+    VisitsPagesByNumber,
+    VisitsCopies,
+    VisitsWithoutNames,
+    VisitsTheExpired,
+    VisitingIsUse,
+    VisitsNoDefaultSession,
+    VisitsAfterErrors,
+    VisitsUnderTheLock,
+    WritesElsewhereFirst,
+    OtherSessionByDigest,
+    NoAbsentSessionByDigest,
 }
 
 use Flaw as F;
@@ -206,6 +220,47 @@ impl ToyStore {
             F::MissesTheDefaultSession => found && *name != DEFAULT,
             _ => found,
         }
+    }
+
+    /// What a visit is given, if the session is there.
+    fn to_visit(&self, name: [u8; 32]) -> Option<FoundSession> {
+        let mut sessions = self.sessions();
+        let session = sessions.get_mut(&name)?;
+        if self.is_expired(session) && self.flaw != F::VisitsTheExpired {
+            return None;
+        }
+        if self.flaw == F::VisitingIsUse {
+            session.used_at = self.clock.now();
+        }
+        let storage = match self.flaw {
+            F::VisitsCopies => self.copy_of(name, session),
+            _ => self.toy_session(name, ""),
+        };
+        let name = match self.flaw {
+            F::VisitsWithoutNames => [0; 32],
+            _ => name,
+        };
+        Some(FoundSession::new(name, storage))
+    }
+
+    /// Goes on after so many sessions, whichever they are by then.
+    fn visit_by_number(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        const PAGE: usize = 10;
+        for from in (0..).step_by(PAGE) {
+            let mut names: Vec<_> = self.sessions().keys().copied().collect();
+            names.sort_unstable();
+            let page = names.into_iter().skip(from).take(PAGE);
+            let found: Vec<_> = page.filter_map(|name| self.to_visit(name)).collect();
+            if found.is_empty() {
+                break;
+            }
+            found.into_iter().try_for_each(&mut *visit)?;
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     fn copy_of(&self, name: [u8; 32], session: &Session) -> Arc<dyn Storage> {
@@ -346,6 +401,48 @@ impl SessionStore for ToyStore {
         Ok(found)
     }
 
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        if self.flaw == F::VisitsPagesByNumber {
+            return self.visit_by_number(visit);
+        }
+        let mut names: Vec<_> = self.sessions().keys().copied().collect();
+        match self.flaw {
+            F::VisitsNothing => names.clear(),
+            F::VisitsOnePage => names.truncate(500),
+            F::VisitsNoDefaultSession => names.retain(|name| *name != DEFAULT),
+            _ => {}
+        }
+        for name in names {
+            let Some(found) = self.to_visit(name) else {
+                continue;
+            };
+            let _held = match self.flaw {
+                F::VisitsUnderTheLock => Some(self.locks.lock(name, Duration::from_millis(50))?),
+                _ => None,
+            };
+            let visited = visit(found);
+            if self.flaw != F::VisitsAfterErrors {
+                visited?;
+            }
+        }
+        Ok(())
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        let mut name = *digest;
+        match self.flaw {
+            F::OtherSessionByDigest => name.reverse(),
+            F::NoAbsentSessionByDigest if !self.sessions().contains_key(&name) => {
+                return Err(failed("there is no such session"));
+            }
+            _ => {}
+        }
+        Ok(self.toy_session(name, ""))
+    }
+
     fn default_session(&self) -> Arc<dyn Storage> {
         match self.flaw {
             F::DefaultSessionIsNew => self.session(&SessionId::random()),
@@ -424,6 +521,14 @@ impl ToySession {
             F::BusyAmongThreads => self.store.place.try_lock().map_err(|_| busy())?,
             _ => self.store.sessions(),
         };
+        if self.flaw() == F::WritesElsewhereFirst
+            && let Some(session) = sessions.remove(&name)
+        {
+            drop(sessions);
+            thread::sleep(Duration::from_millis(1));
+            sessions = self.store.sessions();
+            sessions.insert(name, session);
+        }
         let now = self.store.clock.now();
         let session = sessions.entry(name).or_insert_with(|| Session {
             values: HashMap::new(),
@@ -568,6 +673,14 @@ impl Storage for ToySession {
             F::WrongKindOfBusy => failed("the lock is held"),
             _ => error,
         })?;
+        if self.flaw() == F::LocksMakeSessions {
+            let session = Session {
+                values: HashMap::new(),
+                owners: Vec::new(),
+                used_at: self.store.clock.now(),
+            };
+            self.store.sessions().entry(name).or_insert(session);
+        }
         Ok(StorageLock::new(Held {
             lock: Some(lock),
             flaw: self.flaw(),
