@@ -1,12 +1,10 @@
 //! What the storages cost, beside the libraries under them doing the same work.
-//! `cargo bench --bench storages`
-//!
-//! After criterion's own figures each row is measured once more, ours and the library's in turns so
-//! that a noisy moment hits both, and printed as one line.
+//! `cargo bench --bench storages`; the same in turns, as one table: `cargo bench --bench report -- storage_`
 
+#[path = "../support/raw.rs"]
 mod raw;
-mod report;
 mod rows;
+#[path = "../support/tokens.rs"]
 mod tokens;
 
 use std::path::Path;
@@ -23,7 +21,7 @@ const PLACE: &str = env!("CARGO_TARGET_TMPDIR");
 fn storages(criterion: &mut Criterion) {
     let directory = directory();
     for row in rows::all(directory.path()) {
-        let Row { name, sides, .. } = row;
+        let Row { name, sides } = row;
         let mut group = criterion.benchmark_group(name);
         for (side, mut work) in sides {
             group.bench_function(side, |bencher| bencher.iter(&mut work));
@@ -47,5 +45,4 @@ criterion_group! {
 fn main() {
     benches();
     Criterion::default().configure_from_args().final_summary();
-    report::print(directory().path());
 }

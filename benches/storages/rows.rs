@@ -11,40 +11,25 @@ use logto::storage::{
     Storage,
 };
 
-use crate::raw;
-use crate::tokens::{self, Tokens};
+use crate::raw::{self, Raw};
+use crate::tokens::{self, MAP, Tokens};
+
+/// A map whose record sled no longer keeps in one piece.
+const LONG_MAP: usize = 7_000;
 
 pub(crate) type Work = Box<dyn FnMut()>;
 
 /// The same work, done by ours and by the library under it.
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// Whether it waits for the disk.
-    pub(crate) is_durable: bool,
     pub(crate) sides: [(&'static str, Work); 2],
 }
 
 impl Row {
-    fn new(
-        name: String,
-        is_durable: bool,
-        ours: impl FnMut() + 'static,
-        raw: impl FnMut() + 'static,
-    ) -> Self {
+    fn new(name: String, ours: impl FnMut() + 'static, raw: impl FnMut() + 'static) -> Self {
         let sides: [(_, Work); 2] = [("ours", Box::new(ours)), ("raw", Box::new(raw))];
-        Self {
-            name,
-            is_durable,
-            sides,
-        }
+        Self { name, sides }
     }
-}
-
-/// One library without us.
-pub(crate) trait Raw {
-    fn get(&self) -> String;
-    fn update(&self, tokens: &[(PersistKey, String); 3]);
-    fn lock_and_unlock(&self);
 }
 
 pub(crate) fn all(directory: &Path) -> Vec<Row> {
@@ -65,52 +50,42 @@ pub(crate) fn all(directory: &Path) -> Vec<Row> {
         &sqlite,
         raw::Sqlite::open(&path("raw.db")),
     ));
-    rows.extend(rows_of("sled", &sled, raw_sled.clone()));
-    rows.push(update("sled long update", &sled, raw_sled, Tokens::long));
+    rows.extend(rows_of("sled", &sled, raw_sled.another()));
+    rows.push(update("sled long update", &sled, raw_sled, LONG_MAP));
     rows.extend(rows_of("file", &files, raw::Files::open(&path("raw"))));
     rows
 }
 
-fn rows_of(backend: &str, store: &dyn SessionStore, raw: impl Raw + Clone + 'static) -> [Row; 3] {
+fn rows_of(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> [Row; 3] {
     [
-        get(backend, store, raw.clone()),
-        update(
-            &format!("{backend} update"),
-            store,
-            raw.clone(),
-            Tokens::new,
-        ),
+        get(backend, store, raw.another()),
+        update(&format!("{backend} update"), store, raw.another(), MAP),
         lock(backend, store, raw),
     ]
 }
 
 fn get(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> Row {
     let storage = session(store);
-    set(&*storage, Tokens::new().next());
-    raw.update(Tokens::new().next());
+    set(&*storage, Tokens::with_map(MAP).next());
+    raw.update(Tokens::with_map(MAP).next());
     let ours = move || drop(black_box(storage.get(PersistKey::AccessTokenMap).unwrap()));
-    let raw = move || drop(black_box(raw.get()));
-    Row::new(format!("{backend} get"), false, ours, raw)
+    let raw = move || drop(black_box(raw.get(PersistKey::AccessTokenMap)));
+    Row::new(format!("{backend} get"), ours, raw)
 }
 
-fn update(
-    name: &str,
-    store: &dyn SessionStore,
-    raw: impl Raw + 'static,
-    tokens: fn() -> Tokens,
-) -> Row {
+fn update(name: &str, store: &dyn SessionStore, raw: impl Raw + 'static, map: usize) -> Row {
     let storage = session(store);
-    let (mut for_ours, mut for_raw) = (tokens(), tokens());
+    let (mut for_ours, mut for_raw) = (Tokens::with_map(map), Tokens::with_map(map));
     let ours = move || set(&*storage, for_ours.next());
     let raw = move || raw.update(for_raw.next());
-    Row::new(name.to_owned(), !name.starts_with("memory"), ours, raw)
+    Row::new(name.to_owned(), ours, raw)
 }
 
 fn lock(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> Row {
     let storage = session(store);
     let ours = move || drop(storage.lock(Duration::from_secs(1)).unwrap());
     let raw = move || raw.lock_and_unlock();
-    Row::new(format!("{backend} lock and unlock"), false, ours, raw)
+    Row::new(format!("{backend} lock and unlock"), ours, raw)
 }
 
 fn session(store: &dyn SessionStore) -> Arc<dyn Storage> {

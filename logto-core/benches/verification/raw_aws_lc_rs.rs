@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use serde_json::Value;
 
-use crate::decode;
+use super::decode;
 
 pub(crate) type Check = Box<dyn Fn(&[u8], &[u8]) -> bool>;
 

@@ -3,7 +3,7 @@
 use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm};
 use serde_json::Value;
 
-use crate::decode;
+use super::decode;
 
 pub(crate) type Check = Box<dyn Fn(&[u8], &[u8]) -> bool>;
 

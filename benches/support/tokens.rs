@@ -3,13 +3,17 @@
 use logto::storage::{Change, PersistKey};
 
 /// As long as a map with a handful of Logto's access tokens.
-const MAP: usize = 3_000;
-
-/// A map whose record sled no longer keeps in one piece.
-const LONG_MAP: usize = 7_000;
+pub(crate) const MAP: usize = 3_000;
 
 const REFRESH_TOKEN: usize = 43;
 const ID_TOKEN: usize = 900;
+
+/// In the order in which they are kept.
+const KEYS: [PersistKey; 3] = [
+    PersistKey::AccessTokenMap,
+    PersistKey::RefreshToken,
+    PersistKey::IdToken,
+];
 
 /// A value after another, each different from the one before: engines skip what is equal.
 pub(crate) struct Tokens {
@@ -18,15 +22,8 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn new() -> Self {
-        Self::with_map(MAP)
-    }
-
-    pub(crate) fn long() -> Self {
-        Self::with_map(LONG_MAP)
-    }
-
-    fn with_map(length: usize) -> Self {
+    /// With maps of this length.
+    pub(crate) fn with_map(length: usize) -> Self {
         Self {
             sets: (0..64).map(|n| set(n, length)).collect(),
             next: 0,
@@ -40,15 +37,17 @@ impl Tokens {
 }
 
 fn set(n: usize, map: usize) -> [(PersistKey, String); 3] {
-    [
-        (PersistKey::AccessTokenMap, text(n, map)),
-        (PersistKey::RefreshToken, text(n, REFRESH_TOKEN)),
-        (PersistKey::IdToken, text(n, ID_TOKEN)),
-    ]
+    of([map, REFRESH_TOKEN, ID_TOKEN].map(|length| text(n, length)))
+}
+
+/// A map of access tokens, a refresh token and an ID token.
+pub(crate) fn of(values: [String; 3]) -> [(PersistKey, String); 3] {
+    let mut values = values.into_iter();
+    KEYS.map(|key| (key, values.next().unwrap()))
 }
 
 /// No two alike, and nothing to compress.
-fn text(n: usize, length: usize) -> String {
+pub(crate) fn text(n: usize, length: usize) -> String {
     let mut state = (n * 10_000 + length) as u64 | 1;
     let letter = |_| {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
@@ -63,9 +62,10 @@ pub(crate) fn changes(tokens: &[(PersistKey, String); 3]) -> [Change<'_>; 3] {
         .map(|(key, value)| Change::set(*key, value))
 }
 
-/// All in one piece: the length of each and its text.
+/// All in one piece: for each the length of its text, and the text.
 pub(crate) fn joined(tokens: &[(PersistKey, String); 3]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(12 + LONG_MAP + REFRESH_TOKEN + ID_TOKEN);
+    let length = tokens.iter().map(|(_, value)| 4 + value.len()).sum();
+    let mut bytes = Vec::with_capacity(length);
     for (_, value) in tokens {
         bytes.extend((value.len() as u32).to_be_bytes());
         bytes.extend(value.as_bytes());
@@ -73,9 +73,16 @@ pub(crate) fn joined(tokens: &[(PersistKey, String); 3]) -> Vec<u8> {
     bytes
 }
 
-/// The first text of what was [`joined`].
-pub(crate) fn first(bytes: &[u8]) -> String {
-    let (length, rest) = bytes.split_first_chunk().unwrap();
-    let text = &rest[..u32::from_be_bytes(*length) as usize];
-    str::from_utf8(text).unwrap().to_owned()
+/// The text of this key in what was [`joined`].
+pub(crate) fn value(bytes: &[u8], key: PersistKey) -> String {
+    let mut rest = bytes;
+    for other in KEYS {
+        let (length, texts) = rest.split_first_chunk().unwrap();
+        let (text, others) = texts.split_at(u32::from_be_bytes(*length) as usize);
+        if other == key {
+            return str::from_utf8(text).unwrap().to_owned();
+        }
+        rest = others;
+    }
+    panic!("no {key} was joined")
 }

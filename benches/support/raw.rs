@@ -4,18 +4,29 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use logto::storage::PersistKey;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::rows::Raw;
-use crate::tokens;
+use super::tokens;
 
 const SESSION: [u8; 32] = [7; 32];
+
+/// One library without us.
+pub(crate) trait Raw: Send {
+    fn get(&self, key: PersistKey) -> String;
+    fn update(&self, tokens: &[(PersistKey, String); 3]);
+    fn lock_and_unlock(&self);
+
+    /// The same place, for another thread.
+    fn another(&self) -> Self
+    where
+        Self: Sized;
+}
 
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
@@ -24,8 +35,8 @@ pub(crate) struct Memory {
 }
 
 impl Raw for Memory {
-    fn get(&self) -> String {
-        self.values.lock().unwrap()[&PersistKey::AccessTokenMap].clone()
+    fn get(&self, key: PersistKey) -> String {
+        self.values.lock().unwrap()[&key].clone()
     }
 
     fn update(&self, tokens: &[(PersistKey, String); 3]) {
@@ -36,14 +47,18 @@ impl Raw for Memory {
     fn lock_and_unlock(&self) {
         drop(self.lock.lock().unwrap());
     }
+
+    fn another(&self) -> Self {
+        self.clone()
+    }
 }
 
 /// Its statements are prepared.
-#[derive(Clone)]
 pub(crate) struct Sqlite {
-    values: Rc<Connection>,
+    path: PathBuf,
+    values: Connection,
     /// Need not outlive the machine.
-    locks: Rc<Connection>,
+    locks: Connection,
 }
 
 impl Sqlite {
@@ -51,22 +66,24 @@ impl Sqlite {
         let tables = "
             PRAGMA journal_mode = WAL;
             PRAGMA synchronous = FULL;
-            CREATE TABLE session_values (
+            CREATE TABLE IF NOT EXISTS session_values (
                 session BLOB, key TEXT, value TEXT, PRIMARY KEY (session, key)
             ) STRICT;
-            CREATE TABLE locks (session BLOB PRIMARY KEY, holder BLOB) STRICT;
+            CREATE TABLE IF NOT EXISTS locks (session BLOB PRIMARY KEY, holder BLOB) STRICT;
         ";
         Self {
+            path: path.to_owned(),
             values: connect(path, tables),
             locks: connect(path, "PRAGMA synchronous = NORMAL"),
         }
     }
 }
 
-fn connect(path: &Path, settings: &str) -> Rc<Connection> {
+fn connect(path: &Path, settings: &str) -> Connection {
     let connection = Connection::open(path).unwrap();
+    connection.busy_timeout(Duration::from_secs(60)).unwrap();
     connection.execute_batch(settings).unwrap();
-    Rc::new(connection)
+    connection
 }
 
 fn transact(connection: &Connection, work: impl FnOnce()) {
@@ -82,10 +99,10 @@ fn execute(connection: &Connection, statement: &str, parameters: impl rusqlite::
 }
 
 impl Raw for Sqlite {
-    fn get(&self) -> String {
+    fn get(&self, key: PersistKey) -> String {
         let select = "SELECT value FROM session_values WHERE session = ?1 AND key = ?2";
         let mut select = self.values.prepare_cached(select).unwrap();
-        let parameters = (SESSION, PersistKey::AccessTokenMap.as_str());
+        let parameters = (SESSION, key.as_str());
         select.query_row(parameters, |row| row.get(0)).unwrap()
     }
 
@@ -109,6 +126,10 @@ impl Raw for Sqlite {
         transact(&self.locks, || {
             execute(&self.locks, delete, (SESSION, SESSION))
         });
+    }
+
+    fn another(&self) -> Self {
+        Self::open(&self.path)
     }
 }
 
@@ -134,8 +155,8 @@ impl Sled {
 }
 
 impl Raw for Sled {
-    fn get(&self) -> String {
-        tokens::first(&self.tree.get(SESSION).unwrap().unwrap())
+    fn get(&self, key: PersistKey) -> String {
+        tokens::value(&self.tree.get(SESSION).unwrap().unwrap(), key)
     }
 
     /// sled's own flush does not reach the disk on Linux.
@@ -148,13 +169,17 @@ impl Raw for Sled {
     fn lock_and_unlock(&self) {
         drop(self.lock.lock().unwrap());
     }
+
+    fn another(&self) -> Self {
+        self.clone()
+    }
 }
 
 /// A nonce and what is encrypted with it, in one file.
 #[derive(Clone)]
 pub(crate) struct Files {
     directory: PathBuf,
-    key: Rc<LessSafeKey>,
+    key: Arc<LessSafeKey>,
 }
 
 impl Files {
@@ -163,7 +188,7 @@ impl Files {
         let key = UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap();
         Self {
             directory: directory.to_owned(),
-            key: Rc::new(LessSafeKey::new(key)),
+            key: Arc::new(LessSafeKey::new(key)),
         }
     }
 
@@ -181,12 +206,12 @@ impl Files {
 }
 
 impl Raw for Files {
-    fn get(&self) -> String {
+    fn get(&self, key: PersistKey) -> String {
         let mut bytes = fs::read(self.directory.join("session")).unwrap();
         let (nonce, sealed) = bytes.split_at_mut(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(nonce).unwrap();
         let opened = self.key.open_in_place(nonce, Aad::empty(), sealed);
-        tokens::first(opened.unwrap())
+        tokens::value(opened.unwrap(), key)
     }
 
     fn update(&self, tokens: &[(PersistKey, String); 3]) {
@@ -205,6 +230,10 @@ impl Raw for Files {
         file.try_lock().unwrap();
         file.unlock().unwrap();
     }
+
+    fn another(&self) -> Self {
+        self.clone()
+    }
 }
 
 fn private() -> OpenOptions {
@@ -219,15 +248,4 @@ fn random() -> [u8; NONCE_LEN] {
     let mut bytes = [0; NONCE_LEN];
     SystemRandom::new().fill(&mut bytes).unwrap();
     bytes
-}
-
-/// What the disk alone takes for each durable write.
-pub(crate) fn floor(directory: &Path) -> impl FnMut() + use<> {
-    let mut options = OpenOptions::new();
-    let file = options.append(true).create(true);
-    let mut file = file.open(directory.join("floor")).unwrap();
-    move || {
-        file.write_all(&[7; 4096]).unwrap();
-        file.sync_data().unwrap();
-    }
 }
