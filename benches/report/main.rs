@@ -1,8 +1,9 @@
 //! What users wait for or pay for, each beside its floor: what nobody can do without, measured in turns with
-//! ours in the same run. `cargo bench --bench report [-- NAME…] [--rounds N]`
+//! ours in the same run. `cargo bench --bench report [-- NAME…] [--rounds N] [--sessions N]…`
 //!
 //! A line for each row as soon as it is known, and a table of all at the end. With names, the rows
-//! whose names contain one of them. Ratios carry from one machine to another, nanoseconds do not.
+//! whose names contain one of them. `--sessions 1000000` adds what so many stored sessions cost, which takes
+//! minutes and gigabytes. Ratios carry from one machine to another, nanoseconds do not.
 
 mod access_tokens;
 mod api;
@@ -30,6 +31,7 @@ mod signing;
 #[path = "../storages/rows.rs"]
 mod storage_rows;
 mod storages;
+mod stored;
 mod stores;
 mod threads;
 #[path = "../support/token_server.rs"]
@@ -53,6 +55,7 @@ fn main() {
     sessions::rows(&mut report);
     storages::rows(&mut report);
     threads::rows(&mut report);
+    stored::rows(&mut report);
     report.print_table();
 }
 

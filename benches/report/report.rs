@@ -10,6 +10,7 @@ const ROUNDS: usize = 101;
 pub(crate) struct Report {
     names: Vec<String>,
     rounds: usize,
+    stored_sessions: Vec<usize>,
     rows: Vec<Row>,
 }
 
@@ -39,6 +40,7 @@ impl Report {
         let mut report = Self {
             names: Vec::new(),
             rounds: 1,
+            stored_sessions: Vec::new(),
             rows: Vec::new(),
         };
         let mut arguments = env::args().skip(1);
@@ -49,6 +51,12 @@ impl Report {
                 "--rounds" => {
                     let rounds = arguments.next().and_then(|number| number.parse().ok());
                     report.rounds = rounds.expect("--rounds needs a number");
+                }
+                "--sessions" => {
+                    let sessions = arguments.next().and_then(|number| number.parse().ok());
+                    report
+                        .stored_sessions
+                        .push(sessions.expect("--sessions needs a number"));
                 }
                 option if option.starts_with('-') => {}
                 name => report.names.push(name.to_owned()),
@@ -65,11 +73,33 @@ impl Report {
         aim: Aim,
         sides: impl FnOnce() -> Sides,
     ) {
+        let rounds = self.rounds;
+        self.given(name, floor, aim, || sides().measure(rounds));
+    }
+
+    /// Whether the row was asked for.
+    pub(crate) fn is_wanted(&self, name: &str) -> bool {
         let is_wanted = |wanted: &String| name.contains(wanted.as_str());
-        if !self.names.is_empty() && !self.names.iter().any(is_wanted) {
+        self.names.is_empty() || self.names.iter().any(is_wanted)
+    }
+
+    /// How many sessions the stores are measured with; none unless asked for, since they take long to make.
+    pub(crate) fn stored_sessions(&self) -> Vec<usize> {
+        self.stored_sessions.clone()
+    }
+
+    /// Adds a row, if it is wanted, that was measured in a way of its own.
+    pub(crate) fn given(
+        &mut self,
+        name: &str,
+        floor: &'static str,
+        aim: Aim,
+        measure: impl FnOnce() -> Measured,
+    ) {
+        if !self.is_wanted(name) {
             return;
         }
-        let measured = sides().measure(self.rounds);
+        let measured = measure();
         println!(
             "row={name} ours_ns={:.0} floor_ns={:.0} ratio={:.3}",
             measured.ours_ns, measured.floor_ns, measured.ratio

@@ -1,0 +1,211 @@
+//! What many stored sessions cost those who use one of them, and those who write while the expired are
+//! purged.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use logto::SessionId;
+use logto::storage::{Change, PersistKey, SessionStore, SledStore, SqliteStore, Storage};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::measure::{Measured, Sides, Work, repeated};
+use crate::report::{Aim, Report};
+use crate::stores;
+use crate::tokens::Tokens;
+
+/// With one access token.
+const MAP: usize = 700;
+
+/// How many of the sessions are read.
+const KNOWN: usize = 1_000;
+
+/// One session of so many has expired.
+const EXPIRED: usize = 50;
+
+/// For how long nobody may be kept waiting, in nanoseconds.
+const LONGEST_HOLD: f64 = 50e6;
+
+pub(crate) fn rows(report: &mut Report) {
+    for engine in [Engine::Sqlite, Engine::Sled] {
+        let name = engine.name();
+        for sessions in report.stored_sessions() {
+            let get = format!("stored_{name}/get_of_{sessions}");
+            let purge = format!("stored_{name}/write_in_purge_of_{sessions}");
+            if !report.is_wanted(&get) && !report.is_wanted(&purge) {
+                continue;
+            }
+            let many = engine.load(sessions);
+            let floor = "the same of 1 000 sessions";
+            report.row(&get, floor, Aim::Ratio(2.0), || {
+                Sides::timed(many.reads(), engine.load(KNOWN).reads())
+            });
+            let floor = "the longest write as long without a purge";
+            report.given(&purge, floor, Aim::Over(LONGEST_HOLD), || many.purge());
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Engine {
+    Sqlite,
+    Sled,
+}
+
+/// A store with many sessions.
+struct Loaded {
+    // Dropped before its directory is.
+    store: Arc<dyn SessionStore>,
+    known: Vec<SessionId>,
+    _directory: TempDir,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Sled => "sled",
+        }
+    }
+
+    fn open(self, directory: &Path) -> Arc<dyn SessionStore> {
+        match self {
+            Self::Sqlite => Arc::new(SqliteStore::open(directory.join("sessions.db")).unwrap()),
+            Self::Sled => Arc::new(SledStore::open(directory.join("sessions.sled")).unwrap()),
+        }
+    }
+
+    /// A store with so many sessions, written past the store, which would wait for the disk with each.
+    fn load(self, sessions: usize) -> Arc<Loaded> {
+        let directory = stores::directory();
+        let known: Vec<_> = (0..KNOWN).map(|_| SessionId::random()).collect();
+        let store = self.open(directory.path());
+        let template = SessionId::random();
+        let mut tokens = Tokens::with_map(MAP);
+        let changes = tokens.next().each_ref();
+        let changes = changes.map(|(key, value)| Change::set(*key, value));
+        store.session(&template).update(&changes).unwrap();
+        drop(store);
+        let digests = (0..sessions).map(|n| {
+            let nth = n / (sessions / KNOWN);
+            match n % (sessions / KNOWN) {
+                0 if nth < KNOWN => (known[nth].digest(), false),
+                _ => (SessionId::random().digest(), n % EXPIRED == 1),
+            }
+        });
+        match self {
+            Self::Sqlite => load_sqlite(directory.path(), digests),
+            Self::Sled => load_sled(directory.path(), &template, digests),
+        }
+        Arc::new(Loaded {
+            store: self.open(directory.path()),
+            known,
+            _directory: directory,
+        })
+    }
+}
+
+fn load_sqlite(directory: &Path, digests: impl Iterator<Item = ([u8; 32], bool)>) {
+    let mut connection = Connection::open(directory.join("sessions.db")).unwrap();
+    connection
+        .execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
+        .unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = now.as_millis() as i64;
+    let transaction = connection.transaction().unwrap();
+    for (digest, is_expired) in digests {
+        let used_at = if is_expired { 0 } else { now };
+        let id = transaction
+            .prepare_cached("INSERT INTO sessions (digest, used_at) VALUES (?1, ?2)")
+            .unwrap()
+            .insert((digest, used_at))
+            .unwrap();
+        transaction
+            .prepare_cached(
+                "INSERT INTO session_values (session, key, value)
+                 SELECT ?1, key, value FROM session_values WHERE session = 1",
+            )
+            .unwrap()
+            .execute([id])
+            .unwrap();
+    }
+    transaction.commit().unwrap();
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+}
+
+fn load_sled(
+    directory: &Path,
+    template: &SessionId,
+    digests: impl Iterator<Item = ([u8; 32], bool)>,
+) {
+    let db = sled::open(directory.join("sessions.sled")).unwrap();
+    let tree = db.open_tree("sessions").unwrap();
+    let live = tree.get(template.digest()).unwrap().unwrap().to_vec();
+    // A record begins with its last use.
+    let expired = [&[0; 8], &live[8..]].concat();
+    for (digest, is_expired) in digests {
+        let record = if is_expired { &expired } else { &live };
+        tree.insert(digest, &record[..]).unwrap();
+    }
+    db.flush().unwrap();
+}
+
+impl Loaded {
+    /// Another session each time.
+    fn reads(self: &Arc<Self>) -> Work {
+        let loaded = Arc::clone(self);
+        let mut next = 0;
+        repeated(move || {
+            next = (next + 1) % KNOWN;
+            let session = loaded.store.session(&loaded.known[next]);
+            black_box(session.get(PersistKey::AccessTokenMap).unwrap().unwrap());
+        })
+    }
+
+    /// The longest that a write of another thread takes during a purge, and as long without one.
+    fn purge(&self) -> Measured {
+        let (purge, during) = self.write_while(|| {
+            let started = Instant::now();
+            assert!(self.store.purge_expired().unwrap() > 0);
+            started.elapsed()
+        });
+        let ((), without) = self.write_while(|| thread::sleep(purge));
+        let [ours_ns, floor_ns] = [during, without].map(|longest| longest.as_secs_f64() * 1e9);
+        Measured {
+            ours_ns,
+            floor_ns,
+            ratio: ours_ns / floor_ns,
+            over_ns: ours_ns - floor_ns,
+        }
+    }
+
+    /// What `work` returns, and the longest write meanwhile.
+    fn write_while<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let session = self.store.session(&self.known[0]);
+                let mut longest = Duration::ZERO;
+                for n in 0.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let started = Instant::now();
+                    let value = n.to_string();
+                    session.set(PersistKey::RefreshToken, Some(&value)).unwrap();
+                    longest = longest.max(started.elapsed());
+                }
+                longest
+            });
+            let outcome = work();
+            is_over.store(true, Ordering::Relaxed);
+            (outcome, writer.join().unwrap())
+        })
+    }
+}
