@@ -9,14 +9,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use logto::SessionId;
-use logto::storage::{Change, PersistKey, SessionStore, SledStore, SqliteStore, Storage};
+use logto::storage::{PersistKey, SessionStore, SledStore, SqliteStore, Storage};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::measure::{Measured, Sides, Work, repeated};
 use crate::report::{Aim, Report};
 use crate::stores;
-use crate::tokens::Tokens;
+use crate::tokens::{self, Tokens};
 
 /// With one access token.
 const MAP: usize = 700;
@@ -27,6 +27,11 @@ const KNOWN: usize = 1_000;
 /// One session of so many has expired.
 const EXPIRED: usize = 50;
 
+const SELECT: &str = "
+    SELECT value FROM session_values
+    WHERE session = (SELECT id FROM sessions WHERE digest = ?1) AND key = ?2
+";
+
 /// For how long nobody may be kept waiting, in nanoseconds.
 const LONGEST_HOLD: f64 = 50e6;
 
@@ -35,14 +40,21 @@ pub(crate) fn rows(report: &mut Report) {
         let name = engine.name();
         for sessions in report.stored_sessions() {
             let get = format!("stored_{name}/get_of_{sessions}");
+            let bare = format!("stored_{name}/bare_get_of_{sessions}");
             let purge = format!("stored_{name}/write_in_purge_of_{sessions}");
-            if !report.is_wanted(&get) && !report.is_wanted(&purge) {
+            if ![&get, &bare, &purge]
+                .into_iter()
+                .any(|name| report.is_wanted(name))
+            {
                 continue;
             }
-            let many = engine.load(sessions);
+            let [many, few] = [sessions, KNOWN].map(|sessions| Place::with(engine, sessions));
             let floor = "the same of 1 000 sessions";
+            report.row(&bare, floor, Aim::None, || {
+                Sides::timed(many.bare_reads(), few.bare_reads())
+            });
             report.row(&get, floor, Aim::Ratio(2.0), || {
-                Sides::timed(many.reads(), engine.load(KNOWN).reads())
+                Sides::timed(many.reads(), few.reads())
             });
             let floor = "the longest write as long without a purge";
             report.given(&purge, floor, Aim::Over(LONGEST_HOLD), || many.purge());
@@ -56,12 +68,11 @@ enum Engine {
     Sled,
 }
 
-/// A store with many sessions.
-struct Loaded {
-    // Dropped before its directory is.
-    store: Arc<dyn SessionStore>,
+/// Where many sessions are stored.
+struct Place {
+    engine: Engine,
     known: Vec<SessionId>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Engine {
@@ -77,35 +88,6 @@ impl Engine {
             Self::Sqlite => Arc::new(SqliteStore::open(directory.join("sessions.db")).unwrap()),
             Self::Sled => Arc::new(SledStore::open(directory.join("sessions.sled")).unwrap()),
         }
-    }
-
-    /// A store with so many sessions, written past the store, which would wait for the disk with each.
-    fn load(self, sessions: usize) -> Arc<Loaded> {
-        let directory = stores::directory();
-        let known: Vec<_> = (0..KNOWN).map(|_| SessionId::random()).collect();
-        let store = self.open(directory.path());
-        let template = SessionId::random();
-        let mut tokens = Tokens::with_map(MAP);
-        let changes = tokens.next().each_ref();
-        let changes = changes.map(|(key, value)| Change::set(*key, value));
-        store.session(&template).update(&changes).unwrap();
-        drop(store);
-        let digests = (0..sessions).map(|n| {
-            let nth = n / (sessions / KNOWN);
-            match n % (sessions / KNOWN) {
-                0 if nth < KNOWN => (known[nth].digest(), false),
-                _ => (SessionId::random().digest(), n % EXPIRED == 1),
-            }
-        });
-        match self {
-            Self::Sqlite => load_sqlite(directory.path(), digests),
-            Self::Sled => load_sled(directory.path(), &template, digests),
-        }
-        Arc::new(Loaded {
-            store: self.open(directory.path()),
-            known,
-            _directory: directory,
-        })
     }
 }
 
@@ -156,26 +138,82 @@ fn load_sled(
     db.flush().unwrap();
 }
 
-impl Loaded {
+impl Place {
+    /// So many sessions, written past the store, which would wait for the disk with each.
+    fn with(engine: Engine, sessions: usize) -> Self {
+        let directory = stores::directory();
+        let known: Vec<_> = (0..KNOWN).map(|_| SessionId::random()).collect();
+        let template = SessionId::random();
+        let mut tokens = Tokens::with_map(MAP);
+        let store = engine.open(directory.path());
+        let session = store.session(&template);
+        session.update(&tokens::changes(tokens.next())).unwrap();
+        drop((session, store));
+        let stride = sessions / KNOWN;
+        let digests = (0..sessions).map(|n| match n % stride {
+            0 if n / stride < KNOWN => (known[n / stride].digest(), false),
+            _ => (SessionId::random().digest(), n % EXPIRED == 1),
+        });
+        match engine {
+            Engine::Sqlite => load_sqlite(directory.path(), digests),
+            Engine::Sled => load_sled(directory.path(), &template, digests),
+        }
+        Self {
+            engine,
+            known,
+            directory,
+        }
+    }
+
+    fn store(&self) -> Arc<dyn SessionStore> {
+        self.engine.open(self.directory.path())
+    }
+
     /// Another session each time.
-    fn reads(self: &Arc<Self>) -> Work {
-        let loaded = Arc::clone(self);
-        let mut next = 0;
+    fn reads(&self) -> Work {
+        let store = self.store();
+        let mut ids = self.known.clone().into_iter().cycle();
         repeated(move || {
-            next = (next + 1) % KNOWN;
-            let session = loaded.store.session(&loaded.known[next]);
+            let session = store.session(&ids.next().unwrap());
             black_box(session.get(PersistKey::AccessTokenMap).unwrap().unwrap());
         })
     }
 
+    /// The same bytes without us.
+    fn bare_reads(&self) -> Work {
+        let digests: Vec<_> = self.known.iter().map(SessionId::digest).collect();
+        let mut digests = digests.into_iter().cycle();
+        let directory = self.directory.path();
+        match self.engine {
+            Engine::Sqlite => {
+                let connection = Connection::open(directory.join("sessions.db")).unwrap();
+                repeated(move || {
+                    let parameters = (digests.next().unwrap(), "accessTokenMap");
+                    let mut select = connection.prepare_cached(SELECT).unwrap();
+                    let value: String = select.query_row(parameters, |row| row.get(0)).unwrap();
+                    black_box(value);
+                })
+            }
+            Engine::Sled => {
+                let db = sled::open(directory.join("sessions.sled")).unwrap();
+                let tree = db.open_tree("sessions").unwrap();
+                repeated(move || {
+                    black_box(tree.get(digests.next().unwrap()).unwrap().unwrap().to_vec());
+                })
+            }
+        }
+    }
+
     /// The longest that a write of another thread takes during a purge, and as long without one.
     fn purge(&self) -> Measured {
-        let (purge, during) = self.write_while(|| {
+        let store = self.store();
+        let session = store.session(&self.known[0]);
+        let (purge, during) = write_while(&*session, || {
             let started = Instant::now();
-            assert!(self.store.purge_expired().unwrap() > 0);
+            assert!(store.purge_expired().unwrap() > 0);
             started.elapsed()
         });
-        let ((), without) = self.write_while(|| thread::sleep(purge));
+        let ((), without) = write_while(&*session, || thread::sleep(purge));
         let [ours_ns, floor_ns] = [during, without].map(|longest| longest.as_secs_f64() * 1e9);
         Measured {
             ours_ns,
@@ -184,28 +222,27 @@ impl Loaded {
             over_ns: ours_ns - floor_ns,
         }
     }
+}
 
-    /// What `work` returns, and the longest write meanwhile.
-    fn write_while<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                let session = self.store.session(&self.known[0]);
-                let mut longest = Duration::ZERO;
-                for n in 0.. {
-                    if is_over.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let started = Instant::now();
-                    let value = n.to_string();
-                    session.set(PersistKey::RefreshToken, Some(&value)).unwrap();
-                    longest = longest.max(started.elapsed());
+/// What `work` returns, and the longest write meanwhile.
+fn write_while<T>(session: &dyn Storage, work: impl FnOnce() -> T) -> (T, Duration) {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            for n in 0_u64.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
                 }
-                longest
-            });
-            let outcome = work();
-            is_over.store(true, Ordering::Relaxed);
-            (outcome, writer.join().unwrap())
-        })
-    }
+                let value = n.to_string();
+                let started = Instant::now();
+                session.set(PersistKey::RefreshToken, Some(&value)).unwrap();
+                longest = longest.max(started.elapsed());
+            }
+            longest
+        });
+        let outcome = work();
+        is_over.store(true, Ordering::Relaxed);
+        (outcome, writer.join().unwrap())
+    })
 }

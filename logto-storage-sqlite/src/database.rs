@@ -7,6 +7,7 @@ use std::time::Duration;
 use logto_core::{IdleLifetime, StorageError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::checkpoint::Log;
 use crate::locks::FileLocks;
 use crate::pool::Pool;
 use crate::{error, permissions, schema};
@@ -22,6 +23,7 @@ pub(crate) struct Database {
     pool: Pool,
     /// A lease need not outlive the machine, so it does not wait for the disk.
     leases: Pool,
+    log: Arc<Log>,
     locks: Arc<FileLocks>,
     busy_timeout: Duration,
     lease: Duration,
@@ -38,9 +40,11 @@ impl Database {
         // An absolute path means the same after a change of directory, and never SQLite's ":memory:".
         let path = &std::path::absolute(path).map_err(|error| error::not_created(path, error))?;
         let locks = FileLocks::of(path).map_err(|error| error::not_created(path, error))?;
+        let log = Arc::new(Log::default());
         let database = Self {
-            pool: Pool::new(path.clone()),
-            leases: Pool::not_durable(path.clone()),
+            pool: Pool::new(path.clone(), Arc::clone(&log)),
+            leases: Pool::not_durable(path.clone(), Arc::clone(&log)),
+            log,
             locks,
             busy_timeout,
             lease,
@@ -119,10 +123,18 @@ impl Database {
         pool: &Pool,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        let _turn = self.locks.writer(timeout)?;
+        let turn = self.locks.writer(timeout)?;
         let mut connection = pool.take(timeout)?;
-        transact(&mut connection, work)
-            .map_err(|error| error::failed("written", self.path(), error))
+        let written = transact(&mut connection, work)
+            .map_err(|error| error::failed("written", self.path(), error))?;
+        if self.log.is_overdue() {
+            self.log.copy(&connection);
+        }
+        drop(turn);
+        if self.log.is_due() {
+            self.log.copy(&connection);
+        }
+        Ok(written)
     }
 }
 

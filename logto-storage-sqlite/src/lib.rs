@@ -122,6 +122,7 @@
 //! `bundled`, on by default, compiles SQLite in, which takes a C compiler. Without it the system's
 //! library is linked; it must be version 3.45.3 or newer.
 
+mod checkpoint;
 mod database;
 mod error;
 mod lease;

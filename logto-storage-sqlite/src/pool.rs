@@ -2,25 +2,28 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use logto_core::{StorageError, StorageErrorKind};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::checkpoint::Log;
 use crate::error;
 
 /// Connections are opened on demand, up to this many, and kept.
 const MOST_CONNECTIONS: usize = 16;
 
 /// What every connection has; `synchronous` comes with it. `fullfsync` makes macOS write through the
-/// disk's cache; `temp_store` keeps tokens out of temporary files.
+/// disk's cache; `temp_store` keeps tokens out of temporary files; `cache_size`, in negative KiB, holds the
+/// upper pages of a million sessions.
 const CONNECTION_SETTINGS: &str = "
     PRAGMA fullfsync = ON;
     PRAGMA foreign_keys = ON;
     PRAGMA secure_delete = ON;
     PRAGMA trusted_schema = OFF;
     PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -16384;
 ";
 
 /// The longest time that SQLite can wait, in milliseconds.
@@ -29,6 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 pub(crate) struct Pool {
     path: PathBuf,
     synchronous: &'static str,
+    log: Arc<Log>,
     slots: Mutex<Slots>,
     returned: Condvar,
 }
@@ -40,20 +44,21 @@ struct Slots {
 
 impl Pool {
     /// What these connections write is durable.
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self::with_synchronous(path, "FULL")
+    pub(crate) fn new(path: PathBuf, log: Arc<Log>) -> Self {
+        Self::with_synchronous(path, "FULL", log)
     }
 
     /// What these connections write is in order, and seen by all processes, but may be lost if the
     /// machine fails. What others have made durable is not.
-    pub(crate) fn not_durable(path: PathBuf) -> Self {
-        Self::with_synchronous(path, "NORMAL")
+    pub(crate) fn not_durable(path: PathBuf, log: Arc<Log>) -> Self {
+        Self::with_synchronous(path, "NORMAL", log)
     }
 
-    fn with_synchronous(path: PathBuf, synchronous: &'static str) -> Self {
+    fn with_synchronous(path: PathBuf, synchronous: &'static str, log: Arc<Log>) -> Self {
         Self {
             path,
             synchronous,
+            log,
             slots: Mutex::new(Slots {
                 unused: Vec::new(),
                 open: 0,
@@ -108,7 +113,7 @@ impl Pool {
     fn connect(&self, wait: Duration) -> Result<Connection, StorageError> {
         let failed = |error| error::failed("opened", &self.path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
+        let mut connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
         // Before the first statement, which would leave a log behind that cannot be written either.
         if connection.is_readonly("main").map_err(failed)? {
             let why = "this process may read it, but not write it";
@@ -122,6 +127,7 @@ impl Pool {
         connection
             .execute_batch(CONNECTION_SETTINGS)
             .and_then(|()| connection.pragma_update(None, "synchronous", self.synchronous))
+            .and_then(|()| self.log.watch(&mut connection))
             .map_err(failed)?;
         Ok(connection)
     }
@@ -184,7 +190,7 @@ mod tests {
     fn pool(directory: &tempfile::TempDir) -> Pool {
         let path = directory.path().join("sessions.db");
         std::fs::write(&path, "").unwrap();
-        Pool::new(path)
+        Pool::new(path, Arc::default())
     }
 
     #[test]
@@ -219,7 +225,7 @@ mod tests {
     #[test]
     fn a_failed_connection_leaves_its_place_to_the_next() {
         let directory = tempfile::tempdir().unwrap();
-        let pool = Pool::new(directory.path().join("missing.db"));
+        let pool = Pool::new(directory.path().join("missing.db"), Arc::default());
         for _ in 0..=MOST_CONNECTIONS {
             let error = pool.take(Duration::ZERO).err().unwrap();
             assert_eq!(error.kind(), StorageErrorKind::PermissionDenied);
