@@ -126,9 +126,9 @@ impl<'a> Migration<'a> {
     ///
     /// # Errors
     ///
-    /// [`MigrationError`] if a store fails: [`Unsupported`](StorageErrorKind::Unsupported) if the old one cannot list
-    /// its sessions or the new one cannot be given one by its digest. What was copied until then stays,
-    /// and is not copied again.
+    /// [`MigrationError`] if a store fails. [`Unsupported`](StorageErrorKind::Unsupported) if the old one cannot list
+    /// its sessions, or has no lock where they are to be removed, or the new one gives none by its digest. What was
+    /// copied until then stays, and is not copied again.
     pub fn run(mut self) -> Result<MigrationCounts, MigrationError> {
         let outcome = self.run_to_the_end();
         let counts = self.counts;
@@ -180,6 +180,12 @@ impl<'a> Migration<'a> {
             return Ok(());
         }
         let source_lock = source.lock(self.lock_timeout)?;
+        if self.remove_moved && !source_lock.is_exclusive() {
+            return Err(StorageError::new(
+                StorageErrorKind::Unsupported,
+                "the old store has no lock of a session, so nothing can be removed from it in safety",
+            ));
+        }
         let values = Values::all(source)?;
         match (values.is_empty(), there.is_empty()) {
             (true, true) => {
