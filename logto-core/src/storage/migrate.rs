@@ -12,38 +12,41 @@ use crate::secret::same_secret;
 /// How long the migration waits for the lock of a session, unless it is told otherwise.
 const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Copies every session of one store into another one of any kind, such as when an application moves from
-/// one machine to many. Users stay signed in, and none notices.
+/// Copies every session of one store into another one of any kind, such as when an application moves from one
+/// machine to many. Users stay signed in, and none notices.
 ///
 /// A session keeps its id, so the cookies of the browsers stay good: what names it in both stores is the
 /// [digest](crate::SessionId::digest) of the id. It is written with all of its values in one
 /// [update](Storage::update): tokens, sign-ins under way, a refresh token that is
-/// [pending](PersistKey::PendingRefreshToken), and the [owner](PersistKey::Owner), by which back-channel logout finds it.
+/// [pending](PersistKey::PendingRefreshToken), and the [owner](PersistKey::Owner), by which back-channel
+/// logout finds it.
 ///
 /// # What is never touched
 ///
-/// - **A session that the new store has already.** So a migration that was interrupted in any way goes on when it
-///   is run again, and a store that is in use already loses nothing.
-/// - **The old store**, unless [`remove_moved`](Migration::remove_moved) is on; but to read a session is to use it.
+/// - **A session that the new store has already.** So a migration that was interrupted in any way goes on
+///   when it is run again, and a store that is in use already loses nothing.
+/// - **The old store**, unless [`remove_moved`](Migration::remove_moved) is on; but to read a session is to
+///   use it.
 ///
 /// A session is read under its lock in the old store and written under its lock in the new one, so that no
-/// refresh is under way. One that is locked for longer than the [timeout](Migration::lock_timeout) is
-/// passed over and counted as [busy](MigrationCounts::busy): run it again. One that cannot be read, because it is damaged or sealed with
-/// another key, is passed over, counted as [unreadable](MigrationCounts::unreadable), and logged.
+/// refresh is under way. One that is locked for longer than the [timeout](Migration::lock_timeout) is passed
+/// over and counted as [busy](MigrationCounts::busy): run it again. One that cannot be read, because it is
+/// damaged or sealed with another key, is passed over, counted as [unreadable](MigrationCounts::unreadable),
+/// and logged.
 ///
 /// # The application meanwhile
 ///
-/// **Stop it**, or have it run over the new store. Over the old one it must not run on: a refresh there, after the
-/// copy, leaves the new store with a used refresh token, and a server that is shown that one ends the sign-in. With
-/// [`remove_moved`](Migration::remove_moved) an application that still runs over the old store sees such users as
-/// signed out instead.
+/// **Stop it**, or have it run over the new store. Over the old one it must not run on: a refresh there,
+/// after the copy, leaves the new store with a used refresh token, and a server that is shown that one ends
+/// the sign-in. With [`remove_moved`](Migration::remove_moved) an application that still runs over the old
+/// store sees such users as signed out instead.
 ///
 /// The idle lifetime of a session begins anew in the new store.
 ///
 /// # Encryption
 ///
-/// The values are copied as the stores give them. An [`EncryptedStore`](crate::EncryptedStore) around the new store seals
-/// them, one around the old store opens them, and one around each changes the key:
+/// The values are copied as the stores give them. An [`EncryptedStore`](crate::EncryptedStore) around the new
+/// store seals them, one around the old store opens them, and one around each changes the key:
 ///
 /// ```
 /// # use logto_core as logto;
@@ -92,19 +95,20 @@ pub struct Migration<'a> {
 }
 
 impl<'a> Migration<'a> {
-    /// Removes each session from the old store as soon as it is durable in the new one, under its lock and if it is
-    /// still what was copied. Default: no.
+    /// Removes each session from the old store as soon as it is durable in the new one, under its lock and if
+    /// it is still what was copied. Default: no.
     ///
-    /// So an application that still runs over the old store never uses a token that lives elsewhere by
-    /// now: the user is signed out there. A session that the new store has already is removed if both stores have the same
-    /// of it, as after an interruption. If they differ it stays in both, since nobody can tell which is the newer one.
+    /// So an application that still runs over the old store never uses a token that lives elsewhere by now:
+    /// the user is signed out there. A session that the new store has already is removed if both stores have
+    /// the same of it, as after an interruption. If they differ it stays in both, since nobody can tell which
+    /// is the newer one.
     pub fn remove_moved(mut self, remove: bool) -> Self {
         self.remove_moved = remove;
         self
     }
 
-    /// Counts the sessions of the old store before the first is copied, for
-    /// [`MigrationCounts::total`]. Default: no, since it takes as long as to list them all.
+    /// Counts the sessions of the old store before the first is copied, for [`MigrationCounts::total`].
+    /// Default: no, since it takes as long as to list them all.
     pub fn count_first(mut self, count: bool) -> Self {
         self.count_first = count;
         self
@@ -126,9 +130,9 @@ impl<'a> Migration<'a> {
     ///
     /// # Errors
     ///
-    /// [`MigrationError`] if a store fails. [`Unsupported`](StorageErrorKind::Unsupported) if the old one cannot list
-    /// its sessions, or has no lock where they are to be removed, or the new one gives none by its digest. What was
-    /// copied until then stays, and is not copied again.
+    /// [`MigrationError`] if a store fails. [`Unsupported`](StorageErrorKind::Unsupported) if the old one
+    /// cannot list its sessions, or has no lock where they are to be removed, or the new one gives none by
+    /// its digest. What was copied until then stays, and is not copied again.
     pub fn run(mut self) -> Result<MigrationCounts, MigrationError> {
         let outcome = self.run_to_the_end();
         let counts = self.counts;
@@ -257,8 +261,8 @@ pub struct MigrationCounts {
     pub gone: u64,
     /// Those that somebody else used for too long. Run the migration again.
     pub busy: u64,
-    /// Those that cannot be read in one of the stores: damaged, sealed with another key, or written by
-    /// a newer version. The log says why.
+    /// Those that cannot be read in one of the stores: damaged, sealed with another key, or written by a
+    /// newer version. The log says why.
     pub unreadable: u64,
 }
 
