@@ -51,7 +51,11 @@ impl Side {
     pub fn path(&self) -> Option<&str> {
         let schemes = ["sqlite:", "sled:", "file:"];
         let rest = schemes.iter().find_map(|s| self.url.strip_prefix(s))?;
-        Some(rest.strip_prefix("//").unwrap_or(rest))
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        match path.as_bytes() {
+            [b'/', _, b':', ..] if cfg!(windows) => Some(&path[1..]),
+            _ => Some(path),
+        }
     }
 }
 

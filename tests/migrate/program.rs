@@ -385,3 +385,18 @@ fn a_url_may_stand_in_a_variable() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(count(&scene.sqlite("to.db")), 1);
 }
+
+#[test]
+fn the_guide_names_options_that_there_are() {
+    let help = Scene::new().migrates(&["--help"]);
+    let guide = include_str!("../../src/guides/many_machines.md");
+    let commands = guide.split("--example migrate -- ").skip(1);
+    let words: Vec<_> = commands
+        .flat_map(|rest| rest.lines().next().unwrap_or_default().split(['`', ' ']))
+        .filter(|word| word.starts_with("--"))
+        .collect();
+    assert!(words.contains(&"--move") && words.contains(&"--to-key"));
+    for option in words.iter().chain(&["--from-key", "env:NAME"]) {
+        assert!(help.contains(option) && guide.contains(option), "{option}");
+    }
+}
