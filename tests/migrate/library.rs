@@ -388,7 +388,7 @@ impl SessionStore for Meddled {
         visit: &mut dyn FnMut(logto::FoundSession) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         self.0
-            .for_each_session(&mut |found| visit(found.wrapped(|inner| MeddledSession(inner))))
+            .for_each_session(&mut |found| visit(found.wrapped(MeddledSession)))
     }
 }
 

@@ -44,7 +44,7 @@ pub fn add(store: &dyn SessionStore, n: usize) -> SessionId {
         owner,
     ];
     let pairs = PersistKey::ALL.into_iter().zip(&texts).enumerate();
-    let chosen = pairs.filter(|(at, _)| *at == 0 || n % (at + 2) != 0);
+    let chosen = pairs.filter(|(at, _)| *at == 0 || !n.is_multiple_of(at + 2));
     let changes: Vec<_> = chosen
         .map(|(_, (key, text))| Change::set(key, text))
         .collect();
