@@ -7,3 +7,4 @@ mod scene;
 #[cfg(unix)]
 #[path = "../support/mod.rs"]
 mod support;
+mod users;
