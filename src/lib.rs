@@ -19,7 +19,8 @@
 //! From there: [`LogtoClient::sign_in`] gives the URL to send the browser to,
 //! [`LogtoClient::handle_sign_in_callback`] finishes the sign-in, [`LogtoClient::access_token`] gives a
 //! fresh token for an API for as long as the user stays signed in, and [`LogtoClient::sign_out`] ends
-//! it. [`storage`] says where sessions can be kept. An API server holds what it is called with against an
+//! it. [`storage`] says where sessions can be kept, and [`guides::many_machines`] how an application grows
+//! from one process to many machines. An API server holds what it is called with against an
 //! [`AccessTokenVerifier`]. A desktop or command-line program signs its user in with one call: see the module
 //! `desktop`, of the feature of that name.
 //!
@@ -52,6 +53,7 @@ pub use logto_core::*;
 
 #[cfg(feature = "desktop")]
 pub mod desktop;
+pub mod guides;
 #[cfg(any(feature = "desktop", feature = "web"))]
 mod html;
 pub mod storage;

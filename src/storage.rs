@@ -20,6 +20,10 @@
 //! Each store finds the sessions of a user, or of one session at the server:
 //! [`sessions_of`](SessionStore::sessions_of). That is what back-channel logout stands on.
 //!
+//! Each can [list its sessions](SessionStore::for_each_session), so that [`migrate`] moves them from any
+//! store to any other, and nobody is signed out by a choice that was made anew. The guide
+//! [`many_machines`](crate::guides::many_machines) says when to move and how.
+//!
 //! [`open`] takes the choice from a URL, for a program that leaves it to its configuration.
 //!
 //! A program with one user takes `FileStorage`, [`MemoryStorage`], or the
@@ -31,8 +35,9 @@ mod open;
 pub use logto_core::{
     Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, EncryptionKey,
     EncryptionKeyError, FoundSession, IdleLifetime, LocalLock, LocalLocks, MemoryStorage,
-    MemoryStore, MemoryStoreBuilder, Opened, OwnerDigest, PersistKey, SealError, Sealer, SessionId,
-    SessionOwner, SessionStore, Storage, StorageError, StorageErrorKind, StorageLock,
+    MemoryStore, MemoryStoreBuilder, Migration, MigrationCounts, MigrationError, Opened,
+    OwnerDigest, PersistKey, SealError, Sealer, SessionId, SessionOwner, SessionStore, Storage,
+    StorageError, StorageErrorKind, StorageLock, migrate,
 };
 #[cfg(feature = "file")]
 pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};

@@ -53,8 +53,8 @@ pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{
     Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, FoundSession, IdleLifetime,
     InvalidSessionId, InvalidSessionOwner, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
-    MemoryStoreBuilder, OwnerDigest, PersistKey, SessionId, SessionOwner, SessionStore, Storage,
-    StorageLock,
+    MemoryStoreBuilder, Migration, MigrationCounts, MigrationError, OwnerDigest, PersistKey,
+    SessionId, SessionOwner, SessionStore, Storage, StorageLock, migrate,
 };
 pub use utilities::{
     ORGANIZATION_URN_PREFIX, build_organization_urn, organization_id_from_urn, remove_falsy_keys,

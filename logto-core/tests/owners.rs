@@ -6,6 +6,7 @@ use logto_core::PersistKey::{IdToken, Owner, RefreshToken};
 use logto_core::{
     Argon2Cost, Change, EncryptedStore, EncryptionKey, MemoryStore, OwnerDigest, PersistKey,
     Sealer, SessionId, SessionOwner, SessionStore, Storage, StorageError, StorageErrorKind,
+    migrate,
 };
 
 const ISSUER: &str = "https://foo.logto.app/oidc";
@@ -24,13 +25,45 @@ fn a_store_without_an_index_says_so() {
 }
 
 #[test]
+fn a_store_that_lists_no_sessions_says_so() {
+    let boxed: Box<dyn SessionStore> = Box::new(Plain);
+    let sealed = EncryptedStore::new(Plain, key(1));
+    for store in [&*boxed, &boxed, &sealed] {
+        let visited = store.for_each_session(&mut |_| panic!("there is none"));
+        assert_eq!(visited.unwrap_err().kind(), StorageErrorKind::Unsupported);
+        let by_digest = store.session_by_digest(&[1; 32]);
+        assert_eq!(by_digest.unwrap_err().kind(), StorageErrorKind::Unsupported);
+        let error = migrate(store, &MemoryStore::new()).run().unwrap_err();
+        assert_eq!(error.kind(), StorageErrorKind::Unsupported);
+    }
+    let store = MemoryStore::new();
+    sign_in(&store, &SessionId::random());
+    let error = migrate(&store, &Plain).run().unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Unsupported);
+}
+
+#[test]
 fn pointers_to_a_store_find_what_it_finds() {
     let store = MemoryStore::new();
     sign_in(&store, &SessionId::random());
     let found = |store: &dyn SessionStore| store.sessions_of(&alice()).unwrap().len();
     assert_eq!(found(&&store), 1);
     assert_eq!(found(&Arc::new(store.clone())), 1);
-    assert_eq!(found(&(Box::new(store) as Box<dyn SessionStore>)), 1);
+    let visited = |store: &dyn SessionStore| {
+        let mut digests = Vec::new();
+        let visited = store.for_each_session(&mut |found| {
+            digests.push(found.digest());
+            Ok(())
+        });
+        visited.unwrap();
+        let session = store.session_by_digest(&digests[0]).unwrap();
+        session.get(IdToken).unwrap().is_some()
+    };
+    assert!(visited(&&store));
+    assert!(visited(&Arc::new(store.clone())));
+    let boxed: Box<dyn SessionStore> = Box::new(store);
+    assert_eq!(found(&boxed), 1);
+    assert!(visited(&boxed));
 }
 
 #[test]

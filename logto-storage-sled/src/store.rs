@@ -172,12 +172,16 @@ impl SessionStore for SledStore {
         loop {
             let oldest = idle.oldest_live(idle.now());
             let page = database.page(&behind, PAGE, |record| !is_older(record, oldest))?;
+            let Some(last) = page.last else {
+                return Ok(());
+            };
+            // Or else a damaged tree could be gone around for ever.
+            if last[..] <= behind[..] {
+                return Err(database.damaged());
+            }
+            behind = last.to_vec();
             for name in page.names {
                 visit(FoundSession::new(name, self.storage(name)))?;
-            }
-            match page.last {
-                Some(last) => behind = last.to_vec(),
-                None => return Ok(()),
             }
         }
     }
@@ -310,5 +314,48 @@ mod tests {
         assert_eq!(found[0].digest(), good.digest());
         session.set(PersistKey::Owner, Some(&text)).unwrap();
         assert_eq!(store.sessions_of(&digest).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn each_session_is_visited_once_and_in_order_wherever_a_page_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path().join("sessions")).unwrap();
+        let database = &store.shared.database;
+        let mut digests = Vec::new();
+        for sessions in 0..=2 * PAGE + 1 {
+            if [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, 2 * PAGE + 1].contains(&sessions) {
+                digests.sort_unstable();
+                assert_eq!(visited(&store), digests);
+            }
+            let name = SessionId::random().digest();
+            let mut writes = Writes::default();
+            let mut record = Record::default();
+            record.used_at = store.shared.idle.now();
+            writes.session(name, Some(record.to_bytes()));
+            database.write(&writes).unwrap();
+            digests.push(name);
+        }
+    }
+
+    #[test]
+    fn a_damaged_session_is_visited_and_cannot_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path().join("sessions")).unwrap();
+        let id = SessionId::random();
+        let mut writes = Writes::default();
+        writes.session(id.digest(), Some(b"no record".to_vec()));
+        store.shared.database.write(&writes).unwrap();
+        assert_eq!(visited(&store), [id.digest()]);
+        store.session(&id).get(PersistKey::IdToken).unwrap_err();
+    }
+
+    fn visited(store: &SledStore) -> Vec<[u8; 32]> {
+        let mut digests = Vec::new();
+        let visited = store.for_each_session(&mut |found| {
+            digests.push(found.digest());
+            Ok(())
+        });
+        visited.unwrap();
+        digests
     }
 }

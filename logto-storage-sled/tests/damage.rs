@@ -137,7 +137,8 @@ fn read_and_write(store: &SledStore) -> Result<(), StorageError> {
         }
         session.set(PersistKey::RefreshToken, Some("new"))?;
     }
-    store.purge_expired().map(drop)
+    store.purge_expired()?;
+    store.for_each_session(&mut |_| Ok(()))
 }
 
 fn expect_corrupt(error: StorageError, outcome: usize) -> Result<usize, StorageError> {

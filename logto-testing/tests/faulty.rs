@@ -61,7 +61,7 @@ fn each_kind_of_call_fails() {
     let id = SessionId::random();
     let session = store.session(&id);
     let owner = OwnerDigest::of_user("https://foo.logto.app/oidc", "alice");
-    type Calls<'a> = [(StorageCall, &'a dyn Fn() -> bool); 8];
+    type Calls<'a> = [(StorageCall, &'a dyn Fn() -> bool); 9];
     let calls: Calls<'_> = [
         (StorageCall::Get, &|| session.get(IdToken).is_err()),
         (StorageCall::Set, &|| session.set(IdToken, None).is_err()),
@@ -75,6 +75,9 @@ fn each_kind_of_call_fails() {
         (StorageCall::SessionsOf, &|| {
             store.sessions_of(&owner).is_err()
         }),
+        (StorageCall::ForEachSession, &|| {
+            store.for_each_session(&mut |_| Ok(())).is_err()
+        }),
     ];
     for (told, _) in calls {
         store.fail(told, 1, StorageErrorKind::Backend);
@@ -85,7 +88,7 @@ fn each_kind_of_call_fails() {
     for (call, fails) in calls {
         store.fail(StorageCall::Any, 1, StorageErrorKind::Backend);
         assert!(fails());
-        assert_eq!(store.calls(call), 8 + 1);
+        assert_eq!(store.calls(call), 9 + 1);
     }
 }
 
@@ -109,5 +112,18 @@ fn sessions_and_clones_share_the_faults() {
     store.fail(StorageCall::Get, 2, StorageErrorKind::Backend);
     assert!(store.clone().default_session().get(IdToken).is_ok());
     assert!(session.get(IdToken).is_err());
+    assert_eq!(store.calls(StorageCall::Get), 2);
+}
+
+#[test]
+fn sessions_that_are_visited_or_named_by_a_digest_share_the_faults() {
+    let store = Faulty::new(MemoryStore::new());
+    let id = SessionId::random();
+    store.session(&id).set(IdToken, Some("i")).unwrap();
+    store.fail(StorageCall::Get, 1, StorageErrorKind::Backend);
+    let visited = store.for_each_session(&mut |found| found.storage().get(IdToken).map(drop));
+    assert_eq!(visited.unwrap_err().kind(), StorageErrorKind::Backend);
+    let session = store.session_by_digest(&id.digest()).unwrap();
+    assert!(session.get(IdToken).unwrap().is_some());
     assert_eq!(store.calls(StorageCall::Get), 2);
 }

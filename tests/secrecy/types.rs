@@ -32,7 +32,7 @@ const SOURCES: [&str; 5] = [
 ];
 
 /// Types that can hold no secret: traits, settings, names, and what a server says of itself or of a user.
-const WITHOUT_SECRET: [&str; 63] = [
+const WITHOUT_SECRET: [&str; 66] = [
     "AccessTokenClaims",
     "AccessTokenRequest",
     "ApiAudience",
@@ -59,6 +59,8 @@ const WITHOUT_SECRET: [&str; 63] = [
     "LogoutTokenClaims",
     "MachineTokenRequest",
     "MemoryStoreBuilder",
+    "Migration",
+    "MigrationCounts",
     "OidcProviderMetadata",
     "OwnerDigest",
     "PersistKey",
@@ -91,6 +93,7 @@ const WITHOUT_SECRET: [&str; 63] = [
     "JwtError",
     "LogoutTokenError",
     "LogtoError",
+    "MigrationError",
     "OAuthError",
     "ResponseError",
     "Revocation",

@@ -4,6 +4,7 @@ mod encrypted;
 mod idle;
 mod lock;
 mod memory;
+mod migrate;
 mod persist_key;
 mod session_id;
 mod session_owner;
@@ -16,6 +17,7 @@ pub use encrypted::{EncryptedStorage, EncryptedStore};
 pub use idle::IdleLifetime;
 pub use lock::{LocalLock, LocalLocks, StorageLock};
 pub use memory::{MemoryStorage, MemoryStore, MemoryStoreBuilder};
+pub use migrate::{Migration, MigrationCounts, MigrationError, migrate};
 pub use persist_key::PersistKey;
 pub use session_id::{InvalidSessionId, SessionId};
 pub use session_owner::{FoundSession, InvalidSessionOwner, OwnerDigest, SessionOwner};
@@ -188,6 +190,12 @@ impl Debug for Change<'_> {
 ///   lifetime is a new one. [`Duration::MAX`] does not end.
 /// - It writes the [digest](SessionId::digest) of a session's id, never the id. `Debug` of the store
 ///   and of a session shows neither.
+///
+/// Four methods make a working store. The others have defaults that say
+/// [`Unsupported`](StorageErrorKind::Unsupported): [`sessions_of`](Self::sessions_of), which back-channel
+/// logout stands on, and [`for_each_session`](Self::for_each_session) and
+/// [`session_by_digest`](Self::session_by_digest), by which [`migrate`] moves sessions from one store to
+/// another.
 pub trait SessionStore: Debug + Send + Sync {
     /// The session of this id. Does no I/O; the session need not exist.
     fn session(&self, id: &SessionId) -> Arc<dyn Storage>;
@@ -288,8 +296,8 @@ pub trait SessionStore: Debug + Send + Sync {
     }
 
     /// The session whose id has this [digest](SessionId::digest), which is all that a store knows of an id:
-    /// for one that was [found](FoundSession::digest), in this store or in another. Does no I/O; the session need
-    /// not exist. [`session`](Self::session) with the id gives the same session.
+    /// for one that was [found](FoundSession::digest), in this store or in another. Does no I/O; the session
+    /// need not exist. [`session`](Self::session) with the id gives the same session.
     ///
     /// # Errors
     ///

@@ -185,3 +185,34 @@ fn one_file_is_opened_to_see_whether_it_can_be() {
     let error = FileStorage::open(&path, wrong).unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::WrongKey);
 }
+
+#[test]
+fn what_cannot_be_opened_is_visited_and_cannot_be_read() {
+    let fixture = Fixture::new();
+    for n in 0..4 {
+        let session = fixture.store.session(&id(n));
+        session.set(IdToken, Some("a")).unwrap();
+    }
+    fs::write(fixture.file(&id(0)), "no box").unwrap();
+    let other = fixture.open_with(EncryptionKey::from_bytes([1; 32]));
+    fixture.store.remove(&id(1)).unwrap();
+    other.session(&id(1)).set(IdToken, Some("b")).unwrap();
+    // A copy under another name.
+    fs::copy(fixture.file(&id(2)), fixture.file(&id(3))).unwrap();
+
+    let mut kinds = Vec::new();
+    let visited = fixture.store.for_each_session(&mut |found| {
+        let read = found.storage().get(IdToken);
+        kinds.push((found.digest(), read.err().map(|error| error.kind())));
+        Ok(())
+    });
+    visited.unwrap();
+    let mut expected = [
+        (id(0).digest(), Some(StorageErrorKind::Corrupt)),
+        (id(1).digest(), Some(StorageErrorKind::WrongKey)),
+        (id(2).digest(), None),
+        (id(3).digest(), Some(StorageErrorKind::Corrupt)),
+    ];
+    expected.sort_by_key(|(digest, _)| *digest);
+    assert_eq!(kinds, expected);
+}

@@ -64,3 +64,29 @@ fn a_clone_outlives_the_store_it_came_from() {
     session.set(IdToken, Some("a")).unwrap();
     assert_value(&clone.session(&id), IdToken, Some("a"));
 }
+
+#[test]
+fn each_session_is_visited_once_and_in_order_wherever_a_page_ends() {
+    let fixture = Fixture::new();
+    let mut digests = Vec::new();
+    for sessions in 0..=513 {
+        if [0, 1, 255, 256, 257, 512, 513].contains(&sessions) {
+            digests.sort_unstable();
+            assert_eq!(visited(&fixture.store), digests);
+        }
+        let id = SessionId::random();
+        let session = fixture.store.session(&id);
+        session.set(IdToken, Some("i")).unwrap();
+        digests.push(id.digest());
+    }
+}
+
+fn visited(store: &SqliteStore) -> Vec<[u8; 32]> {
+    let mut digests = Vec::new();
+    let visited = store.for_each_session(&mut |found| {
+        digests.push(found.digest());
+        Ok(())
+    });
+    visited.unwrap();
+    digests
+}

@@ -1,0 +1,104 @@
+//! Moves the sessions of one store into another, so that no user is signed out.
+//!
+//! ```sh
+//! cargo run --example migrate -- sqlite:///var/lib/app/sessions.db redis://user:password@redis.internal
+//! ```
+//!
+//! It may be stopped at any moment, with Ctrl-C or `kill -9`, and goes on when it is run again.
+
+mod arguments;
+mod progress;
+
+use std::env;
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use logto::storage::{self, EncryptedStore, EncryptionKey, SessionStore, migrate};
+
+use arguments::{Command, Job, Side};
+use progress::Progress;
+
+/// It failed before all sessions were looked at.
+const FAILED: u8 = 1;
+/// The arguments are wrong.
+const MISUSED: u8 = 2;
+/// Some sessions were busy or unreadable.
+const INCOMPLETE: u8 = 3;
+
+fn main() -> ExitCode {
+    progress::start_logger();
+    let job = match arguments::parse(env::args().skip(1)) {
+        Ok(Command::Migrate(job)) => job,
+        Ok(Command::Help) => {
+            print!("{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(mistake) => {
+            eprintln!("migrate: {mistake}\n\n{}", arguments::HELP);
+            return MISUSED.into();
+        }
+    };
+    match run(&job) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprintln!("migrate: {}", with_sources(&*error));
+            FAILED.into()
+        }
+    }
+}
+
+fn run(job: &Job) -> Result<u8, Box<dyn Error>> {
+    must_exist(&job.from)?;
+    let from = open(&job.from)?;
+    let to = open(&job.to)?;
+    let mut progress = Progress::start();
+    let outcome = migrate(&*from, &*to)
+        .remove_moved(job.moves)
+        .count_first(true)
+        .progress(|counts| progress.show(counts))
+        .run();
+    match outcome {
+        Ok(counts) => {
+            progress.end(&counts);
+            Ok(if counts.is_complete() { 0 } else { INCOMPLETE })
+        }
+        Err(error) => {
+            progress.end(error.counts());
+            Err(error.into())
+        }
+    }
+}
+
+/// A store is made where there is none: of a path that is mistyped nothing would be moved.
+fn must_exist(side: &Side) -> Result<(), String> {
+    match side.path() {
+        Some(path) if !Path::new(path).exists() => Err(format!("there is no store at {path}")),
+        _ => Ok(()),
+    }
+}
+
+fn open(side: &Side) -> Result<Box<dyn SessionStore>, Box<dyn Error>> {
+    let store = storage::open(&side.url)?;
+    let Some(variable) = &side.key_variable else {
+        return Ok(store);
+    };
+    let text = env::var(variable).map_err(|_| format!("the variable {variable} is not set"))?;
+    let key = EncryptionKey::from_base64(&text)
+        .map_err(|error| format!("the key in {variable} cannot be used: {error}"))?;
+    Ok(Box::new(EncryptedStore::new(store, key)))
+}
+
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Some errors tell what their source says.
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text = format!("{text}: {message}");
+        }
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,4 @@
+//! Guides: what concerns more than one module.
+
+#[doc = include_str!("guides/many_machines.md")]
+pub mod many_machines {}

@@ -1,0 +1,10 @@
+//! Sessions move from any store to any store, and nobody is signed out by it.
+
+mod library;
+#[cfg(unix)]
+mod program;
+mod scene;
+#[cfg(unix)]
+#[path = "../support/mod.rs"]
+mod support;
+mod users;

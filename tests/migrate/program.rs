@@ -1,0 +1,402 @@
+//! The example, as its reader runs it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use logto::storage::{
+    EncryptedStore, EncryptionKey, FileStore, STORAGE_KEY_VARIABLE, SessionStore, SledStore,
+    SqliteStore,
+};
+use logto::{Logto, LogtoConfig, OwnerDigest, PersistKey, SessionId};
+use logto_testing::{FakeLogto, FakeUser};
+use tempfile::TempDir;
+
+use crate::scene::{ISSUER, Values, add, contents, get, owner, set};
+use crate::support::program;
+
+use PersistKey::{IdToken, Owner, RefreshToken};
+
+/// 32 bytes of 7, in base64.
+const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+/// 32 bytes of 8.
+const OTHER_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
+
+/// Stores in a folder.
+struct Scene(TempDir);
+
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn url(&self, scheme: &str, name: &str) -> String {
+        format!("{scheme}://{}", self.path(name).display())
+    }
+
+    fn sqlite(&self, name: &str) -> SqliteStore {
+        SqliteStore::open(self.path(name)).unwrap()
+    }
+
+    fn file(&self, name: &str) -> FileStore {
+        let key = EncryptionKey::from_base64(KEY).unwrap();
+        FileStore::open(self.path(name), key).unwrap()
+    }
+
+    fn sled(&self, name: &str) -> SledStore {
+        SledStore::open(self.path(name)).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program::command("migrate", self.0.path());
+        command
+            .arg("--")
+            .args(arguments)
+            .env(STORAGE_KEY_VARIABLE, KEY)
+            .env("KEY", KEY)
+            .env("OTHER_KEY", OTHER_KEY);
+        command
+    }
+
+    fn migrate(&self, arguments: &[&str]) -> Outcome {
+        let output = self.command(arguments).output().expect("cargo runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let outcome = Outcome {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        };
+        assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+        outcome
+    }
+
+    /// Returns the last words.
+    #[track_caller]
+    fn migrates(&self, arguments: &[&str]) -> String {
+        let outcome = self.migrate(arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stdout
+    }
+
+    /// Runs it, and kills it as soon as so many sessions are in the store. Returns whether it was killed in the midst.
+    fn is_killed_at(&self, sessions: usize, store: &dyn SessionStore, arguments: &[&str]) -> bool {
+        let mut child = self
+            .command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("cargo runs");
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return false;
+            }
+            if count(store) >= sessions {
+                child.kill().unwrap();
+                return !child.wait().unwrap().success();
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn count(store: &dyn SessionStore) -> usize {
+    let mut sessions = 0;
+    let counted = store.for_each_session(&mut |_| {
+        sessions += 1;
+        Ok(())
+    });
+    counted.unwrap();
+    sessions
+}
+
+fn fill(store: &dyn SessionStore, sessions: usize) -> BTreeMap<[u8; 32], Values> {
+    for n in 0..sessions {
+        add(store, n);
+    }
+    contents(store)
+}
+
+#[test]
+fn thousands_of_sessions_go_around_through_every_store() {
+    const SESSIONS: usize = 2_000;
+    let scene = Scene::new();
+    let mut before = fill(&scene.sqlite("first.db"), SESSIONS);
+    let alice = SessionId::random();
+    set(&scene.sqlite("first.db"), &alice, Owner, &owner("alice"));
+    before.insert(alice.digest(), [(Owner, owner("alice"))].into());
+
+    let urls = [
+        scene.url("sqlite", "first.db"),
+        scene.url("file", "files"),
+        scene.url("sled", "sled"),
+        scene.url("sqlite", "last.db"),
+    ];
+    for way in urls.windows(2) {
+        let words = scene.migrates(&[&way[0], &way[1]]);
+        assert_eq!(words, "2001 sessions: 2001 copied, 0 there already\n");
+    }
+    let last = scene.sqlite("last.db");
+    let stores: [&dyn SessionStore; 3] = [&scene.file("files"), &scene.sled("sled"), &last];
+    for store in stores {
+        assert!(
+            contents(store) == before,
+            "the sessions differ in {store:?}"
+        );
+        for digest in [
+            OwnerDigest::of_user(ISSUER, "alice"),
+            OwnerDigest::of_server_session(ISSUER, "1"),
+        ] {
+            let found = store.sessions_of(&digest).unwrap();
+            assert!(found.iter().any(|found| found.digest() == alice.digest()));
+        }
+        let found = store.sessions_of(&OwnerDigest::of_user(ISSUER, "alice"));
+        assert_eq!(found.unwrap().len(), 1);
+    }
+    assert!(contents(&scene.sqlite("first.db")) == before);
+}
+
+#[test]
+fn what_is_killed_again_and_again_ends_well() {
+    const SESSIONS: usize = 1_200;
+    let scene = Scene::new();
+    let before = fill(&scene.sqlite("from.db"), SESSIONS);
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("file", "to"));
+    let store = scene.file("to");
+    let mut killed = 0;
+    for at in [1, 100, 300, 301, 600] {
+        killed += usize::from(scene.is_killed_at(at, &store, &[&from, &to]));
+        let there = contents(&store);
+        assert!(
+            there
+                .iter()
+                .all(|(digest, values)| before[digest] == *values)
+        );
+    }
+    assert!(killed >= 3, "it was killed {killed} times");
+    let words = scene.migrates(&[&from, &to]);
+    assert!(words.starts_with("1200 sessions: "), "{words}");
+    assert!(contents(&store) == before);
+    assert!(contents(&scene.sqlite("from.db")) == before);
+}
+
+#[test]
+fn what_is_killed_while_it_moves_loses_nothing() {
+    const SESSIONS: usize = 1_200;
+    let scene = Scene::new();
+    let from_store = scene.file("from");
+    let before = fill(&from_store, SESSIONS);
+    let (from, to) = (scene.url("file", "from"), scene.url("sqlite", "to.db"));
+    let store = scene.sqlite("to.db");
+    let arguments = ["--move", &from, &to];
+    let mut killed = 0;
+    for at in [1, 100, 300, 301, 600] {
+        killed += usize::from(scene.is_killed_at(at, &store, &arguments));
+        let (left, there) = (contents(&from_store), contents(&store));
+        // At most one session is in both.
+        let in_both = there.keys().filter(|digest| left.contains_key(*digest));
+        assert!(in_both.count() <= 1);
+        let mut all = left;
+        all.extend(there);
+        assert!(all == before, "a session is lost, or changed");
+    }
+    assert!(killed >= 3, "it was killed {killed} times");
+    scene.migrates(&arguments);
+    assert!(contents(&store) == before);
+    assert_eq!(count(&from_store), 0);
+}
+
+#[test]
+fn a_damaged_session_is_told_of_and_the_others_are_copied() {
+    let scene = Scene::new();
+    let inner = scene.sqlite("from.db");
+    let key = || EncryptionKey::from_base64(KEY).unwrap();
+    let sealed = EncryptedStore::new(inner.clone(), key());
+    let ids = [1, 2, 3].map(|n| add(&sealed, n));
+    set(&inner, &ids[1], IdToken, "s3cr3t-that-is-no-sealed-box");
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sled", "to"));
+    let outcome = scene.migrate(&["--from-key", "KEY", &from, &to]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    let expected = "3 sessions: 2 copied, 0 there already, 1 unreadable: see above\n";
+    assert_eq!(outcome.stdout, expected);
+    assert!(
+        outcome.stderr.contains("is not copied"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!outcome.stderr.contains("s3cr3t"), "{}", outcome.stderr);
+    let store = scene.sled("to");
+    assert_eq!(count(&store), 2);
+    for id in [&ids[0], &ids[2]] {
+        assert_eq!(get(&store, id, IdToken), get(&sealed, id, IdToken));
+    }
+}
+
+#[test]
+fn a_newer_session_in_the_new_store_stays() {
+    let scene = Scene::new();
+    let (old, new) = (scene.sqlite("from.db"), scene.sqlite("to.db"));
+    let (both, other) = (add(&old, 1), add(&old, 2));
+    set(&new, &both, RefreshToken, "a newer one");
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sqlite", "to.db"));
+    let words = scene.migrates(&["--move", &from, &to]);
+    let expected = "2 sessions: 1 copied, 1 there already; 1 removed from the old store\n";
+    assert_eq!(words, expected);
+    assert_eq!(
+        get(&new, &both, RefreshToken).as_deref(),
+        Some("a newer one")
+    );
+    assert_eq!(get(&new, &both, IdToken), None);
+    assert!(get(&new, &other, IdToken).is_some());
+    assert!(get(&old, &both, IdToken).is_some());
+    assert_eq!(get(&old, &other, IdToken), None);
+}
+
+#[test]
+fn a_signed_in_user_is_refreshed_over_the_new_store() {
+    const RESOURCE: &str = "https://api.example.com";
+    let scene = Scene::new();
+    let fake = FakeLogto::builder()
+        .user(FakeUser::new("alice"))
+        .resource(RESOURCE, ["read:items"])
+        .start();
+    let config = LogtoConfig::new(fake.endpoint(), fake.app_id())
+        .app_secret(fake.app_secret())
+        .resources([RESOURCE]);
+    let logto = Logto::builder(config).clock(fake.clock()).build().unwrap();
+    let old = scene.sqlite("from.db");
+    let planted = SessionId::random();
+    let url = logto
+        .session(&old, &planted)
+        .sign_in("http://localhost:3000/callback");
+    let callback = fake.authorize(&url.unwrap());
+    let (id, _) = logto.finish_sign_in(&old, &planted, &callback).unwrap();
+    logto.session(&old, &id).access_token(RESOURCE).unwrap();
+
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("file", "to"));
+    scene.migrates(&["--move", "--to-key", "OTHER_KEY", &from, &to]);
+    let key = EncryptionKey::from_base64(OTHER_KEY).unwrap();
+    let new = EncryptedStore::new(scene.file("to"), key);
+    let client = logto.session(&new, &id);
+    for _ in 0..3 {
+        fake.clock().advance(Duration::from_secs(3600));
+        client.access_token(RESOURCE).unwrap();
+    }
+    let user = OwnerDigest::of_user(&format!("{}/oidc", fake.endpoint()), "alice");
+    let found = new.sessions_of(&user).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].digest(), id.digest());
+    assert!(!logto.session(&old, &id).is_authenticated().unwrap());
+}
+
+#[test]
+fn a_store_that_is_not_there_is_not_made_to_be_moved() {
+    let scene = Scene::new();
+    let (from, to) = (scene.url("sqlite", "typo.db"), scene.url("sqlite", "to.db"));
+    let outcome = scene.migrate(&[&from, &to]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("there is no store at"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(fs::read_dir(scene.0.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_told_and_not_shown() {
+    let scene = Scene::new();
+    add(&scene.sqlite("from.db"), 1);
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sqlite", "to.db"));
+    let outcome = scene.migrate(&["--to-key", "NOWHERE", &from, &to]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("NOWHERE is not set"),
+        "{}",
+        outcome.stderr
+    );
+    let bad = scene
+        .command(&["--to-key", "BAD", &from, &to])
+        .env("BAD", "s3cr3t")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&bad.stderr);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(
+        stderr.contains("the key in BAD") && !stderr.contains("s3cr3t"),
+        "{stderr}"
+    );
+    // Of a store that nobody sealed nothing can be read with a key.
+    let outcome = scene.migrate(&["--from-key", "KEY", &from, &to]);
+    assert_eq!(outcome.code, Some(3));
+    assert_eq!(count(&scene.sqlite("to.db")), 0);
+}
+
+#[test]
+fn wrong_arguments_are_answered_with_the_usage() {
+    let scene = Scene::new();
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sqlite", "to.db"));
+    for (arguments, mistake) in [
+        (&[][..], "two URLs are expected, and not 0"),
+        (&[from.as_str()], "two URLs are expected, and not 1"),
+        (&[&from, &from], "the same store"),
+        (&["--all", &from, &to], "--all is no option"),
+        (&[&from, &to, "--to-key"], "--to-key is to be followed"),
+        (&[&from, "memory:"], "memory: is gone"),
+        (&["env:NOWHERE", &to], "NOWHERE is not set"),
+    ] {
+        let outcome = scene.migrate(arguments);
+        assert_eq!(outcome.code, Some(2), "{mistake}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(mistake),
+            "{mistake}: {}",
+            outcome.stderr
+        );
+        assert!(outcome.stderr.contains("Usage: migrate"));
+    }
+    let help = scene.migrates(&["--help"]);
+    assert!(help.starts_with("Usage: migrate"));
+    assert_eq!(fs::read_dir(scene.0.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_url_may_stand_in_a_variable() {
+    let scene = Scene::new();
+    add(&scene.sqlite("from.db"), 1);
+    let to = scene.url("sqlite", "to.db");
+    let output = scene
+        .command(&["env:FROM_URL", &to])
+        .env("FROM_URL", scene.url("sqlite", "from.db"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(count(&scene.sqlite("to.db")), 1);
+}
+
+#[test]
+fn the_guide_names_options_that_there_are() {
+    let help = Scene::new().migrates(&["--help"]);
+    let guide = include_str!("../../src/guides/many_machines.md");
+    let commands = guide.split("--example migrate -- ").skip(1);
+    let words: Vec<_> = commands
+        .flat_map(|rest| rest.lines().next().unwrap_or_default().split(['`', ' ']))
+        .filter(|word| word.starts_with("--"))
+        .collect();
+    assert!(words.contains(&"--move") && words.contains(&"--to-key"));
+    for option in words.iter().chain(&["--from-key", "env:NAME"]) {
+        assert!(help.contains(option) && guide.contains(option), "{option}");
+    }
+}
