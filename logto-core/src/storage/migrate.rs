@@ -183,13 +183,7 @@ impl<'a> Migration<'a> {
             self.counts.already_there += 1;
             return Ok(());
         }
-        let source_lock = source.lock(self.lock_timeout)?;
-        if self.remove_moved && !source_lock.is_exclusive() {
-            return Err(StorageError::new(
-                StorageErrorKind::Unsupported,
-                "the old store has no lock of a session, so nothing can be removed from it in safety",
-            ));
-        }
+        let source_lock = self.lock_source(source)?;
         let values = Values::all(source)?;
         match (values.is_empty(), there.is_empty()) {
             (true, true) => {
@@ -209,6 +203,17 @@ impl<'a> Migration<'a> {
             self.remove(source, &source_lock, &values)?;
         }
         Ok(())
+    }
+
+    fn lock_source<'s>(&self, source: &'s dyn Storage) -> Result<StorageLock<'s>, StorageError> {
+        let lock = source.lock(self.lock_timeout)?;
+        match self.remove_moved && !lock.is_exclusive() {
+            true => Err(StorageError::new(
+                StorageErrorKind::Unsupported,
+                "the old store has no lock of a session, so nothing can be removed from it in safety",
+            )),
+            false => Ok(lock),
+        }
     }
 
     /// What stays in the old store for now is no failure: the session is in the new one.
