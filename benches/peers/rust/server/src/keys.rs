@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::digest;
 use ring::rand::SystemRandom;
-use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents};
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents};
 use serde_json::{Value, json};
 
 const RSA_TEST_KEY: &str =
@@ -82,7 +82,7 @@ macro_rules! curve {
         fn $key() -> EcKey<$curve::Scalar> {
             use $curve::elliptic_curve::point::AffineCoordinates as _;
             use $curve::elliptic_curve::sec1::ToSec1Point as _;
-            use $curve::elliptic_curve::{Field as _, ops::Reduce as _};
+            use $curve::elliptic_curve::ops::Reduce as _;
 
             let scalar = |name: &str| {
                 let hash = digest::digest(&digest::$digest, name.as_bytes());

@@ -112,6 +112,7 @@ impl Provider {
     fn id_token(&self, code: &Code, access_token: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let (issuer, expires_at) = (&self.issuer, now + 3600);
+        let access_token = if code.defect == "at_hash" { "another" } else { access_token };
         let at_hash = at_hash(&code.algorithm, access_token);
         let nonce = match (code.nonce.as_str(), code.defect.as_str()) {
             ("", _) => String::new(),
