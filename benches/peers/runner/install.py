@@ -30,11 +30,20 @@ def node(target, source):
 
 
 def rust(target, source):
-    build = ["cargo", "build", "--release", "--locked", "--target-dir", target]
-    call(*build, "-p", "server", "-p", "floor", "-p", "openidconnect-worker", cwd=source)
+    server(target, source)
+    build(target, source, "-p", "floor", "-p", "openidconnect-worker")
     # Apart, because in one build cargo would turn the feature on for both.
-    call(*build, "-p", "ours", "--bin", "ours-ring", cwd=source)
-    call(*build, "-p", "ours", "--bin", "ours-aws-lc-rs", "--features", "aws-lc-rs", cwd=source)
+    build(target, source, "-p", "ours", "--bin", "ours-ring")
+    build(target, source, "-p", "ours", "--bin", "ours-aws-lc-rs", "--features", "aws-lc-rs")
+
+
+def server(target, source):
+    target.mkdir(parents=True, exist_ok=True)
+    build(target, source, "-p", "server")
+
+
+def build(target, source, *what):
+    call("cargo", "build", "--release", "--locked", "--target-dir", target, *what, cwd=source)
 
 
 def is_installed(target, lock):
