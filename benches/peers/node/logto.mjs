@@ -24,6 +24,16 @@ class Memory {
   }
 }
 
+class Nowhere {
+  async getItem() {
+    return null;
+  }
+
+  async setItem() {}
+
+  async removeItem() {}
+}
+
 /** A client that keeps the URL to go to. */
 const newClient = (storage = new Memory()) => {
   const place = {};
@@ -76,6 +86,10 @@ const rows = {
       }
       return client.getAccessToken();
     };
+  },
+  'url-alone': async () => {
+    const { client } = newClient(new Nowhere());
+    return () => client.signIn(redirectUri);
   },
   url: async () => {
     const { client } = newClient();

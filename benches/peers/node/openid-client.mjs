@@ -50,14 +50,18 @@ const verify = (algorithm) => async () => {
   return () => client.authorizationCodeGrant(config, url, checks);
 };
 
+const url = async () => {
+  const config = await discover();
+  return () => signIn(config);
+};
+
 const rows = {
   'verify-es384': verify('ES384'),
   'verify-es256': verify('ES256'),
   'verify-rs256': verify('RS256'),
-  url: async () => {
-    const config = await discover();
-    return () => signIn(config);
-  },
+  // It stores nothing.
+  'url-alone': url,
+  url,
   'url-new': async () => async () => signIn(await discover()),
   'callback-one': async () => {
     const config = await discover();

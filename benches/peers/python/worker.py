@@ -30,6 +30,17 @@ class Memory(Storage):
         self._values.pop(key, None)
 
 
+class Nowhere(Storage):
+    def get(self, key):
+        return None
+
+    def set(self, key, value):
+        pass
+
+    def delete(self, key):
+        pass
+
+
 class Worker:
     def __init__(self, endpoint):
         self.config = LogtoConfig(endpoint=endpoint, appId="app", appSecret="secret")
@@ -71,6 +82,14 @@ class Worker:
 
         async def work():
             assert await self.client(storage).getAccessToken() is not None
+
+        return work
+
+    async def url_alone(self):
+        client = self.client(Nowhere())
+
+        async def work():
+            await client.signIn(REDIRECT_URI)
 
         return work
 

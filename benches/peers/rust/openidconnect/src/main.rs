@@ -59,7 +59,7 @@ impl Worker for Peer {
             "verify-es384" => self.verify("ES384"),
             "verify-es256" => self.verify("ES256"),
             "verify-rs256" => self.verify("RS256"),
-            "url" => {
+            "url" | "url-alone" => {
                 let client = self.client();
                 Box::new(move || {
                     black_box(sign_in(&client));
@@ -136,7 +136,9 @@ impl Peer {
         let claims = claims.map_err(|error| error.to_string())?;
         if let Some(expected) = claims.access_token_hash() {
             let algorithm = token.signing_alg().map_err(|error| error.to_string())?;
-            let key = token.signing_key(&verifier).map_err(|error| error.to_string())?;
+            let key = token
+                .signing_key(&verifier)
+                .map_err(|error| error.to_string())?;
             let actual = AccessTokenHash::from_token(tokens.access_token(), algorithm, key);
             if actual.map_err(|error| error.to_string())? != *expected {
                 return Err("another access token".to_owned());

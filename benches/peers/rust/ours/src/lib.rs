@@ -1,6 +1,7 @@
 //! `logto` as a program that takes part. `ours-ring <endpoint>` does what it is told;
 //! `ours-ring <endpoint> cold` prints one sign-in URL.
 
+mod nowhere;
 mod refresh;
 
 use std::hint::black_box;
@@ -12,6 +13,8 @@ use logto::{
 };
 use worker::{Work, Worker, parameter};
 
+use self::nowhere::Nowhere;
+
 const REDIRECT_URI: &str = "http://127.0.0.1:3000/callback";
 
 /// # Panics
@@ -22,7 +25,13 @@ pub fn main() {
     let endpoint = arguments.next().expect("the server's address");
     let logto = Logto::new(LogtoConfig::new(endpoint, "app").app_secret("secret")).unwrap();
     match arguments.next() {
-        Some(_) => println!("{}", logto.client(MemoryStorage::new()).sign_in(REDIRECT_URI).unwrap()),
+        Some(_) => println!(
+            "{}",
+            logto
+                .client(MemoryStorage::new())
+                .sign_in(REDIRECT_URI)
+                .unwrap()
+        ),
         None => worker::run(Ours { logto }),
     }
 }
@@ -39,6 +48,7 @@ impl Worker for Ours {
             "verify-rs256" => self.verify("RS256"),
             "cached-one" => self.cached(),
             "cached-new" => self.cached_in_a_new_object(),
+            "url-alone" => self.url_alone(),
             "url" => self.url(),
             "url-new" => self.url_of_a_new_object(),
             "callback-one" => self.callback(),
@@ -52,7 +62,11 @@ impl Worker for Ours {
     fn is_refused(&mut self, defect: &str) -> Option<bool> {
         let client = self.logto.client(MemoryStorage::new());
         let url = client.sign_in(REDIRECT_URI).unwrap();
-        Some(client.handle_sign_in_callback(&callback(&url, defect)).is_err())
+        Some(
+            client
+                .handle_sign_in_callback(&callback(&url, defect))
+                .is_err(),
+        )
     }
 }
 
@@ -80,6 +94,13 @@ impl Ours {
         Box::new(move || {
             let client = logto.session(&store, &id);
             black_box(client.access_token("").unwrap().unwrap());
+        })
+    }
+
+    fn url_alone(&self) -> Work {
+        let client = self.logto.client(Nowhere);
+        Box::new(move || {
+            black_box(client.sign_in(REDIRECT_URI).unwrap());
         })
     }
 
@@ -114,7 +135,9 @@ impl Ours {
         Box::new(move || {
             let id = SessionId::random();
             let url = logto.session(&store, &id).sign_in(REDIRECT_URI).unwrap();
-            let (id, user) = logto.finish_sign_in(&store, &id, &callback(&url, "")).unwrap();
+            let (id, user) = logto
+                .finish_sign_in(&store, &id, &callback(&url, ""))
+                .unwrap();
             black_box(user);
             store.remove(&id).unwrap();
         })

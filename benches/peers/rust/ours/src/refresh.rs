@@ -35,13 +35,15 @@ pub(crate) fn of_fifty_objects(logto: Logto) -> Work {
 }
 
 fn expire(storage: &MemoryStorage) {
-    storage.set(PersistKey::AccessTokenMap, Some(EXPIRED)).unwrap();
+    storage
+        .set(PersistKey::AccessTokenMap, Some(EXPIRED))
+        .unwrap();
 }
 
 fn call_at_once(clients: Vec<LogtoClient>) {
-    let calls = clients.into_iter().map(|client| {
-        thread::spawn(move || assert!(client.access_token("").unwrap().is_some()))
-    });
+    let calls = clients
+        .into_iter()
+        .map(|client| thread::spawn(move || assert!(client.access_token("").unwrap().is_some())));
     for call in calls.collect::<Vec<_>>() {
         call.join().unwrap();
     }

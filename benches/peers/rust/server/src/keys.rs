@@ -34,7 +34,10 @@ struct EcKey<Scalar> {
 
 impl Keys {
     pub fn new() -> Self {
-        let body: String = RSA_TEST_KEY.lines().filter(|line| !line.contains('-')).collect();
+        let body: String = RSA_TEST_KEY
+            .lines()
+            .filter(|line| !line.contains('-'))
+            .collect();
         let rsa = RsaKeyPair::from_pkcs8(&STANDARD.decode(body).unwrap()).unwrap();
         Self {
             p256: p256_key(),
@@ -70,7 +73,9 @@ impl Keys {
         let signature = known.entry(message.to_owned()).or_insert_with(|| {
             let mut signature = vec![0; self.rsa.public().modulus_len()];
             let (random, message) = (SystemRandom::new(), message.as_bytes());
-            self.rsa.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
+            self.rsa
+                .sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                .unwrap();
             base64url(signature)
         });
         signature.clone()

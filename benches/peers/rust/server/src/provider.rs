@@ -71,7 +71,8 @@ impl Provider {
     pub fn answer(&self, request: &Request, is_first: bool) -> Answer {
         if request.path != COUNTERS {
             self.requests.fetch_add(1, Ordering::Relaxed);
-            self.connections.fetch_add(is_first.into(), Ordering::Relaxed);
+            self.connections
+                .fetch_add(is_first.into(), Ordering::Relaxed);
         }
         let body = match request.path.as_str() {
             "/oidc/.well-known/openid-configuration" => self.discovery.clone(),
@@ -110,16 +111,27 @@ impl Provider {
     }
 
     fn id_token(&self, code: &Code, access_token: &str) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         let (issuer, expires_at) = (&self.issuer, now + 3600);
-        let access_token = if code.defect == "at_hash" { "another" } else { access_token };
+        let access_token = if code.defect == "at_hash" {
+            "another"
+        } else {
+            access_token
+        };
         let at_hash = at_hash(&code.algorithm, access_token);
         let nonce = match (code.nonce.as_str(), code.defect.as_str()) {
             ("", _) => String::new(),
             (_, "nonce") => r#""nonce":"another","#.to_owned(),
             (nonce, _) => format!(r#""nonce":"{nonce}","#),
         };
-        let audience = if code.defect == "audience" { "another" } else { "app" };
+        let audience = if code.defect == "audience" {
+            "another"
+        } else {
+            "app"
+        };
         let token = self.keys.sign(
             &code.algorithm,
             &format!(

@@ -64,5 +64,8 @@ fn say(answer: String) {
 pub fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
     let query = url.split_once('?').expect("a query").1;
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find(|(key, _)| *key == name).expect("the parameter").1
+    pairs
+        .find(|(key, _)| *key == name)
+        .expect("the parameter")
+        .1
 }

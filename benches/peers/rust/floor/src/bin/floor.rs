@@ -19,7 +19,11 @@ fn main() {
     worker::run(Floor {
         endpoint,
         agent,
-        check: if backend == "ring" { ring_check } else { aws_lc_rs_check },
+        check: if backend == "ring" {
+            ring_check
+        } else {
+            aws_lc_rs_check
+        },
         keys,
     });
 }
@@ -41,7 +45,7 @@ impl Worker for Floor {
             "verify-rs256" => self.verify("RS256"),
             "cached-one" => look_up(),
             "cached-new" => parse(),
-            "url" | "url-new" => url(),
+            "url" | "url-alone" | "url-new" => url(),
             "callback-one" | "callback-new" => self.callback(),
             _ => return None,
         })
@@ -72,9 +76,18 @@ impl Floor {
         let check = self.check_of("ES384");
         let (agent, endpoint) = (self.agent.clone(), self.endpoint.clone());
         Box::new(move || {
-            let text = request(&agent, &endpoint, "ES384").unwrap().body_mut().read_to_string();
+            let text = request(&agent, &endpoint, "ES384")
+                .unwrap()
+                .body_mut()
+                .read_to_string();
             let text = text.unwrap();
-            let token = text.split_once(r#""id_token":""#).unwrap().1.split_once('"').unwrap().0;
+            let token = text
+                .split_once(r#""id_token":""#)
+                .unwrap()
+                .1
+                .split_once('"')
+                .unwrap()
+                .0;
             let (message, signature) = token.rsplit_once('.').unwrap();
             check(message.as_bytes(), &decode(signature));
         })
@@ -91,7 +104,9 @@ fn request(
          &code_verifier=v&redirect_uri=http%3A%2F%2F127.0.0.1%3A3000%2Fcallback"
     );
     let request = agent.post(format!("{endpoint}/oidc/token"));
-    request.content_type("application/x-www-form-urlencoded").send(form)
+    request
+        .content_type("application/x-www-form-urlencoded")
+        .send(form)
 }
 
 fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
@@ -176,7 +191,8 @@ fn aws_lc_rs_check(key: &Value) -> Box<dyn Fn(&[u8], &[u8])> {
     let key = if key["kty"] == "RSA" {
         let (n, e) = (part(key, "n"), part(key, "e"));
         let key = signature::RsaPublicKeyComponents { n, e };
-        key.to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256).unwrap()
+        key.to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256)
+            .unwrap()
     } else {
         let algorithm = match key["crv"] == "P-384" {
             true => &signature::ECDSA_P384_SHA384_FIXED,
