@@ -19,6 +19,10 @@ class Server:
         self.endpoint = f"http://127.0.0.1:{self._port}"
         return self
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def __exit__(self, *_):
         self._process.stdin.close()
         self._process.wait()
@@ -61,6 +65,10 @@ class Program:
         """Nanoseconds an iteration; `None` if it has no such row."""
         answer = self.ask(f"{row} {iterations}")
         return None if answer == "-" else float(answer)
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def stop(self):
         self._process.stdin.close()
