@@ -28,12 +28,13 @@ fn main() {
     });
 }
 
-type Check = fn(&Value) -> Box<dyn Fn(&[u8], &[u8])>;
+/// The check of a message and its signature.
+type Check = Box<dyn Fn(&[u8], &[u8])>;
 
 struct Floor {
     endpoint: String,
     agent: ureq::Agent,
-    check: Check,
+    check: fn(&Value) -> Check,
     keys: Value,
 }
 
@@ -57,7 +58,7 @@ impl Worker for Floor {
 }
 
 impl Floor {
-    fn check_of(&self, algorithm: &str) -> Box<dyn Fn(&[u8], &[u8])> {
+    fn check_of(&self, algorithm: &str) -> Check {
         let mut keys = self.keys["keys"].as_array().unwrap().iter();
         (self.check)(keys.find(|key| key["kid"] == algorithm).unwrap())
     }
@@ -166,7 +167,7 @@ fn url() -> Work {
 }
 
 /// The check of a signature by this key, with as much done beforehand as the library allows.
-fn ring_check(key: &Value) -> Box<dyn Fn(&[u8], &[u8])> {
+fn ring_check(key: &Value) -> Check {
     use ring::signature;
 
     if key["kty"] == "RSA" {
@@ -185,7 +186,7 @@ fn ring_check(key: &Value) -> Box<dyn Fn(&[u8], &[u8])> {
     Box::new(move |message, signature| key.verify(message, signature).unwrap())
 }
 
-fn aws_lc_rs_check(key: &Value) -> Box<dyn Fn(&[u8], &[u8])> {
+fn aws_lc_rs_check(key: &Value) -> Check {
     use aws_lc_rs::signature;
 
     let key = if key["kty"] == "RSA" {
