@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use ring::digest;
 use serde_json::json;
@@ -111,10 +111,7 @@ impl Provider {
     }
 
     fn id_token(&self, code: &Code, access_token: &str) -> String {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_secs();
+        let now = UNIX_EPOCH.elapsed().unwrap().as_secs();
         let (issuer, expires_at) = (&self.issuer, now + 3600);
         let access_token = if code.defect == "at_hash" {
             "another"
