@@ -57,6 +57,8 @@ pub(crate) const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct OidcCore {
     metadata: Arc<OidcProviderMetadata>,
+    /// Parsed once; `None` if it is no URL.
+    authorization_endpoint: Option<Arc<Url>>,
     keys: Arc<KeyCache>,
     link: Link,
 }
@@ -119,9 +121,15 @@ impl OidcCore {
     }
 
     pub(crate) fn with_link(metadata: OidcProviderMetadata, link: Link) -> Self {
+        Self::with_keys(metadata, Arc::default(), link)
+    }
+
+    fn with_keys(metadata: OidcProviderMetadata, keys: Arc<KeyCache>, link: Link) -> Self {
+        let authorization_endpoint = Url::parse(&metadata.authorization_endpoint).ok();
         Self {
             metadata: Arc::new(metadata),
-            keys: Arc::default(),
+            authorization_endpoint: authorization_endpoint.map(Arc::new),
+            keys,
             link,
         }
     }
@@ -132,16 +140,19 @@ impl OidcCore {
             true => Arc::clone(&self.keys),
             false => Arc::default(),
         };
-        Self {
-            metadata: Arc::new(metadata),
-            keys,
-            link: self.link.clone(),
-        }
+        Self::with_keys(metadata, keys, self.link.clone())
     }
 
     /// What the provider says of itself.
     pub fn metadata(&self) -> &OidcProviderMetadata {
         &self.metadata
+    }
+
+    pub(crate) fn authorization_endpoint(&self) -> Result<&Url, DiscoveryError> {
+        let endpoint = self.authorization_endpoint.as_deref();
+        endpoint.ok_or(DiscoveryError::InvalidEndpoint {
+            name: "authorization_endpoint",
+        })
     }
 
     /// A random state: 256 bits as 43 characters of base64url.

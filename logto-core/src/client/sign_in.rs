@@ -1,10 +1,8 @@
 //! The start of a sign-in.
 
-use url::Url;
-
 use super::LogtoClient;
 use super::stored::to_json;
-use crate::error::{DiscoveryError, LogtoError};
+use crate::error::LogtoError;
 use crate::models::SignInOptions;
 use crate::oidc::callback::Callback;
 use crate::oidc::{authorize, pkce};
@@ -40,19 +38,15 @@ impl LogtoClient {
         let options = options.into();
         authorize::check_options(&options)?;
         let core = self.logto.oidc_core()?;
-        let endpoint = Url::parse(&core.metadata().authorization_endpoint).map_err(|_| {
-            DiscoveryError::InvalidEndpoint {
-                name: "authorization_endpoint",
-            }
-        })?;
-        let code_verifier = pkce::random_token();
+        let endpoint = core.authorization_endpoint()?;
+        let [code_verifier, state, nonce] = pkce::random_tokens();
         let code_challenge = pkce::code_challenge(&code_verifier);
         let now = self.logto.now();
         let sign_in = SignInSession {
             redirect_uri: options.redirect_uri.clone(),
             code_verifier: code_verifier.into(),
-            state: pkce::random_token().into(),
-            nonce: Some(pkce::random_token().into()),
+            state: state.into(),
+            nonce: Some(nonce.into()),
             started_at: Some(now),
             post_redirect_uri: options.post_redirect_uri.clone(),
             max_age: options.max_age.map(|age| age.as_secs()),

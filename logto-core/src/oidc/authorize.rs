@@ -2,6 +2,7 @@
 //! ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 
 use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 use crate::config::LogtoConfig;
 use crate::error::SignInError;
@@ -131,33 +132,92 @@ fn is_clean(uri: &str) -> bool {
 
 /// The URL to send the browser to. The options have been checked.
 pub(crate) fn url(
-    mut endpoint: Url,
+    endpoint: &Url,
     config: &LogtoConfig,
     options: &SignInOptions,
     sign_in: &SignInSession,
     code_challenge: &str,
 ) -> String {
     let scopes = scopes(config, &options.scopes, options.include_reserved_scopes);
-    {
-        let mut query = endpoint.query_pairs_mut();
-        query
-            .append_pair("client_id", &config.app_id)
-            .append_pair("redirect_uri", &options.redirect_uri)
-            .append_pair("response_type", "code")
-            .append_pair("scope", &scopes.join(" "))
-            .append_pair("code_challenge", code_challenge)
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("state", sign_in.state.expose());
-        if let Some(nonce) = &sign_in.nonce {
-            query.append_pair("nonce", nonce.expose());
-        }
-        for resource in resources(config, &scopes) {
-            query.append_pair("resource", resource);
-        }
-        query.extend_pairs(optional_parameters(config, options));
-        query.extend_pairs(&options.extra_params);
+    let mut url = UrlWithQuery::new(endpoint);
+    url.append("client_id", &config.app_id);
+    url.append("redirect_uri", &options.redirect_uri);
+    url.append("response_type", "code");
+    url.append("scope", &scopes.join(" "));
+    url.append("code_challenge", code_challenge);
+    url.append("code_challenge_method", "S256");
+    url.append("state", sign_in.state.expose());
+    if let Some(nonce) = &sign_in.nonce {
+        url.append("nonce", nonce.expose());
     }
-    endpoint.into()
+    for resource in resources(config, &scopes) {
+        url.append("resource", resource);
+    }
+    for (name, value) in optional_parameters(config, options) {
+        url.append(name, &value);
+    }
+    for (name, value) in &options.extra_params {
+        url.append(name, value);
+    }
+    url.finish()
+}
+
+/// A URL that is added to. Most of what is added needs no encoding, and `Url`'s own way looks at each
+/// character twice.
+struct UrlWithQuery<'a> {
+    text: String,
+    has_query: bool,
+    fragment: Option<&'a str>,
+}
+
+/// More than most sign-in URLs are long.
+const CAPACITY: usize = 1024;
+
+impl<'a> UrlWithQuery<'a> {
+    fn new(url: &'a Url) -> Self {
+        let (base, fragment) = match url.as_str().split_once('#') {
+            Some((base, fragment)) => (base, Some(fragment)),
+            None => (url.as_str(), None),
+        };
+        let mut text = String::with_capacity(CAPACITY);
+        text.push_str(base);
+        if url.query().is_none() {
+            text.push('?');
+        }
+        Self {
+            text,
+            has_query: url.query().is_some_and(|query| !query.is_empty()),
+            fragment,
+        }
+    }
+
+    fn append(&mut self, name: &str, value: &str) {
+        if std::mem::replace(&mut self.has_query, true) {
+            self.text.push('&');
+        }
+        self.encode(name);
+        self.text.push('=');
+        self.encode(value);
+    }
+
+    fn encode(&mut self, text: &str) {
+        match text.bytes().all(is_sent_as_it_is) {
+            true => self.text.push_str(text),
+            false => self.text.extend(byte_serialize(text.as_bytes())),
+        }
+    }
+
+    fn finish(mut self) -> String {
+        if let Some(fragment) = self.fragment {
+            self.text.push('#');
+            self.text.push_str(fragment);
+        }
+        self.text
+    }
+}
+
+fn is_sent_as_it_is(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 /// The scopes to ask for, each once: the reserved ones, the configuration's, this sign-in's.
@@ -276,7 +336,7 @@ mod tests {
         }))
         .unwrap();
         let endpoint = Url::parse("https://foo.logto.app/oidc/auth?tenant=1").unwrap();
-        let url = url(endpoint, config, options, &sign_in, "the-challenge");
+        let url = url(&endpoint, config, options, &sign_in, "the-challenge");
         Url::parse(&url)
             .unwrap()
             .query_pairs()
@@ -361,6 +421,21 @@ mod tests {
         let config = LogtoConfig::new("https://foo.logto.app", "app").scopes(["openid"]);
         let options = SignInOptions::new("https://example.com/c").include_reserved_scopes(false);
         assert!(sign_in_url(&config, &options).contains(&pair("scope", "openid")));
+    }
+
+    #[test]
+    fn parameters_are_added_as_the_url_library_adds_them() {
+        let pairs = [("a", "x-y_z.9*~"), ("b c", "ü&=+ %#?/:"), ("", "")];
+        for endpoint in ["", "?", "?t=1", "?t=1&", "#f", "?#f", "?t=%20#f"] {
+            let endpoint = Url::parse(&format!("https://foo.logto.app/auth{endpoint}")).unwrap();
+            let mut added = UrlWithQuery::new(&endpoint);
+            let mut expected = endpoint.clone();
+            for (name, value) in pairs {
+                added.append(name, value);
+                expected.query_pairs_mut().append_pair(name, value);
+            }
+            assert_eq!(added.finish(), expected.as_str());
+        }
     }
 
     #[test]

@@ -9,6 +9,12 @@ pub(crate) fn random_token() -> String {
     urlsafe_encode(&random_bytes::<32>())
 }
 
+/// Three of them for one call to the operating system, which is most of what they cost.
+pub(crate) fn random_tokens() -> [String; 3] {
+    let bytes = random_bytes::<96>();
+    [0, 32, 64].map(|start| urlsafe_encode(&bytes[start..start + 32]))
+}
+
 /// The S256 challenge of a verifier ([section 4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
 pub(crate) fn code_challenge(code_verifier: &str) -> String {
     urlsafe_encode(&sha256(code_verifier.as_bytes()))
@@ -32,5 +38,8 @@ mod tests {
         let (one, other) = (random_token(), random_token());
         assert_eq!(one.len(), 43);
         assert_ne!(one, other);
+        let [one, other, third] = random_tokens();
+        assert_eq!([one.len(), other.len(), third.len()], [43; 3]);
+        assert!(one != other && other != third && third != one);
     }
 }
