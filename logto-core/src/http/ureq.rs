@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ::ureq::Agent;
-use ::ureq::config::ConfigBuilder;
+use ::ureq::config::{Config, ConfigBuilder};
 use ::ureq::typestate::AgentScope;
+use ::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ::ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use url::Url;
 
@@ -42,7 +46,12 @@ impl UreqClient {
         #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
         return Self::with_native_tls();
         #[cfg(not(all(feature = "native-tls", not(feature = "rustls"))))]
-        Self::with_agent(default_config().build().into())
+        Self::with_defaults(default_config())
+    }
+
+    fn with_defaults(config: ConfigBuilder<AgentScope>) -> Self {
+        let (connector, addresses) = (DefaultConnector::default(), Addresses::default());
+        Self::with_agent(Agent::with_parts(config.build(), connector, addresses))
     }
 
     /// With the defaults, but trusting the certificates that the operating system trusts.
@@ -51,7 +60,7 @@ impl UreqClient {
         use ::ureq::tls::{RootCerts, TlsConfig};
 
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
-        Self::with_agent(default_config().tls_config(tls.build()).build().into())
+        Self::with_defaults(default_config().tls_config(tls.build()))
     }
 
     /// With the defaults, but TLS by the operating system's own library, trusting what it trusts.
@@ -62,7 +71,7 @@ impl UreqClient {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::NativeTls)
             .root_certs(RootCerts::PlatformVerifier);
-        Self::with_agent(default_config().tls_config(tls.build()).build().into())
+        Self::with_defaults(default_config().tls_config(tls.build()))
     }
 
     /// With an agent of your own, for a proxy, a private certificate authority, or other timeouts.
@@ -121,6 +130,56 @@ fn default_config() -> ConfigBuilder<AgentScope> {
         .timeout_global(Some(TOTAL_TIMEOUT))
         .max_idle_age(LONGEST_IDLE)
         .user_agent(concat!("logto-rust/", env!("CARGO_PKG_VERSION")))
+}
+
+/// Remembers what a name was looked up to, for as long as a connection is kept: ureq asks before each
+/// request, also where it then takes a kept connection, and its own resolver starts a thread for it.
+#[derive(Default)]
+struct Addresses {
+    resolver: DefaultResolver,
+    last: Mutex<Option<LookedUp>>,
+}
+
+struct LookedUp {
+    place: (Option<Scheme>, Option<Authority>),
+    addresses: ResolvedSocketAddrs,
+    at: Instant,
+}
+
+impl Resolver for Addresses {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ::ureq::Error> {
+        let place = (uri.scheme().cloned(), uri.authority().cloned());
+        if let Some(last) = self.lock().as_ref()
+            && last.place == place
+            && last.at.elapsed() < LONGEST_IDLE
+        {
+            return Ok(last.addresses.clone());
+        }
+        let addresses = self.resolver.resolve(uri, config, timeout)?;
+        *self.lock() = Some(LookedUp {
+            place,
+            addresses: addresses.clone(),
+            at: Instant::now(),
+        });
+        Ok(addresses)
+    }
+}
+
+impl Addresses {
+    fn lock(&self) -> MutexGuard<'_, Option<LookedUp>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Addresses").finish_non_exhaustive()
+    }
 }
 
 impl Default for UreqClient {
