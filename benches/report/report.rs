@@ -65,8 +65,7 @@ impl Report {
         aim: Aim,
         sides: impl FnOnce() -> Sides,
     ) {
-        let is_wanted = |wanted: &String| name.contains(wanted.as_str());
-        if !self.names.is_empty() && !self.names.iter().any(is_wanted) {
+        if !self.wants(name) {
             return;
         }
         let measured = sides().measure(self.rounds);
@@ -80,6 +79,18 @@ impl Report {
             aim,
             measured,
         });
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        let mut wanted = self.names.iter();
+        self.names.is_empty() || wanted.any(|wanted| name.contains(wanted.as_str()))
+    }
+
+    /// Whether a row may be wanted whose name starts so.
+    pub(crate) fn may_want(&self, start: &str) -> bool {
+        let mut wanted = self.names.iter();
+        self.names.is_empty()
+            || wanted.any(|wanted| wanted.contains(start) || start.contains(wanted.as_str()))
     }
 
     pub(crate) fn print_table(&self) {
