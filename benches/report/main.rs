@@ -2,7 +2,7 @@
 //! ours in the same run. `cargo bench --bench report [-- NAME…] [--rounds N]`
 //!
 //! A line for each row as soon as it is known, and a table of all at the end. With names, the rows
-//! whose names contain one of them. Ratios carry from one machine to another, nanoseconds do not.
+//! whose names start with one of them. Ratios carry from one machine to another, nanoseconds do not.
 
 mod access_tokens;
 mod api;

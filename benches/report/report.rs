@@ -81,16 +81,10 @@ impl Report {
         });
     }
 
-    fn wants(&self, name: &str) -> bool {
+    /// Whether a row of this name is wanted, or one whose name goes on after it.
+    pub(crate) fn wants(&self, name: &str) -> bool {
         let mut wanted = self.names.iter();
-        self.names.is_empty() || wanted.any(|wanted| name.contains(wanted.as_str()))
-    }
-
-    /// Whether a row may be wanted whose name starts so.
-    pub(crate) fn may_want(&self, start: &str) -> bool {
-        let mut wanted = self.names.iter();
-        self.names.is_empty()
-            || wanted.any(|wanted| wanted.contains(start) || start.contains(wanted.as_str()))
+        self.names.is_empty() || wanted.any(|wanted| name.starts_with(wanted.as_str()))
     }
 
     pub(crate) fn print_table(&self) {

@@ -7,7 +7,7 @@ use crate::stores::directory;
 
 pub(crate) fn rows(report: &mut Report) {
     // All are made at once, and sled has threads.
-    if !report.may_want("storage_") {
+    if !report.wants("storage_") {
         return;
     }
     let directory = directory();
