@@ -46,16 +46,23 @@ impl<'a> Record<'a> {
     }
 
     fn parse_any(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        let (used_at, owners, mut rest) = take_head(bytes)?;
+        let mut rest = bytes;
+        match take_array(&mut rest)? {
+            [VERSION] => {}
+            [0] => return Err(RecordError::Malformed),
+            [newer] => return Err(RecordError::NewerVersion(newer)),
+        }
         let mut record = Self {
-            used_at,
+            used_at: i64::from_be_bytes(take_array(&mut rest)?),
             is_current: true,
-            owners: owners.to_vec(),
+            owners: take_owners(&mut rest)?,
             values: Vec::new(),
         };
         while !rest.is_empty() {
-            let (name, value) = take_value(&mut rest)?;
-            let (name, value) = (text(name)?, text(value)?);
+            let [length] = take_array(&mut rest)?;
+            let name = take_text(&mut rest, length.into())?;
+            let length = u32::from_be_bytes(take_array(&mut rest)?);
+            let value = take_text(&mut rest, length as usize)?;
             if record.position(name).is_some() {
                 return Err(RecordError::Malformed);
             }
@@ -121,62 +128,19 @@ impl<'a> Record<'a> {
     }
 }
 
-/// When the session of these bytes was used last, and one of its values: a look at it that copies and
-/// checks nothing else.
-pub(crate) fn find<'a>(
-    bytes: &'a [u8],
-    owner: &[u8; 32],
-    key: PersistKey,
-) -> Result<(i64, Option<&'a str>), RecordError> {
-    let (used_at, owners, mut rest) = take_head(bytes)?;
-    if !owners.contains(owner) {
-        return Err(RecordError::OfAnotherSession);
+fn take_owners(rest: &mut &[u8]) -> Result<Vec<[u8; 32]>, RecordError> {
+    match take_array(rest)? {
+        [count @ 1..=2] => (0..count).map(|_| take_array(rest)).collect(),
+        _ => Err(RecordError::Malformed),
     }
-    let mut found = None;
-    while !rest.is_empty() {
-        let (name, value) = take_value(&mut rest)?;
-        if name == key.as_str().as_bytes() && found.replace(value).is_some() {
-            return Err(RecordError::Malformed);
-        }
-    }
-    Ok((used_at, found.map(text).transpose()?))
 }
 
-/// When it was used last, whose it is, and the values.
-fn take_head(bytes: &[u8]) -> Result<(i64, &[[u8; 32]], &[u8]), RecordError> {
-    let mut rest = bytes;
-    match take_array(&mut rest)? {
-        [VERSION] => {}
-        [0] => return Err(RecordError::Malformed),
-        [newer] => return Err(RecordError::NewerVersion(newer)),
-    }
-    let used_at = i64::from_be_bytes(take_array(&mut rest)?);
-    let count = match take_array(&mut rest)? {
-        [count @ 1..=2] => usize::from(count),
-        _ => return Err(RecordError::Malformed),
-    };
-    let (owners, _) = take(&mut rest, 32 * count)?.as_chunks();
-    Ok((used_at, owners, rest))
-}
-
-/// The next value and its name.
-fn take_value<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], &'a [u8]), RecordError> {
-    let [length] = take_array(rest)?;
-    let name = take(rest, length.into())?;
-    let length = u32::from_be_bytes(take_array(rest)?);
-    Ok((name, take(rest, length as usize)?))
-}
-
-fn text(bytes: &[u8]) -> Result<&str, RecordError> {
-    str::from_utf8(bytes).map_err(|_| RecordError::Malformed)
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], RecordError> {
+fn take_text<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a str, RecordError> {
     let (taken, left) = rest
         .split_at_checked(length)
         .ok_or(RecordError::Malformed)?;
     *rest = left;
-    Ok(taken)
+    std::str::from_utf8(taken).map_err(|_| RecordError::Malformed)
 }
 
 fn take_array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], RecordError> {
@@ -265,34 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_may_be_parsed_and_a_look_at_one_value_sees_what_a_whole_record_has() {
+    fn any_bytes_may_be_parsed() {
         let valid = record().encode().unwrap();
         for at in 0..valid.len() {
             for byte in 0..=255 {
                 let mut bytes = valid.clone();
                 bytes[at] = byte;
-                let found = find(&bytes, &OWNER, IdToken);
-                match Record::parse(&bytes, &OWNER) {
-                    Ok(record) => assert_eq!(found, Ok((record.used_at, record.value(IdToken)))),
-                    // What is damaged elsewhere is found by whoever needs it.
-                    Err(RecordError::Malformed) => {}
-                    Err(error) => assert_eq!(found, Err(error)),
-                }
+                let _ = Record::parse_any(&bytes);
             }
         }
-    }
-
-    #[test]
-    fn a_look_at_one_value_finds_it_or_says_what_is_wrong() {
-        let bytes = record().encode().unwrap();
-        assert_eq!(find(&bytes, &OWNER, IdToken), Ok((-2, Some("ü"))));
-        assert_eq!(find(&bytes, &OWNER, RefreshToken), Ok((-2, Some(""))));
-        assert_eq!(find(&bytes, &OWNER, PersistKey::Owner), Ok((-2, None)));
-        let foreign = find(&bytes, &[8; 32], IdToken);
-        assert_eq!(foreign, Err(RecordError::OfAnotherSession));
-        let twice = [&bytes[..], &bytes[42..]].concat();
-        assert_eq!(find(&twice, &OWNER, IdToken), Err(RecordError::Malformed));
-        let cut = find(&bytes[..bytes.len() - 1], &OWNER, IdToken);
-        assert_eq!(cut, Err(RecordError::Malformed));
     }
 }

@@ -13,7 +13,7 @@ use logto_core::{
 
 use crate::directory::{self, Directory, Durable};
 use crate::place::Place;
-use crate::record::{self, Record};
+use crate::record::Record;
 use crate::store::DEFAULT_BUSY_TIMEOUT;
 use crate::{error, owners};
 
@@ -194,20 +194,18 @@ impl fmt::Debug for FileStorage {
 
 impl Storage for FileStorage {
     fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        let Some(opened) = self.directory.read(&self.place)? else {
+        let found = self.read(|record| {
+            let value = record.value(key).map(str::to_owned);
+            (record.used_at, value)
+        })?;
+        let Some((used_at, value)) = found else {
             return Ok(None);
         };
-        let (used_at, value) = record::find(opened.plaintext(), &self.place.digest, key)
-            .map_err(|e| error::not_a_session(&self.place.session, e))?;
         let idle = self.directory.idle();
-        let now = idle.now();
-        if idle.is_over(used_at, now) {
-            return Ok(None);
-        }
-        if idle.should_note(used_at, now) {
+        if idle.should_note(used_at, idle.now()) {
             self.note_use(used_at);
         }
-        Ok(value.map(str::to_owned))
+        Ok(value)
     }
 
     fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
