@@ -65,8 +65,8 @@ fn sides(backend: Backend, given: Given) -> Sides {
 
     let mut bare = Bare::new(&server, backend, directory.path());
     let mut check = bare_check("ES384", &id_token, &key.jwk);
-    let mut prepare = answers(Arc::clone(&server), id_token.clone(), given);
-    let mut prepare_floor = answers(server, id_token, given);
+    let prepare = answers(Arc::clone(&server), id_token.clone(), given);
+    let prepare_floor = answers(server, id_token, given);
     let client = logto.session(&store, &id);
     let ours = move |()| {
         let _ = &directory;
@@ -74,17 +74,14 @@ fn sides(backend: Backend, given: Given) -> Sides {
         drop(client.access_token(request).unwrap().unwrap());
     };
     Sides::timed(
-        prepared(move || prepare(), ours),
-        prepared(
-            move || prepare_floor(),
-            move |()| {
-                bare.request();
-                if given == Given::All {
-                    check();
-                }
-                bare.write();
-            },
-        ),
+        prepared(prepare, ours),
+        prepared(prepare_floor, move |()| {
+            bare.request();
+            if given == Given::All {
+                check();
+            }
+            bare.write();
+        }),
     )
 }
 
