@@ -2,7 +2,7 @@
 //! ours in the same run. `cargo bench --bench report [-- NAME…] [--rounds N] [--sessions N]…`
 //!
 //! A line for each row as soon as it is known, and a table of all at the end. With names, the rows
-//! whose names contain one of them. `--sessions 1000000` adds what so many stored sessions cost, which takes
+//! whose names start with one of them. `--sessions 1000000` adds what so many stored sessions cost, which takes
 //! minutes and gigabytes. Ratios carry from one machine to another, nanoseconds do not.
 
 mod access_tokens;

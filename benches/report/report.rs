@@ -77,12 +77,6 @@ impl Report {
         self.given(name, floor, aim, || sides().measure(rounds));
     }
 
-    /// Whether the row was asked for.
-    pub(crate) fn is_wanted(&self, name: &str) -> bool {
-        let is_wanted = |wanted: &String| name.contains(wanted.as_str());
-        self.names.is_empty() || self.names.iter().any(is_wanted)
-    }
-
     /// How many sessions the stores are measured with; none unless asked for, since they take long to make.
     pub(crate) fn stored_sessions(&self) -> Vec<usize> {
         self.stored_sessions.clone()
@@ -96,7 +90,7 @@ impl Report {
         aim: Aim,
         measure: impl FnOnce() -> Measured,
     ) {
-        if !self.is_wanted(name) {
+        if !self.wants(name) {
             return;
         }
         let measured = measure();
@@ -110,6 +104,12 @@ impl Report {
             aim,
             measured,
         });
+    }
+
+    /// Whether a row of this name is wanted, or one whose name goes on after it.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        let mut wanted = self.names.iter();
+        self.names.is_empty() || wanted.any(|wanted| name.starts_with(wanted.as_str()))
     }
 
     pub(crate) fn print_table(&self) {

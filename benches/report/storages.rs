@@ -6,6 +6,10 @@ use crate::storage_rows::{self, Row};
 use crate::stores::directory;
 
 pub(crate) fn rows(report: &mut Report) {
+    // All are made at once, and sled has threads.
+    if !report.wants("storage_") {
+        return;
+    }
     let directory = directory();
     for Row { name, sides } in storage_rows::all(directory.path()) {
         let name = format!("storage_{}", name.replace(' ', "_"));

@@ -44,7 +44,7 @@ pub(crate) fn rows(report: &mut Report) {
             let purge = format!("stored_{name}/write_in_purge_of_{sessions}");
             if ![&get, &bare, &purge]
                 .into_iter()
-                .any(|name| report.is_wanted(name))
+                .any(|name| report.wants(name))
             {
                 continue;
             }

@@ -12,11 +12,14 @@ use serde_json::{Value, json};
 
 const RSA_KEY: &str = include_str!("../../logto-testing/src/test_keys/rsa_test_key_1.pem");
 
+/// Gives the signature of a message.
+type Sign = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
+
 /// A private key, and its public half as a JWK.
 pub(crate) struct SigningKey {
     pub(crate) algorithm: &'static str,
     pub(crate) jwk: Value,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Box<Sign>,
 }
 
 impl SigningKey {

@@ -110,7 +110,12 @@ impl Logto {
 
     /// The same for cached tokens: it does not go back when the clock is set back.
     pub(crate) fn token_time(&self) -> i64 {
-        self.inner.time_keeper.now(self.now())
+        self.token_time_at(self.now())
+    }
+
+    /// The same, where the clock was asked already.
+    pub(crate) fn token_time_at(&self, now: i64) -> i64 {
+        self.inner.time_keeper.now(now)
     }
 
     /// Notes that the server agrees with the clock.
@@ -127,11 +132,11 @@ impl Logto {
         self.inner.access_token_margin
     }
 
-    /// In seconds.
-    pub(crate) fn early_refresh(&self) -> i64 {
+    /// In seconds; `now` is the clock's time.
+    pub(crate) fn early_refresh(&self, now: i64) -> i64 {
         let failed_at = self.inner.early_refresh_failed_at.load(Ordering::Relaxed);
         let pause = failed_at..failed_at.saturating_add(EARLY_REFRESH_PAUSE);
-        match pause.contains(&self.now()) {
+        match pause.contains(&now) {
             true => 0,
             false => self.inner.early_refresh,
         }

@@ -11,9 +11,6 @@ use crate::system;
 /// The longest file that is written, or read at all: 64 MiB.
 pub(crate) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
 
-/// How often a file may be replaced by another one while it is being opened.
-const TRIES: usize = 100;
-
 pub(crate) trait Fs: Debug + Send + Sync {
     /// The whole file, if there is one: a regular one, and private.
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, ReadError>;
@@ -46,6 +43,7 @@ pub(crate) enum ReadError {
     Open(u32),
     TooLong,
     /// It was replaced each time.
+    #[cfg_attr(unix, allow(dead_code))] // where it can be opened and looked at in one step
     Unsteady,
 }
 
@@ -99,34 +97,20 @@ impl NewFile for File {
     }
 }
 
-/// Opens what is there under this name itself: looked at before, and held against what was opened, so
-/// that a link put there in between is not followed either.
+/// Opens what is there under this name itself, if it is a regular file and private.
 fn open_to_read(path: &Path) -> Result<Option<(File, u64)>, ReadError> {
-    for _ in 0..TRIES {
-        let there = match path.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            outcome => outcome?,
-        };
-        if there.is_symlink() {
-            return Err(ReadError::Link);
-        }
-        if !there.is_file() {
-            return Err(ReadError::NotAFile);
-        }
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            outcome => outcome?,
-        };
-        let opened = file.metadata()?;
-        if !system::same_file(&there, &opened) {
-            continue;
-        }
-        if let Some(mode) = system::others_may(&opened, 0o077) {
-            return Err(ReadError::Open(mode));
-        }
-        return Ok(Some((file, opened.len())));
+    let file = match system::open_itself(path) {
+        Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        outcome => outcome?,
+    };
+    let opened = file.metadata()?;
+    if !opened.is_file() {
+        return Err(ReadError::NotAFile);
     }
-    Err(ReadError::Unsteady)
+    if let Some(mode) = system::others_may(&opened, 0o077) {
+        return Err(ReadError::Open(mode));
+    }
+    Ok(Some((file, opened.len())))
 }
 
 /// A file is not changed once it has its name, so its length holds.

@@ -132,6 +132,8 @@ impl Database {
     /// The bytes of a value beside its record; `None` if it was replaced since the record was read.
     pub(crate) fn beside(&self, beside: Beside) -> Result<Option<Vec<u8>>, StorageError> {
         let mut bytes = Vec::new();
+        // What a damaged length says may not be had: then the chunks end the search.
+        let _ = bytes.try_reserve_exact(beside.length());
         for key in beside.chunk_keys() {
             match self.ask("read", || self.chunks.get(key))? {
                 Some(chunk) => bytes.extend_from_slice(&chunk),

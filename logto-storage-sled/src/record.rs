@@ -249,10 +249,8 @@ impl<'a> Iterator for Values<'a> {
 }
 
 /// The text of a value, whole.
-pub(crate) fn text(bytes: &[u8]) -> Result<String, Damaged> {
-    str::from_utf8(bytes)
-        .map(str::to_owned)
-        .map_err(|_| Damaged)
+pub(crate) fn text(bytes: Vec<u8>) -> Result<String, Damaged> {
+    String::from_utf8(bytes).map_err(|_| Damaged)
 }
 
 #[cfg(test)]

@@ -72,9 +72,9 @@ impl SledStorage {
         let (used_at, value) = record::find(&bytes, key.as_str()).map_err(damaged)?;
         let text = match value {
             None => return Ok(Look::Found(used_at, None)),
-            Some(Value::Inside(text)) => record::text(text),
+            Some(Value::Inside(text)) => record::text(text.to_vec()),
             Some(Value::Beside(beside)) => match database.beside(beside)? {
-                Some(text) => record::text(&text),
+                Some(text) => record::text(text),
                 None => return Ok(Look::Replaced),
             },
         };

@@ -40,6 +40,8 @@ pub(crate) struct Pool {
 struct Slots {
     unused: Vec<Connection>,
     open: usize,
+    /// How many callers wait for a connection. To wake nobody costs a system call, too.
+    waiting: usize,
 }
 
 impl Pool {
@@ -62,6 +64,7 @@ impl Pool {
             slots: Mutex::new(Slots {
                 unused: Vec::new(),
                 open: 0,
+                waiting: 0,
             }),
             returned: Condvar::new(),
         }
@@ -101,11 +104,13 @@ impl Pool {
                 return Ok(None);
             }
             let left = wait.checked_sub(started.elapsed()).ok_or_else(all_in_use)?;
+            slots.waiting += 1;
             slots = self
                 .returned
                 .wait_timeout(slots, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
+            slots.waiting -= 1;
         }
     }
 
@@ -140,8 +145,11 @@ impl Pool {
             Some(connection) => slots.unused.push(connection),
             None => slots.open -= 1,
         }
+        let is_awaited = slots.waiting > 0;
         drop(slots);
-        self.returned.notify_one();
+        if is_awaited {
+            self.returned.notify_one();
+        }
     }
 
     /// A panic elsewhere leaves the slots whole.

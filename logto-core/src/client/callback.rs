@@ -14,7 +14,7 @@ use crate::oidc::id_token::Occasion;
 use crate::oidc::token::CodeGrant;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
-use crate::session::{AccessTokenMap, Found, SignInSession};
+use crate::session::{AccessTokenMap, Found, PendingSignIns, SignInSession};
 use crate::storage::{Change, PersistKey, SessionId, SessionOwner, SessionStore};
 
 impl Logto {
@@ -113,8 +113,15 @@ impl LogtoClient {
     }
 
     fn find_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
+        self.find_among(&self.stored_sign_ins()?, callback)
+    }
+
+    fn find_among(
+        &self,
+        sign_ins: &PendingSignIns,
+        callback: &Callback,
+    ) -> Result<SignInSession, LogtoError> {
         let state = callback.state()?;
-        let sign_ins = self.stored_sign_ins()?;
         let sign_in = match sign_ins.find(state, self.logto.now()) {
             Found::Pending(sign_in) => sign_in,
             Found::Expired => return Err(CallbackError::Expired.into()),
@@ -129,8 +136,8 @@ impl LogtoClient {
     fn take_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
         let lock = self.lock()?;
         let _state = self.lock_state(&lock, callback.state()?)?;
-        let sign_in = self.find_sign_in(callback)?;
         let mut sign_ins = self.stored_sign_ins()?;
+        let sign_in = self.find_among(&sign_ins, callback)?;
         sign_ins.finish(&sign_in.state, self.logto.now());
         let text = to_json(&sign_ins)?;
         self.storage.set(PersistKey::SignInSession, Some(&text))?;

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::LogtoClient;
-use super::stored::{SessionLock, Unstored, to_json};
+use super::stored::{Freshness, SessionLock, Unstored, to_json};
 use crate::error::{HttpError, LogtoError, StorageError, StorageErrorKind};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
 use crate::oidc::id_token::Occasion;
@@ -35,13 +35,14 @@ impl LogtoClient {
     ) -> Result<Option<String>, LogtoError> {
         let tokens = self.stored_access_tokens()?;
         let seen = tokens.x.get(&*request.cache_key());
-        if let Some(token) = seen.filter(|token| self.is_fresh(token))
+        if let Some(token) = seen
             && !request.force_refresh
         {
-            return match self.is_due(token) {
-                true => self.refresh_early(request, token),
-                false => Ok(expose(token)),
-            };
+            match self.freshness(token) {
+                Freshness::Fresh => return Ok(expose(token)),
+                Freshness::Due => return self.refresh_early(request, token),
+                Freshness::Stale => {}
+            }
         }
         if self.stored_refresh_token()?.is_none() {
             return Ok(None);

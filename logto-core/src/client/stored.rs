@@ -20,6 +20,15 @@ use crate::storage::{LocalLock, LocalLocks, PersistKey, StorageLock};
 #[derive(Default)]
 pub(super) struct ParsedAccessTokens(Mutex<Option<(Zeroizing<String>, Arc<AccessTokenMap>)>>);
 
+/// Whether a cached token is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Fresh,
+    /// It still is, but is to be replaced early.
+    Due,
+    Stale,
+}
+
 /// Sole use of the session.
 pub(super) struct SessionLock<'a> {
     storage: StorageLock<'a>,
@@ -205,13 +214,20 @@ impl LogtoClient {
     }
 
     pub(super) fn is_fresh(&self, token: &AccessToken) -> bool {
-        token.is_fresh(self.logto.token_time(), self.logto.access_token_margin())
+        self.freshness(token) != Freshness::Stale
     }
 
-    /// Whether a fresh token is to be replaced early.
-    pub(super) fn is_due(&self, token: &AccessToken) -> bool {
-        let early = self.logto.early_refresh();
-        early > 0 && token.expires_at.saturating_sub(self.logto.token_time()) <= early
+    pub(super) fn freshness(&self, token: &AccessToken) -> Freshness {
+        let now = self.logto.now();
+        let token_time = self.logto.token_time_at(now);
+        if !token.is_fresh(token_time, self.logto.access_token_margin()) {
+            return Freshness::Stale;
+        }
+        let early = self.logto.early_refresh(now);
+        match early > 0 && token.expires_at.saturating_sub(token_time) <= early {
+            true => Freshness::Due,
+            false => Freshness::Fresh,
+        }
     }
 }
 

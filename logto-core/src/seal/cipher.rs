@@ -119,7 +119,9 @@ fn nonce(header: &Header) -> Nonce {
 
 /// Each part with its length, so that no two contexts give the same bytes.
 fn authenticated(header: &[u8], context: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = header.to_vec();
+    let parts = context.iter().map(|part| 8 + part.len());
+    let mut bytes = Vec::with_capacity(header.len() + parts.sum::<usize>());
+    bytes.extend_from_slice(header);
     for part in context {
         bytes.extend((part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part);

@@ -169,7 +169,10 @@ impl Drop for LocalLock {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
             *unpoisoned(&slot.held) = false;
-            slot.released.notify_one();
+            // Who waits has the slot beside the table and this holder; to wake nobody costs a system call.
+            if Arc::strong_count(&slot) > 2 {
+                slot.released.notify_one();
+            }
             self.locks.forget(self.session, slot);
         }
     }

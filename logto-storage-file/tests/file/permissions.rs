@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use logto_core::PersistKey::{IdToken, Owner};
@@ -110,6 +111,19 @@ fn a_link_in_place_of_a_session_is_not_followed() {
         fixture.store.remove(&id(0)).unwrap();
         assert!(!path.is_symlink() && elsewhere.exists());
     }
+}
+
+#[test]
+fn what_is_no_file_in_place_of_a_session_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let (session, path) = (fixture.store.session(&id(0)), fixture.file(&id(0)));
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    assert!(session.get(IdToken).is_err());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(session.get(IdToken).is_err());
+    assert!(session.set(IdToken, Some("a")).is_err());
 }
 
 #[test]
