@@ -20,6 +20,7 @@ use self::seen_tokens::SeenTokens;
 use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
+use crate::oidc::authorize::KnownRedirectUri;
 use crate::oidc::discovery;
 use crate::oidc_core::{Link, OidcCore};
 
@@ -57,6 +58,7 @@ struct Inner {
     early_refresh_failed_at: AtomicI64,
     time_keeper: TimeKeeper,
     seen_tokens: SeenTokens,
+    known_redirect_uri: KnownRedirectUri,
 }
 
 /// How long after an early refresh has failed none is tried, in seconds.
@@ -96,6 +98,10 @@ impl Logto {
             discovery::check_issuer(&metadata, &inner.config.expected_issuer())?;
             Ok(metadata)
         })
+    }
+
+    pub(crate) fn known_redirect_uri(&self) -> &KnownRedirectUri {
+        &self.inner.known_redirect_uri
     }
 
     /// In Unix seconds.

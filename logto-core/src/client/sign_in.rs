@@ -36,7 +36,7 @@ impl LogtoClient {
     #[doc(alias = "signIn")]
     pub fn sign_in(&self, options: impl Into<SignInOptions>) -> Result<String, LogtoError> {
         let options = options.into();
-        authorize::check_options(&options)?;
+        authorize::check_options(&options, self.logto.known_redirect_uri())?;
         let core = self.logto.oidc_core()?;
         let endpoint = core.authorization_endpoint()?;
         let [code_verifier, state, nonce] = pkce::random_tokens();

@@ -50,7 +50,7 @@ impl UreqClient {
     }
 
     fn with_defaults(config: ConfigBuilder<AgentScope>) -> Self {
-        let (connector, addresses) = (DefaultConnector::default(), Addresses::default());
+        let (connector, addresses) = (DefaultConnector::default(), <Addresses>::default());
         Self::with_agent(Agent::with_parts(config.build(), connector, addresses))
     }
 
@@ -135,8 +135,8 @@ fn default_config() -> ConfigBuilder<AgentScope> {
 /// Remembers what a name was looked up to, for as long as a connection is kept: ureq asks before each
 /// request, also where it then takes a kept connection, and its own resolver starts a thread for it.
 #[derive(Default)]
-struct Addresses {
-    resolver: DefaultResolver,
+struct Addresses<R = DefaultResolver> {
+    resolver: R,
     last: Mutex<Option<LookedUp>>,
 }
 
@@ -146,7 +146,7 @@ struct LookedUp {
     at: Instant,
 }
 
-impl Resolver for Addresses {
+impl<R: Resolver> Resolver for Addresses<R> {
     fn resolve(
         &self,
         uri: &Uri,
@@ -170,13 +170,13 @@ impl Resolver for Addresses {
     }
 }
 
-impl Addresses {
+impl<R> Addresses<R> {
     fn lock(&self) -> MutexGuard<'_, Option<LookedUp>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Addresses {
+impl<R> fmt::Debug for Addresses<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Addresses").finish_non_exhaustive()
     }
@@ -339,6 +339,57 @@ mod tests {
         let request = Request::builder().uri(url).body(Vec::new()).unwrap();
         assert!(client.send(request, 1).is_err());
         server.join().unwrap()
+    }
+
+    /// Counts what is looked up.
+    #[derive(Debug, Default)]
+    struct Counting(std::sync::atomic::AtomicUsize);
+
+    impl Resolver for Counting {
+        fn resolve(
+            &self,
+            uri: &Uri,
+            _: &Config,
+            _: NextTimeout,
+        ) -> Result<ResolvedSocketAddrs, ::ureq::Error> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if uri.host() == Some("nowhere") {
+                return Err(::ureq::Error::HostNotFound);
+            }
+            let mut addresses = self.empty();
+            addresses.push(([127, 0, 0, 1], uri.port_u16().unwrap_or(443)).into());
+            Ok(addresses)
+        }
+    }
+
+    #[test]
+    fn a_host_is_looked_up_once_while_its_connections_are_kept() {
+        let addresses = Addresses::<Counting>::default();
+        let config = default_config().build();
+        let port = |uri: &str| {
+            let found = addresses.resolve(&uri.parse().unwrap(), &config, NextTimeout::default());
+            found.ok().map(|found| found[0].port())
+        };
+        let mut lookups = 0;
+        let mut assert_lookups = |more, uri, expected| {
+            assert_eq!(port(uri), expected, "{uri}");
+            lookups += more;
+            let counted = addresses
+                .resolver
+                .0
+                .load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(counted, lookups, "{uri}");
+        };
+        assert_lookups(1, "https://foo.logto.app/oidc/token", Some(443));
+        assert_lookups(0, "https://foo.logto.app/oidc/jwks", Some(443));
+        assert_lookups(1, "https://foo.logto.app:444/oidc/jwks", Some(444));
+        assert_lookups(1, "https://bar.logto.app/oidc/jwks", Some(443));
+        assert_lookups(1, "https://nowhere/", None);
+        assert_lookups(1, "https://nowhere/", None);
+        let before = Instant::now().checked_sub(LONGEST_IDLE).unwrap();
+        assert_lookups(1, "https://foo.logto.app/", Some(443));
+        addresses.lock().as_mut().unwrap().at = before;
+        assert_lookups(1, "https://foo.logto.app/", Some(443));
     }
 
     #[test]

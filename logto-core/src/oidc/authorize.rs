@@ -1,6 +1,8 @@
 //! The authorization request
 //! ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 
+use std::sync::{PoisonError, RwLock};
+
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
@@ -47,14 +49,44 @@ const ANSWER_PARAMETERS: [&str; 9] = [
 ];
 
 /// Refuses options that could not work, before anything is stored or sent.
-pub(crate) fn check_options(options: &SignInOptions) -> Result<(), SignInError> {
-    let redirect_uri = check_redirect_uri(&options.redirect_uri)?;
-    check_has_no_answer(&redirect_uri)?;
-    if let Some(uri) = &options.post_redirect_uri {
-        check_post_redirect_uri(uri, &redirect_uri)?;
-    }
+pub(crate) fn check_options(
+    options: &SignInOptions,
+    known: &KnownRedirectUri,
+) -> Result<(), SignInError> {
+    check_uris(options, known)?;
     check_acr_values(&options.acr_values)?;
     check_extra_params(&options.extra_params)
+}
+
+fn check_uris(options: &SignInOptions, known: &KnownRedirectUri) -> Result<(), SignInError> {
+    let uri = &options.redirect_uri;
+    if options.post_redirect_uri.is_none() && known.is(uri) {
+        return Ok(());
+    }
+    let redirect_uri = check_redirect_uri(uri)?;
+    check_has_no_answer(&redirect_uri)?;
+    known.note(uri);
+    match &options.post_redirect_uri {
+        Some(uri) => check_post_redirect_uri(uri, &redirect_uri),
+        None => Ok(()),
+    }
+}
+
+/// The redirect URI that was last found good, which is that of most sign-ins of an application: to parse
+/// it is a third of what a sign-in URL costs.
+#[derive(Default)]
+pub(crate) struct KnownRedirectUri(RwLock<String>);
+
+impl KnownRedirectUri {
+    fn is(&self, uri: &str) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        !uri.is_empty() && *known == uri
+    }
+
+    fn note(&self, uri: &str) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        uri.clone_into(&mut known);
+    }
 }
 
 /// They are sent separated by spaces, and no ID token could have an empty one.
@@ -329,7 +361,7 @@ mod tests {
     use crate::models::{DirectSignIn, FirstScreen, InteractionMode};
 
     fn sign_in_url(config: &LogtoConfig, options: &SignInOptions) -> Vec<(String, String)> {
-        check_options(options).unwrap();
+        check(options).unwrap();
         let sign_in: SignInSession = serde_json::from_value(serde_json::json!({
             "redirectUri": options.redirect_uri, "codeVerifier": "v", "state": "the-state",
             "nonce": "the-nonce",
@@ -346,6 +378,29 @@ mod tests {
 
     fn pair(name: &str, value: &str) -> (String, String) {
         (name.to_owned(), value.to_owned())
+    }
+
+    fn check(options: &SignInOptions) -> Result<(), SignInError> {
+        check_options(options, &KnownRedirectUri::default())
+    }
+
+    #[test]
+    fn a_known_redirect_uri_vouches_for_nothing_else() {
+        let known = KnownRedirectUri::default();
+        let uri = "https://example.com/callback";
+        check_options(&uri.into(), &known).unwrap();
+        assert!(known.is(uri));
+        check_options(&uri.into(), &known).unwrap();
+        let foreign = SignInOptions::new(uri).post_redirect_uri("https://elsewhere.com/");
+        check_options(&foreign, &known).unwrap_err();
+        for bad in [
+            "",
+            "https://example.com/callback#f",
+            "https://example.com/callback?code=1",
+        ] {
+            check_options(&bad.into(), &known).unwrap_err();
+            assert!(!known.is(bad));
+        }
     }
 
     #[test]
@@ -445,7 +500,7 @@ mod tests {
             "http://127.0.0.1:8765/callback",
             "io.logto.test://callback",
         ] {
-            check_options(&good.into()).unwrap();
+            check(&good.into()).unwrap();
         }
         for bad in [
             " https://example.com/c",
@@ -455,7 +510,7 @@ mod tests {
             "example.com/callback",
             "https://example.com/#x",
         ] {
-            check_options(&bad.into()).unwrap_err();
+            check(&bad.into()).unwrap_err();
         }
     }
 
@@ -467,7 +522,7 @@ mod tests {
             "https://user:hunter2@example.com/c#x",
             "io.logto.test://user:hunter2@callback",
         ] {
-            let error = check_options(&uri.into()).unwrap_err();
+            let error = check(&uri.into()).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
             assert!(matches!(error, SignInError::CredentialsInUri { .. }));
         }
@@ -478,13 +533,13 @@ mod tests {
         for name in ANSWER_PARAMETERS {
             for query in [format!("{name}=x"), format!("a=b&{name}")] {
                 let options = format!("https://example.com/c?{query}").as_str().into();
-                let error = check_options(&options).unwrap_err();
+                let error = check(&options).unwrap_err();
                 assert_eq!(error, SignInError::AnswerInRedirectUri { name });
             }
         }
         let percent_encoded = "https://example.com/c?c%6Fde=x".into();
-        check_options(&percent_encoded).unwrap_err();
-        check_options(&"https://example.com/c?zip_code=1&Code=2".into()).unwrap();
+        check(&percent_encoded).unwrap_err();
+        check(&"https://example.com/c?zip_code=1&Code=2".into()).unwrap();
     }
 
     #[test]
@@ -497,7 +552,7 @@ mod tests {
             "https://example.com/a",
             "https://example.com:443/",
         ] {
-            check_options(&options(good)).unwrap();
+            check(&options(good)).unwrap();
         }
         for bad in [
             "",
@@ -516,7 +571,7 @@ mod tests {
             " https://example.com/",
             "javascript:alert(1)",
         ] {
-            check_options(&options(bad)).unwrap_err();
+            check(&options(bad)).unwrap_err();
         }
     }
 
@@ -525,9 +580,9 @@ mod tests {
         let options = |values: &[&str]| {
             SignInOptions::new("https://example.com/c").acr_values(values.iter().copied())
         };
-        check_options(&options(&["gold", "urn:mace:incommon:iap:silver"])).unwrap();
+        check(&options(&["gold", "urn:mace:incommon:iap:silver"])).unwrap();
         for bad in ["", " ", "gold silver", "gold\t", "\u{a0}"] {
-            let refused = check_options(&options(&["gold", bad]));
+            let refused = check(&options(&["gold", bad]));
             let value = bad.to_owned();
             assert_eq!(refused, Err(SignInError::InvalidAcrValue { value }));
         }
@@ -537,7 +592,7 @@ mod tests {
     fn a_parameter_of_the_client_cannot_be_replaced() {
         for name in RESERVED_PARAMETERS {
             let options = SignInOptions::new("https://example.com/c").extra_param(name, "x");
-            check_options(&options).unwrap_err();
+            check(&options).unwrap_err();
         }
     }
 }
