@@ -19,8 +19,9 @@ pub use self::logout::VerifiedLogoutToken;
 use self::seen_tokens::SeenTokens;
 use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
-use crate::error::LogtoError;
-use crate::oidc::authorize::KnownRedirectUri;
+use crate::error::{LogtoError, SignInError};
+use crate::models::SignInOptions;
+use crate::oidc::authorize::{LastRequest, Request};
 use crate::oidc::discovery;
 use crate::oidc_core::{Link, OidcCore};
 
@@ -58,7 +59,7 @@ struct Inner {
     early_refresh_failed_at: AtomicI64,
     time_keeper: TimeKeeper,
     seen_tokens: SeenTokens,
-    known_redirect_uri: KnownRedirectUri,
+    last_request: LastRequest,
 }
 
 /// How long after an early refresh has failed none is tried, in seconds.
@@ -100,8 +101,11 @@ impl Logto {
         })
     }
 
-    pub(crate) fn known_redirect_uri(&self) -> &KnownRedirectUri {
-        &self.inner.known_redirect_uri
+    pub(crate) fn authorization_request(
+        &self,
+        options: SignInOptions,
+    ) -> Result<Arc<Request>, SignInError> {
+        self.inner.last_request.with(&self.inner.config, options)
     }
 
     /// In Unix seconds.

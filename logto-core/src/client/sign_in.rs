@@ -5,7 +5,7 @@ use super::stored::to_json;
 use crate::error::LogtoError;
 use crate::models::SignInOptions;
 use crate::oidc::callback::Callback;
-use crate::oidc::{authorize, pkce};
+use crate::oidc::pkce;
 use crate::session::{Found, SignInSession};
 use crate::storage::PersistKey;
 
@@ -35,8 +35,8 @@ impl LogtoClient {
     /// cannot be had or the session cannot be written.
     #[doc(alias = "signIn")]
     pub fn sign_in(&self, options: impl Into<SignInOptions>) -> Result<String, LogtoError> {
-        let options = options.into();
-        authorize::check_options(&options, self.logto.known_redirect_uri())?;
+        let request = self.logto.authorization_request(options.into())?;
+        let options = request.options();
         let core = self.logto.oidc_core()?;
         let endpoint = core.authorization_endpoint()?;
         let [code_verifier, state, nonce] = pkce::random_tokens();
@@ -52,7 +52,7 @@ impl LogtoClient {
             max_age: options.max_age.map(|age| age.as_secs()),
             acr_values: options.acr_values.clone(),
         };
-        let url = authorize::url(endpoint, self.config(), &options, &sign_in, &code_challenge);
+        let url = request.url(endpoint, &sign_in, &code_challenge);
         self.remember(sign_in, now)?;
         Ok(url)
     }

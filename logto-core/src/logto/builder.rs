@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::LogtoConfig;
 use crate::error::{ConfigError, LogtoError};
 use crate::http::{HttpClient, TOTAL_TIMEOUT};
-use crate::oidc::authorize::KnownRedirectUri;
+use crate::oidc::authorize::LastRequest;
 use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
 
 /// The most that the clocks may differ.
@@ -137,7 +137,7 @@ impl LogtoBuilder {
                 early_refresh_failed_at: AtomicI64::new(i64::MIN),
                 time_keeper: TimeKeeper::new(),
                 seen_tokens: SeenTokens::default(),
-                known_redirect_uri: KnownRedirectUri::default(),
+                last_request: LastRequest::default(),
             }),
         })
     }

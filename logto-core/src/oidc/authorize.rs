@@ -1,7 +1,7 @@
 //! The authorization request
 //! ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use url::Url;
 use url::form_urlencoded::byte_serialize;
@@ -48,45 +48,98 @@ const ANSWER_PARAMETERS: [&str; 9] = [
     "id_token",
 ];
 
-/// Refuses options that could not work, before anything is stored or sent.
-pub(crate) fn check_options(
-    options: &SignInOptions,
-    known: &KnownRedirectUri,
-) -> Result<(), SignInError> {
-    check_uris(options, known)?;
+/// Options that could work, and what is sent of them, whoever signs in.
+#[derive(Debug)]
+pub(crate) struct Request {
+    options: SignInOptions,
+    /// What is added to a query.
+    parameters: String,
+}
+
+impl Request {
+    /// Refuses options that could not work, before anything is stored or sent.
+    pub(crate) fn new(config: &LogtoConfig, options: SignInOptions) -> Result<Self, SignInError> {
+        check_options(&options)?;
+        let parameters = parameters(config, &options);
+        Ok(Self {
+            options,
+            parameters,
+        })
+    }
+
+    pub(crate) fn options(&self) -> &SignInOptions {
+        &self.options
+    }
+
+    /// The URL to send the browser to.
+    pub(crate) fn url(
+        &self,
+        endpoint: &Url,
+        sign_in: &SignInSession,
+        code_challenge: &str,
+    ) -> String {
+        let (base, fragment) = match endpoint.as_str().split_once('#') {
+            Some((base, fragment)) => (base, Some(fragment)),
+            None => (endpoint.as_str(), None),
+        };
+        let mut url = String::with_capacity(CAPACITY);
+        url.push_str(base);
+        match endpoint.query() {
+            None => url.push('?'),
+            Some("") => {}
+            Some(_) => url.push('&'),
+        }
+        url.push_str(&self.parameters);
+        append(&mut url, "code_challenge", code_challenge);
+        append(&mut url, "state", sign_in.state.expose());
+        if let Some(nonce) = &sign_in.nonce {
+            append(&mut url, "nonce", nonce.expose());
+        }
+        if let Some(fragment) = fragment {
+            url.push('#');
+            url.push_str(fragment);
+        }
+        url
+    }
+}
+
+/// The request of the last sign-in. Most of an application's differ in their random values only, and the
+/// rest is half of what a sign-in URL costs.
+#[derive(Default)]
+pub(crate) struct LastRequest(RwLock<Option<Arc<Request>>>);
+
+impl LastRequest {
+    /// The request with these options.
+    pub(crate) fn with(
+        &self,
+        config: &LogtoConfig,
+        options: SignInOptions,
+    ) -> Result<Arc<Request>, SignInError> {
+        let last = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = last.as_ref().filter(|last| last.options == options) {
+            return Ok(Arc::clone(last));
+        }
+        drop(last);
+        let is_personal = options.login_hint.is_some()
+            || options.one_time_token.is_some()
+            || !options.extra_params.is_empty();
+        let request = Arc::new(Request::new(config, options)?);
+        if !is_personal {
+            let mut last = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(Arc::clone(&request));
+        }
+        Ok(request)
+    }
+}
+
+fn check_options(options: &SignInOptions) -> Result<(), SignInError> {
+    let redirect_uri = check_redirect_uri(&options.redirect_uri)?;
+    check_has_no_answer(&redirect_uri)?;
+    if let Some(uri) = &options.post_redirect_uri {
+        check_post_redirect_uri(uri, &redirect_uri)?;
+    }
     check_acr_values(&options.acr_values)?;
     check_extra_params(&options.extra_params)
-}
-
-fn check_uris(options: &SignInOptions, known: &KnownRedirectUri) -> Result<(), SignInError> {
-    let uri = &options.redirect_uri;
-    if options.post_redirect_uri.is_none() && known.is(uri) {
-        return Ok(());
-    }
-    let redirect_uri = check_redirect_uri(uri)?;
-    check_has_no_answer(&redirect_uri)?;
-    known.note(uri);
-    match &options.post_redirect_uri {
-        Some(uri) => check_post_redirect_uri(uri, &redirect_uri),
-        None => Ok(()),
-    }
-}
-
-/// The redirect URI that was last found good, which is that of most sign-ins of an application: to parse
-/// it is a third of what a sign-in URL costs.
-#[derive(Default)]
-pub(crate) struct KnownRedirectUri(RwLock<String>);
-
-impl KnownRedirectUri {
-    fn is(&self, uri: &str) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        !uri.is_empty() && *known == uri
-    }
-
-    fn note(&self, uri: &str) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        uri.clone_into(&mut known);
-    }
 }
 
 /// They are sent separated by spaces, and no ID token could have an empty one.
@@ -162,95 +215,57 @@ fn is_clean(uri: &str) -> bool {
     !uri.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-/// The URL to send the browser to. The options have been checked.
-pub(crate) fn url(
-    endpoint: &Url,
-    config: &LogtoConfig,
-    options: &SignInOptions,
-    sign_in: &SignInSession,
-    code_challenge: &str,
-) -> String {
-    let scopes = scopes(config, &options.scopes, options.include_reserved_scopes);
-    let mut url = UrlWithQuery::new(endpoint);
-    url.append("client_id", &config.app_id);
-    url.append("redirect_uri", &options.redirect_uri);
-    url.append("response_type", "code");
-    url.append("scope", &scopes.join(" "));
-    url.append("code_challenge", code_challenge);
-    url.append("code_challenge_method", "S256");
-    url.append("state", sign_in.state.expose());
-    if let Some(nonce) = &sign_in.nonce {
-        url.append("nonce", nonce.expose());
-    }
-    for resource in resources(config, &scopes) {
-        url.append("resource", resource);
-    }
-    for (name, value) in optional_parameters(config, options) {
-        url.append(name, &value);
-    }
-    for (name, value) in &options.extra_params {
-        url.append(name, value);
-    }
-    url.finish()
-}
-
-/// A URL that is added to. Most of what is added needs no encoding, and `Url`'s own way looks at each
-/// character twice.
-struct UrlWithQuery<'a> {
-    text: String,
-    has_query: bool,
-    fragment: Option<&'a str>,
-}
-
 /// More than most sign-in URLs are long.
 const CAPACITY: usize = 1024;
 
-impl<'a> UrlWithQuery<'a> {
-    fn new(url: &'a Url) -> Self {
-        let (base, fragment) = match url.as_str().split_once('#') {
-            Some((base, fragment)) => (base, Some(fragment)),
-            None => (url.as_str(), None),
-        };
-        let mut text = String::with_capacity(CAPACITY);
-        text.push_str(base);
-        if url.query().is_none() {
-            text.push('?');
-        }
-        Self {
-            text,
-            has_query: url.query().is_some_and(|query| !query.is_empty()),
-            fragment,
-        }
+fn parameters(config: &LogtoConfig, options: &SignInOptions) -> String {
+    let scopes = scopes(config, &options.scopes, options.include_reserved_scopes);
+    let mut query = String::new();
+    append(&mut query, "client_id", &config.app_id);
+    append(&mut query, "redirect_uri", &options.redirect_uri);
+    append(&mut query, "response_type", "code");
+    append(&mut query, "scope", &scopes.join(" "));
+    append(&mut query, "code_challenge_method", "S256");
+    for resource in resources(config, &scopes) {
+        append(&mut query, "resource", resource);
     }
-
-    fn append(&mut self, name: &str, value: &str) {
-        if std::mem::replace(&mut self.has_query, true) {
-            self.text.push('&');
-        }
-        self.encode(name);
-        self.text.push('=');
-        self.encode(value);
+    for (name, value) in optional_parameters(config, options) {
+        append(&mut query, name, &value);
     }
-
-    fn encode(&mut self, text: &str) {
-        match text.bytes().all(is_sent_as_it_is) {
-            true => self.text.push_str(text),
-            false => self.text.extend(byte_serialize(text.as_bytes())),
-        }
+    for (name, value) in &options.extra_params {
+        append(&mut query, name, value);
     }
+    query
+}
 
-    fn finish(mut self) -> String {
-        if let Some(fragment) = self.fragment {
-            self.text.push('#');
-            self.text.push_str(fragment);
-        }
-        self.text
+/// Adds to a query that is empty or that others have been added to.
+fn append(query: &mut String, name: &str, value: &str) {
+    if !query.is_empty() {
+        query.push('&');
+    }
+    encode(query, name);
+    query.push('=');
+    encode(query, value);
+}
+
+/// Most of what is added needs no encoding, and `Url`'s own way looks at each character twice.
+fn encode(query: &mut String, text: &str) {
+    match text.bytes().all(|byte| SENT_AS_IT_IS[usize::from(byte)]) {
+        true => query.push_str(text),
+        false => query.extend(byte_serialize(text.as_bytes())),
     }
 }
 
-fn is_sent_as_it_is(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
-}
+/// Of each byte, whether a query has it unchanged.
+const SENT_AS_IT_IS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    table
+};
 
 /// The scopes to ask for, each once: the reserved ones, the configuration's, this sign-in's.
 pub(super) fn scopes<'a>(
@@ -361,14 +376,14 @@ mod tests {
     use crate::models::{DirectSignIn, FirstScreen, InteractionMode};
 
     fn sign_in_url(config: &LogtoConfig, options: &SignInOptions) -> Vec<(String, String)> {
-        check(options).unwrap();
+        let request = Request::new(config, options.clone()).unwrap();
         let sign_in: SignInSession = serde_json::from_value(serde_json::json!({
             "redirectUri": options.redirect_uri, "codeVerifier": "v", "state": "the-state",
             "nonce": "the-nonce",
         }))
         .unwrap();
         let endpoint = Url::parse("https://foo.logto.app/oidc/auth?tenant=1").unwrap();
-        let url = url(&endpoint, config, options, &sign_in, "the-challenge");
+        let url = request.url(&endpoint, &sign_in, "the-challenge");
         Url::parse(&url)
             .unwrap()
             .query_pairs()
@@ -380,26 +395,38 @@ mod tests {
         (name.to_owned(), value.to_owned())
     }
 
-    fn check(options: &SignInOptions) -> Result<(), SignInError> {
-        check_options(options, &KnownRedirectUri::default())
+    #[test]
+    fn a_request_is_used_again_for_the_same_options_only() {
+        let config = LogtoConfig::new("https://foo.logto.app", "app");
+        let last = LastRequest::default();
+        let uri = "https://example.com/callback";
+        let first = last.with(&config, uri.into()).unwrap();
+        let again = last.with(&config, uri.into()).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        let foreign = SignInOptions::new(uri).post_redirect_uri("https://elsewhere.com/");
+        for bad in ["".into(), "https://example.com/callback#f".into(), foreign] {
+            last.with(&config, bad).unwrap_err();
+        }
+        let other = SignInOptions::new(uri).organization_id("o");
+        let other = last.with(&config, other).unwrap();
+        assert_eq!(
+            other.parameters,
+            format!("{}&organization_id=o", first.parameters)
+        );
     }
 
     #[test]
-    fn a_known_redirect_uri_vouches_for_nothing_else() {
-        let known = KnownRedirectUri::default();
-        let uri = "https://example.com/callback";
-        check_options(&uri.into(), &known).unwrap();
-        assert!(known.is(uri));
-        check_options(&uri.into(), &known).unwrap();
-        let foreign = SignInOptions::new(uri).post_redirect_uri("https://elsewhere.com/");
-        check_options(&foreign, &known).unwrap_err();
-        for bad in [
-            "",
-            "https://example.com/callback#f",
-            "https://example.com/callback?code=1",
+    fn what_is_personal_is_not_remembered() {
+        let config = LogtoConfig::new("https://foo.logto.app", "app");
+        let options = || SignInOptions::new("https://example.com/callback");
+        for personal in [
+            options().login_hint("alice@example.com"),
+            options().one_time_token("token"),
+            options().extra_param("ticket", "1"),
         ] {
-            check_options(&bad.into(), &known).unwrap_err();
-            assert!(!known.is(bad));
+            let last = LastRequest::default();
+            last.with(&config, personal).unwrap();
+            assert!(last.0.read().unwrap().is_none());
         }
     }
 
@@ -415,11 +442,11 @@ mod tests {
                 pair("redirect_uri", "https://example.com/callback"),
                 pair("response_type", "code"),
                 pair("scope", "openid offline_access profile"),
-                pair("code_challenge", "the-challenge"),
                 pair("code_challenge_method", "S256"),
+                pair("prompt", "consent"),
+                pair("code_challenge", "the-challenge"),
                 pair("state", "the-state"),
                 pair("nonce", "the-nonce"),
-                pair("prompt", "consent"),
             ]
         );
     }
@@ -481,15 +508,26 @@ mod tests {
     #[test]
     fn parameters_are_added_as_the_url_library_adds_them() {
         let pairs = [("a", "x-y_z.9*~"), ("b c", "ü&=+ %#?/:"), ("", "")];
+        let mut parameters = String::new();
+        for (name, value) in pairs {
+            append(&mut parameters, name, value);
+        }
+        let sign_in: SignInSession = serde_json::from_value(serde_json::json!({
+            "redirectUri": "r", "codeVerifier": "v", "state": "s",
+        }))
+        .unwrap();
+        let request = Request {
+            options: "r".into(),
+            parameters,
+        };
         for endpoint in ["", "?", "?t=1", "?t=1&", "#f", "?#f", "?t=%20#f"] {
             let endpoint = Url::parse(&format!("https://foo.logto.app/auth{endpoint}")).unwrap();
-            let mut added = UrlWithQuery::new(&endpoint);
             let mut expected = endpoint.clone();
-            for (name, value) in pairs {
-                added.append(name, value);
-                expected.query_pairs_mut().append_pair(name, value);
-            }
-            assert_eq!(added.finish(), expected.as_str());
+            let own = [("code_challenge", "c"), ("state", "s")];
+            expected
+                .query_pairs_mut()
+                .extend_pairs(pairs.iter().chain(&own));
+            assert_eq!(request.url(&endpoint, &sign_in, "c"), expected.as_str());
         }
     }
 
@@ -500,7 +538,7 @@ mod tests {
             "http://127.0.0.1:8765/callback",
             "io.logto.test://callback",
         ] {
-            check(&good.into()).unwrap();
+            check_options(&good.into()).unwrap();
         }
         for bad in [
             " https://example.com/c",
@@ -510,7 +548,7 @@ mod tests {
             "example.com/callback",
             "https://example.com/#x",
         ] {
-            check(&bad.into()).unwrap_err();
+            check_options(&bad.into()).unwrap_err();
         }
     }
 
@@ -522,7 +560,7 @@ mod tests {
             "https://user:hunter2@example.com/c#x",
             "io.logto.test://user:hunter2@callback",
         ] {
-            let error = check(&uri.into()).unwrap_err();
+            let error = check_options(&uri.into()).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
             assert!(matches!(error, SignInError::CredentialsInUri { .. }));
         }
@@ -533,13 +571,13 @@ mod tests {
         for name in ANSWER_PARAMETERS {
             for query in [format!("{name}=x"), format!("a=b&{name}")] {
                 let options = format!("https://example.com/c?{query}").as_str().into();
-                let error = check(&options).unwrap_err();
+                let error = check_options(&options).unwrap_err();
                 assert_eq!(error, SignInError::AnswerInRedirectUri { name });
             }
         }
         let percent_encoded = "https://example.com/c?c%6Fde=x".into();
-        check(&percent_encoded).unwrap_err();
-        check(&"https://example.com/c?zip_code=1&Code=2".into()).unwrap();
+        check_options(&percent_encoded).unwrap_err();
+        check_options(&"https://example.com/c?zip_code=1&Code=2".into()).unwrap();
     }
 
     #[test]
@@ -552,7 +590,7 @@ mod tests {
             "https://example.com/a",
             "https://example.com:443/",
         ] {
-            check(&options(good)).unwrap();
+            check_options(&options(good)).unwrap();
         }
         for bad in [
             "",
@@ -571,7 +609,7 @@ mod tests {
             " https://example.com/",
             "javascript:alert(1)",
         ] {
-            check(&options(bad)).unwrap_err();
+            check_options(&options(bad)).unwrap_err();
         }
     }
 
@@ -580,9 +618,9 @@ mod tests {
         let options = |values: &[&str]| {
             SignInOptions::new("https://example.com/c").acr_values(values.iter().copied())
         };
-        check(&options(&["gold", "urn:mace:incommon:iap:silver"])).unwrap();
+        check_options(&options(&["gold", "urn:mace:incommon:iap:silver"])).unwrap();
         for bad in ["", " ", "gold silver", "gold\t", "\u{a0}"] {
-            let refused = check(&options(&["gold", bad]));
+            let refused = check_options(&options(&["gold", bad]));
             let value = bad.to_owned();
             assert_eq!(refused, Err(SignInError::InvalidAcrValue { value }));
         }
@@ -592,7 +630,7 @@ mod tests {
     fn a_parameter_of_the_client_cannot_be_replaced() {
         for name in RESERVED_PARAMETERS {
             let options = SignInOptions::new("https://example.com/c").extra_param(name, "x");
-            check(&options).unwrap_err();
+            check_options(&options).unwrap_err();
         }
     }
 }
