@@ -1,8 +1,8 @@
 """What a minimal program weighs with each feature set: it builds a `Logto` and prints a sign-in URL."""
 
 import pathlib
+import resource
 import shutil
-import statistics
 import subprocess
 import tempfile
 import time
@@ -21,6 +21,7 @@ FEATURE_SETS = {
     "native-tls": ("native-tls", MEMORY, ".http_client(logto::UreqClient::with_native_tls())"),
     "aws-lc-rs": ("rustls aws-lc-rs", MEMORY, ""),
     "sqlite": ("rustls sqlite", "logto::storage::SqliteStore::open(&place).unwrap()", ""),
+    "redis": ("rustls redis", MEMORY, ""),
     "sled": ("rustls sled", "logto::storage::SledStore::open(&place).unwrap()", ""),
     "file": ("rustls file", FILE, ""),
     "web": ("rustls web", MEMORY, ""),
@@ -58,8 +59,8 @@ fn main() {{
 
 
 def run(server, root, chosen):
-    print("| features | stripped MiB | clean build, s | crates | cold start, ms | peak MiB |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| features | stripped MiB | clean build, s | of processor time, s | crates | cold start, ms | peak MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in chosen or FEATURE_SETS:
         say(name)
         with tempfile.TemporaryDirectory() as directory:
@@ -75,10 +76,10 @@ def measure(server, root, directory, features, store, http):
     # The same versions as ours are tested with.
     shutil.copy(root / "Cargo.lock", directory)
     crates = crates_of(directory)
-    started = time.monotonic()
+    started, worked = time.monotonic(), processor_time()
     target = directory / "target"
     subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", target], cwd=directory, check=True)
-    built = time.monotonic() - started
+    built, worked = time.monotonic() - started, processor_time() - worked
     program = target / "release" / "minimal"
     place = directory / "sessions"
     command = [program, server.endpoint, place]
@@ -86,10 +87,18 @@ def measure(server, root, directory, features, store, http):
     return [
         f"{program.stat().st_size / 2**20:.2f}",
         f"{built:.0f}",
+        f"{worked:.0f}",
         str(crates),
-        f"{statistics.median(starts) * 1e3:.1f}",
+        # The others met somebody else's work.
+        f"{min(starts) * 1e3:.1f}",
         f"{peak_mib(command):.1f}",
     ]
+
+
+def processor_time():
+    """Of all that this program has run and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def crates_of(directory):
