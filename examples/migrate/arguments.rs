@@ -1,6 +1,7 @@
 //! What is to be moved where.
 
 use std::env;
+use std::ffi::OsString;
 
 /// How it is used.
 pub const HELP: &str = "\
@@ -26,7 +27,8 @@ Options:
   --help               print this
 
 Exit status: 0 if all sessions are in TO, 1 if a store failed, 2 if the arguments are wrong, 3 if some
-sessions were passed over: in use, in which case run it again, or unreadable.
+sessions were passed over: in use, in which case run it again, or unreadable, in which case look at the
+log and at --from-key, since to run it again changes nothing.
 ";
 
 pub enum Command {
@@ -59,7 +61,12 @@ impl Side {
     }
 }
 
-pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let arguments = arguments.map(OsString::into_string);
+    let arguments: Vec<_> = arguments
+        .collect::<Result<_, _>>()
+        .map_err(|_| "an argument is not in UTF-8".to_owned())?;
+    let mut arguments = arguments.into_iter();
     let mut urls = Vec::new();
     let (mut from_key, mut to_key, mut moves) = (None, None, false);
     while let Some(argument) = arguments.next() {

@@ -11,6 +11,7 @@ mod progress;
 
 use std::env;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,10 +29,10 @@ const INCOMPLETE: u8 = 3;
 
 fn main() -> ExitCode {
     progress::start_logger();
-    let job = match arguments::parse(env::args().skip(1)) {
+    let job = match arguments::parse(env::args_os().skip(1)) {
         Ok(Command::Migrate(job)) => job,
         Ok(Command::Help) => {
-            print!("{}", arguments::HELP);
+            let _ = write!(io::stdout(), "{}", arguments::HELP);
             return ExitCode::SUCCESS;
         }
         Err(mistake) => {

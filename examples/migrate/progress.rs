@@ -69,6 +69,10 @@ impl Progress {
             (counts.gone, "ended meanwhile"),
             (counts.busy, "in use: run it again"),
             (counts.unreadable, "unreadable: see above"),
+            (
+                counts.not_removed,
+                "still in the old store too: run it again",
+            ),
         ];
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
             text = format!("{text}, {count} {what}");
@@ -76,7 +80,7 @@ impl Progress {
         if *removed > 0 {
             text = format!("{text}; {removed} removed from the old store");
         }
-        println!("{text}");
+        let _ = writeln!(io::stdout(), "{text}");
     }
 }
 

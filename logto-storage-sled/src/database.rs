@@ -146,14 +146,15 @@ impl Database {
         Ok(Some(bytes))
     }
 
-    /// Looks at the next sessions behind this name, as many as `most`.
+    /// Looks at the next sessions behind this name, as many as `most`. The last of them is behind it: a
+    /// damaged tree is not gone around for ever.
     pub(crate) fn page(
         &self,
         behind: &[u8],
         most: usize,
         wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<Page, StorageError> {
-        self.ask("read", || {
+        let page = self.ask("read", || {
             let mut page = Page::default();
             let next = (Bound::Excluded(behind), Bound::Unbounded);
             for entry in self.sessions.range::<&[u8], _>(next).take(most) {
@@ -166,7 +167,11 @@ impl Database {
                 page.last = Some(name);
             }
             Ok(page)
-        })
+        })?;
+        match &page.last {
+            Some(last) if last[..] <= *behind => Err(self.damaged()),
+            _ => Ok(page),
+        }
     }
 
     /// The names of the sessions that are said to be the owner's.

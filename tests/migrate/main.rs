@@ -1,6 +1,7 @@
 //! Sessions move from any store to any store, and nobody is signed out by it.
 
 mod library;
+mod lost_locks;
 #[cfg(unix)]
 mod program;
 mod scene;

@@ -1,7 +1,10 @@
 //! The example, as its reader runs it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -370,6 +373,26 @@ fn wrong_arguments_are_answered_with_the_usage() {
     let help = scene.migrates(&["--help"]);
     assert!(help.starts_with("Usage: migrate"));
     assert_eq!(fs::read_dir(scene.0.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_a_wrong_one() {
+    let scene = Scene::new();
+    let url = OsStr::from_bytes(b"sqlite:///\xff.db");
+    let output = scene.command(&["sqlite:a.db"]).arg(url).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn that_nobody_reads_the_last_words_is_no_failure() {
+    let scene = Scene::new();
+    add(&scene.sqlite("from.db"), 1);
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sqlite", "to.db"));
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let status = scene.command(&[&from, &to]).stdout(writer).status();
+    assert_eq!(status.unwrap().code(), Some(0));
+    assert_eq!(count(&scene.sqlite("to.db")), 1);
 }
 
 #[test]

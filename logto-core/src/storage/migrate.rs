@@ -193,6 +193,7 @@ impl<'a> Migration<'a> {
             (_, false) => self.counts.already_there += 1,
             (false, true) => {
                 held(&source_lock)?;
+                held(&target_lock)?;
                 target.update(&values.set())?;
                 self.counts.copied += 1;
             }
@@ -224,12 +225,17 @@ impl<'a> Migration<'a> {
         copied: &Values,
     ) -> Result<(), StorageError> {
         match remove(source, lock, copied) {
-            Ok(removed) => self.counts.removed += u64::from(removed),
+            Ok(true) => {
+                self.counts.removed += 1;
+                return Ok(());
+            }
+            Ok(false) => log::warn!("a session that was copied is not removed: it has changed"),
             Err(error) if error.is_retryable() || error.is_for_good() => {
                 log::warn!("a session that was copied is not removed: {error}");
             }
             Err(error) => return Err(error),
         }
+        self.counts.not_removed += 1;
         Ok(())
     }
 }
@@ -262,6 +268,10 @@ pub struct MigrationCounts {
     pub already_there: u64,
     /// Those of `copied` and `already_there` that are [removed](Migration::remove_moved) from the old store.
     pub removed: u64,
+    /// Those of `copied` and `already_there` that were to be removed and are still in the old store, because
+    /// somebody else used them meanwhile. Run the migration again: an application that still runs over the
+    /// old store would use tokens that live in the new one.
+    pub not_removed: u64,
     /// Those that had ended, or had another id, when they were to be read.
     pub gone: u64,
     /// Those that somebody else used for too long. Run the migration again.
@@ -272,9 +282,10 @@ pub struct MigrationCounts {
 }
 
 impl MigrationCounts {
-    /// Whether no session was passed over: none was busy or unreadable.
+    /// Whether no session was passed over: none was busy or unreadable, and none that was to be removed from
+    /// the old store had to stay there.
     pub fn is_complete(&self) -> bool {
-        self.busy == 0 && self.unreadable == 0
+        self.busy == 0 && self.unreadable == 0 && self.not_removed == 0
     }
 }
 
