@@ -57,7 +57,8 @@
 //! - **Durable.** A write has reached the disk when the call returns, and is there whole or not at
 //!   all after a crash or a power failure (`synchronous=FULL` over a write-ahead log).
 //! - **Concurrent.** Threads and processes of one machine use the file at once. Reads do not wait for
-//!   writes or for one another; writes take turns. A store opens up to 17 connections.
+//!   writes or for one another; writes take turns. A store opens up to 17 connections, as many as are used
+//!   at once, and each keeps up to 16 MiB of a large file in memory.
 //! - **One at a time where it matters.** The [lock](#the-lock-of-a-session) of a session excludes all
 //!   other threads and processes, and is free again at once when its holder is killed.
 //! - **Private to the user account.** A file that the store creates has the mode 0600, and so have
