@@ -1,0 +1,33 @@
+//! A process that writes is killed at a random moment, again and again: what it was told to be written
+//! is there, and nothing is there in part. In a cluster it is killed in the middle of renames.
+
+#[path = "common/fixtures.rs"]
+mod fixtures;
+#[path = "common/server.rs"]
+mod server;
+
+use fixtures::{Encrypted, InCluster, OneServer};
+
+mod one_server {
+    use super::*;
+
+    logto_testing::crash_contract!(OneServer);
+}
+
+mod cluster {
+    use super::*;
+
+    logto_testing::crash_contract!(InCluster);
+}
+
+mod encrypted_on_one_server {
+    use super::*;
+
+    logto_testing::crash_contract!(Encrypted<OneServer>);
+}
+
+mod encrypted_in_cluster {
+    use super::*;
+
+    logto_testing::crash_contract!(Encrypted<InCluster>);
+}
