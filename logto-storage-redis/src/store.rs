@@ -35,6 +35,7 @@ impl RedisStore {
             connections: DEFAULT_CONNECTIONS,
             replicas: None,
             root_certificates: Vec::new(),
+            prefix: None,
         }
     }
 }
@@ -56,6 +57,7 @@ pub struct RedisStoreBuilder {
     connections: usize,
     replicas: Option<u32>,
     root_certificates: Vec<String>,
+    prefix: Option<String>,
 }
 
 impl RedisStoreBuilder {
@@ -86,6 +88,12 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// What all keys begin with. Default: `logto`, or the `prefix` of the URL.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -103,6 +111,10 @@ impl RedisStoreBuilder {
             connections: self.connections,
             replicas: self.replicas.or(address.options.replicas).unwrap_or(0),
             root_certificates: self.root_certificates,
+            prefix: self
+                .prefix
+                .or(address.options.prefix.clone())
+                .unwrap_or_else(|| "logto".into()),
             address,
         };
         Ok(RedisStore {
