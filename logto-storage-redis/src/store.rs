@@ -64,7 +64,6 @@ impl RedisStore {
             connections: DEFAULT_CONNECTIONS,
             replicas: None,
             root_certificates: Vec::new(),
-            prefix: None,
         }
     }
 
@@ -141,7 +140,6 @@ pub struct RedisStoreBuilder {
     connections: usize,
     replicas: Option<u32>,
     root_certificates: Vec<String>,
-    prefix: Option<String>,
 }
 
 impl RedisStoreBuilder {
@@ -205,12 +203,6 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// What all keys begin with. Default: `logto`, or the `prefix` of the URL.
-    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = Some(prefix.into());
-        self
-    }
-
     /// Connects.
     ///
     /// # Errors
@@ -221,7 +213,8 @@ impl RedisStoreBuilder {
     pub fn open(self) -> Result<RedisStore, StorageError> {
         let mut address = self.address?;
         let prefix = self.key_prefix.or(address.options.prefix.take());
-        let names = Names::new(prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned()))?;
+        let prefix = prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
+        let names = Names::new(prefix.clone())?;
         let idle = self
             .clock
             .map(|clock| IdleLifetime::new(self.idle_lifetime, clock));
@@ -233,10 +226,7 @@ impl RedisStoreBuilder {
             connections: self.connections,
             replicas: self.replicas.or(address.options.replicas).unwrap_or(0),
             root_certificates: self.root_certificates,
-            prefix: self
-                .prefix
-                .or(address.options.prefix.clone())
-                .unwrap_or_else(|| "logto".into()),
+            prefix: prefix.clone(),
             address,
         };
         let server = Arc::new(Server::open(settings)?);
