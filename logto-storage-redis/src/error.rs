@@ -25,6 +25,10 @@ pub(crate) enum Failure {
     NotRedis,
     /// What came is Redis' protocol, but no answer to what was asked.
     Unexpected(&'static str),
+    /// It does not know the user or the password, or wants none.
+    NotLoggedIn,
+    /// It has no database of this number.
+    NoDatabase(u32),
     /// The server answered with an error.
     Refused(Refusal),
     /// Fewer replicas than wanted have what was written.
@@ -83,6 +87,7 @@ impl Failure {
             Failure::PoolExhausted(_) => StorageErrorKind::Busy,
             Failure::Unexpected(_) => StorageErrorKind::Corrupt,
             Failure::Refused(refusal) => refusal.kind(),
+            Failure::NotLoggedIn => StorageErrorKind::PermissionDenied,
             _ => StorageErrorKind::Backend,
         }
     }
@@ -100,7 +105,13 @@ impl Failure {
             Failure::PoolExhausted(limit) => format!(
                 "all {limit} connections are in use; allow more (`connections`)"
             ),
-            Failure::NotRedis => "what answers there is not Redis".into(),
+            Failure::NotRedis => {
+                "what answers there is not Redis, or wants TLS (rediss://)".into()
+            }
+            Failure::NotLoggedIn => {
+                "the server does not accept the user or the password, or has no password".into()
+            }
+            Failure::NoDatabase(number) => format!("the server has no database {number}"),
             Failure::Unexpected(what) => (*what).into(),
             Failure::Refused(refusal) => refusal.why(),
             Failure::TooFewReplicas { wanted, reached } => format!(
@@ -131,9 +142,19 @@ impl Refusal {
         }
     }
 
+    /// What a replica answers to those who write.
+    pub(crate) fn read_only() -> Self {
+        Self {
+            code: "READONLY".to_owned(),
+            redirect: None,
+        }
+    }
+
     fn kind(&self) -> StorageErrorKind {
         match self.code.as_str() {
-            "NOAUTH" | "WRONGPASS" | "NOPERM" | "READONLY" => StorageErrorKind::PermissionDenied,
+            "NOAUTH" | "WRONGPASS" | "NOPERM" | "READONLY" | "DENIED" => {
+                StorageErrorKind::PermissionDenied
+            }
             "WRONGTYPE" => StorageErrorKind::Corrupt,
             _ => StorageErrorKind::Backend,
         }
@@ -145,6 +166,11 @@ impl Refusal {
             "WRONGPASS" => "the server does not accept the user or the password".into(),
             "NOPERM" => "the user may not do this; its ACL must allow it".into(),
             "READONLY" => "this is a read-only replica; give the address of the master".into(),
+            "DENIED" => "the server is in protected mode; give it a password".into(),
+            "MISCONF" => "the server cannot save to its disk".into(),
+            "NOREPLICAS" => "the server has too few replicas (min-replicas-to-write)".into(),
+            "LOADING" => "the server is still loading its data".into(),
+            "CLUSTERDOWN" => "the cluster is down, or does not serve all slots".into(),
             "OOM" => "the server's memory limit is reached (maxmemory)".into(),
             "WRONGTYPE" => {
                 "a key of the session holds what this crate did not write; take another prefix"

@@ -1,32 +1,44 @@
 //! One server, a Sentinel's master, or a cluster: commands go in, answers come out, within a time.
 
 mod address;
+mod cluster;
 mod connection;
 mod deadline;
+mod greeting;
+mod node;
 mod pool;
 mod script;
+mod sentinel;
+mod slot;
 mod tls;
+mod topology;
 
 use std::fmt;
 use std::time::Duration;
 
 use logto_core::StorageError;
-use redis::{FromRedisValue, Pipeline, Value};
+use redis::{Cmd, FromRedisValue, ParsingError, Pipeline, Value};
 
 use crate::error::Failure;
 
 pub(crate) use address::Address;
 pub(crate) use script::Script;
 
-use address::Servers;
-use connection::{Connection, Request};
+use connection::Request;
 use deadline::Deadline;
-use pool::Pool;
+use node::{Dialer, Node};
 use tls::Tls;
+use topology::Topology;
+
+/// Before the first repetition; doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a [`Server`] is opened with.
 pub(crate) struct Settings {
     pub(crate) address: Address,
+    /// What all keys begin with.
+    pub(crate) prefix: String,
     /// Bounds a whole call.
     pub(crate) timeout: Duration,
     /// How many connections there may be to one server.
@@ -40,32 +52,36 @@ pub(crate) struct Settings {
 /// One server, a Sentinel's master, or a cluster. Every call is bounded by the timeout.
 pub(crate) struct Server {
     settings: Settings,
-    tls: Option<Tls>,
-    pool: Pool,
+    dialer: Dialer,
+    topology: Topology,
 }
 
 impl Server {
     /// Connects and sends a first command, so that what waiting does not help is told at once.
     pub(crate) fn open(settings: Settings) -> Result<Self, StorageError> {
-        let pool = Pool::new(settings.connections);
         let tls = match settings.address.is_tls {
             true => Some(Tls::trusting(&settings.root_certificates)?),
             false => None,
         };
+        let dialer = Dialer {
+            login: settings.address.login.clone(),
+            tls,
+            connections: settings.connections,
+        };
+        let topology = Topology::new(&settings.address.servers, &dialer);
         let server = Self {
             settings,
-            tls,
-            pool,
+            dialer,
+            topology,
         };
-        let mut ping = Pipeline::new();
-        ping.cmd("PING");
-        let _: (Value,) = server.read("", &ping)?;
+        let greeted = greeting::greet(&server);
+        greeted.map_err(|failure| server.failed("opened", failure))?;
         Ok(server)
     }
 
     /// Whether two keys may lie on different servers.
     pub(crate) fn is_cluster(&self) -> bool {
-        false
+        matches!(self.topology, Topology::Cluster(_))
     }
 
     /// Commands whose keys are all in the slot of `key`, in one round trip.
@@ -77,7 +93,8 @@ impl Server {
         let answers = self
             .call(key, &Request::of(commands))
             .map_err(|failure| self.failed("read", failure))?;
-        redis::from_redis_value(Value::Array(answers)).map_err(|_| self.failed("read", UNEXPECTED))
+        redis::from_redis_value(Value::Array(answers))
+            .map_err(|error| self.failed("read", unexpected(error)))
     }
 
     /// A script that changes something, whose keys are all in one slot. If too few replicas have it
@@ -114,65 +131,113 @@ impl Server {
         pattern: &str,
         each: &mut dyn FnMut(&[u8]) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let mut cursor = String::from("0");
-        loop {
-            let mut scan = Pipeline::new();
-            scan.cmd("SCAN")
-                .arg(&cursor)
-                .arg("MATCH")
-                .arg(pattern)
-                .arg("COUNT")
-                .arg(1000);
-            let ((next, keys),): ((String, Vec<Vec<u8>>),) = self.read("", &scan)?;
-            for key in keys {
-                each(&key)?;
+        let failed = |failure| self.failed("read", failure);
+        let deadline = Deadline::after(self.settings.timeout);
+        let masters = self.topology.masters(&self.dialer, deadline);
+        for master in masters.map_err(failed)? {
+            let mut cursor = String::from("0");
+            loop {
+                let (next, keys) = self.page(&master, pattern, &cursor).map_err(failed)?;
+                for key in keys {
+                    each(&key)?;
+                }
+                if next == "0" {
+                    break;
+                }
+                cursor = next;
             }
-            if next == "0" {
-                return Ok(());
-            }
-            cursor = next;
         }
+        Ok(())
     }
 
+    /// Where the next page begins, and the keys of this one.
+    fn page(&self, master: &Node, pattern: &str, cursor: &str) -> Result<Page, Failure> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(pattern)
+            .arg("COUNT")
+            .arg(1000);
+        let scan = Request::one(&scan);
+        let answers = self.patiently(|deadline| master.call(&self.dialer, &scan, deadline))?;
+        answer_of(answers)
+    }
+
+    /// The answer of a script, and what is to be said if too few replicas have what it wrote.
     fn run<T: FromRedisValue>(
         &self,
         script: &Script,
         keys: &[&str],
         arguments: &[&[u8]],
     ) -> Result<(T, Option<Failure>), StorageError> {
-        let failed = |failure| self.failed("written", failure);
         let key = keys.first().copied().unwrap_or_default();
-        let short = Request::one(&script.by_hash(keys, arguments));
-        let mut answers = match self.call(key, &short) {
+        let answers = match self.call_and_wait(key, &script.by_hash(keys, arguments)) {
             Err(Failure::Refused(refusal)) if refusal.code == "NOSCRIPT" => {
-                self.call(key, &Request::one(&script.by_source(keys, arguments)))
+                self.call_and_wait(key, &script.by_source(keys, arguments))
             }
             answers => answers,
-        }
-        .map_err(failed)?;
-        let answer = answers.pop().unwrap_or(Value::Nil);
-        let answer = redis::from_redis_value(answer).map_err(|_| failed(UNEXPECTED))?;
-        Ok((answer, None))
+        };
+        let answered = answers.and_then(|mut answers| {
+            let few = match self.settings.replicas {
+                0 => None,
+                wanted => too_few(wanted, answers.pop())?,
+            };
+            Ok((answer_of(answers)?, few))
+        });
+        answered.map_err(|failure| self.failed("written", failure))
     }
 
-    fn call(&self, _key: &str, request: &Request) -> Result<Vec<Value>, Failure> {
+    /// With `WAIT` over the same connection, which waits for what this connection has written.
+    fn call_and_wait(&self, key: &str, command: &Cmd) -> Result<Vec<Value>, Failure> {
+        let request = Request::one(command);
+        self.patiently(|deadline| {
+            let left = deadline.left()?;
+            match self.settings.replicas {
+                0 => self.topology.call(&self.dialer, key, &request, deadline),
+                wanted => {
+                    let request = request.and(&wait_for(wanted, left));
+                    self.topology.call(&self.dialer, key, &request, deadline)
+                }
+            }
+        })
+    }
+
+    fn call(&self, key: &str, request: &Request) -> Result<Vec<Value>, Failure> {
+        self.patiently(|deadline| self.topology.call(&self.dialer, key, request, deadline))
+    }
+
+    /// Tries until the timeout while it may help. All that this crate sends may be sent twice.
+    fn patiently(
+        &self,
+        attempt: impl FnMut(Deadline) -> Result<Vec<Value>, Failure>,
+    ) -> Result<Vec<Value>, Failure> {
+        self.repeat(attempt, |failure| self.topology.may_recover(failure))
+    }
+
+    fn repeat(
+        &self,
+        mut attempt: impl FnMut(Deadline) -> Result<Vec<Value>, Failure>,
+        may_recover: impl Fn(&Failure) -> bool,
+    ) -> Result<Vec<Value>, Failure> {
         let deadline = Deadline::after(self.settings.timeout);
-        let Servers::Single(endpoint) = &self.settings.address.servers else {
-            return Err(Failure::NoNode);
-        };
-        let (place, idle) = self.pool.take(deadline)?;
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => Connection::open(
-                endpoint,
-                &self.settings.address.login,
-                self.tls.as_ref(),
-                deadline,
-            )?,
-        };
-        let answers = connection.call(request, deadline)?;
-        place.keep(connection);
-        Ok(answers)
+        let mut pause = FIRST_PAUSE;
+        let mut earlier = None;
+        loop {
+            match attempt(deadline) {
+                Err(failure) if may_recover(&failure) => {
+                    if !deadline.sleep(pause) {
+                        return Err(failure);
+                    }
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                    earlier = Some(failure);
+                }
+                // Says more than that the time is over.
+                Err(Failure::TimedOut) if earlier.is_some() => {
+                    return Err(earlier.unwrap_or(Failure::TimedOut));
+                }
+                result => return result,
+            }
+        }
     }
 
     fn failed(&self, done: &str, failure: Failure) -> StorageError {
@@ -186,5 +251,28 @@ impl fmt::Debug for Server {
     }
 }
 
-const UNEXPECTED: Failure =
-    Failure::Unexpected("a key holds what this crate did not write; take another prefix");
+type Page = (String, Vec<Vec<u8>>);
+
+fn answer_of<T: FromRedisValue>(mut answers: Vec<Value>) -> Result<T, Failure> {
+    redis::from_redis_value(answers.pop().unwrap_or(Value::Nil)).map_err(unexpected)
+}
+
+/// Its message would repeat what was stored.
+fn unexpected(_: ParsingError) -> Failure {
+    Failure::Unexpected("a key holds what this crate did not write; take another prefix")
+}
+
+/// Half of what is left, so that its answer comes in time.
+fn wait_for(replicas: u32, left: Option<Duration>) -> Cmd {
+    let half = left.unwrap_or(Duration::from_secs(60)).as_millis() / 2;
+    let mut wait = redis::cmd("WAIT");
+    wait.arg(replicas)
+        .arg(half.clamp(1, i32::MAX as u128) as u64);
+    wait
+}
+
+fn too_few(wanted: u32, answer: Option<Value>) -> Result<Option<Failure>, Failure> {
+    let reached: u32 = answer_of(Vec::from_iter(answer))?;
+    let few = Failure::TooFewReplicas { wanted, reached };
+    Ok((reached < wanted).then_some(few))
+}

@@ -213,7 +213,8 @@ impl RedisStoreBuilder {
     pub fn open(self) -> Result<RedisStore, StorageError> {
         let mut address = self.address?;
         let prefix = self.key_prefix.or(address.options.prefix.take());
-        let names = Names::new(prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned()))?;
+        let prefix = prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
+        let names = Names::new(prefix.clone())?;
         let idle = self
             .clock
             .map(|clock| IdleLifetime::new(self.idle_lifetime, clock));
@@ -225,6 +226,7 @@ impl RedisStoreBuilder {
             connections: self.connections,
             replicas: self.replicas.or(address.options.replicas).unwrap_or(0),
             root_certificates: self.root_certificates,
+            prefix: prefix.clone(),
             address,
         };
         let server = Arc::new(Server::open(settings)?);

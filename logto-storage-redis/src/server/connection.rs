@@ -17,41 +17,38 @@ use super::tls::{Tls, TlsStream};
 /// No answer to one call is larger: a session's values are small, and so is a page of `SCAN`.
 const MAX_ANSWER: u64 = 64 << 20;
 
-/// Commands as they are sent, and how many replies they have.
-pub(super) struct Request {
-    packed: Vec<u8>,
-    replies: usize,
-}
+/// Commands, each as it is sent.
+pub(super) struct Request(Vec<Vec<u8>>);
 
 impl Request {
     pub(super) fn of(commands: &Pipeline) -> Self {
-        Self {
-            packed: commands.get_packed_pipeline(),
-            replies: commands.len(),
-        }
+        Self(commands.cmd_iter().map(Cmd::get_packed_command).collect())
     }
 
     pub(super) fn one(command: &Cmd) -> Self {
-        Self {
-            packed: command.get_packed_command(),
-            replies: 1,
-        }
+        Self(vec![command.get_packed_command()])
     }
 
-    pub(super) fn and(mut self, command: &Cmd) -> Self {
-        command.write_packed_command(&mut self.packed);
-        self.replies += 1;
-        self
+    /// With one more at the end.
+    pub(super) fn and(&self, command: &Cmd) -> Self {
+        let mut commands = self.0.clone();
+        commands.push(command.get_packed_command());
+        Self(commands)
     }
 
-    /// With a command before it.
-    pub(super) fn after(&self, command: &Cmd) -> Self {
-        let mut packed = command.get_packed_command();
-        packed.extend_from_slice(&self.packed);
-        Self {
-            packed,
-            replies: self.replies + 1,
-        }
+    /// Each with `ASKING` before it, for the node that a slot is being moved to.
+    pub(super) fn asking(&self) -> Self {
+        let asking = redis::cmd("ASKING").get_packed_command();
+        let pairs = self
+            .0
+            .iter()
+            .flat_map(|command| [asking.clone(), command.clone()]);
+        Self(pairs.collect())
+    }
+
+    /// The answers but those to `ASKING`.
+    pub(super) fn without_asking(answers: Vec<Value>) -> Vec<Value> {
+        answers.into_iter().skip(1).step_by(2).collect()
     }
 }
 
@@ -94,15 +91,15 @@ impl Connection {
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
         self.stream.end_at(deadline);
-        let sent = self.stream.send(&request.packed);
+        let sent = self.stream.send(&request.0.concat());
         sent.map_err(|error| failure_of(&error))?;
         let mut stream = Bounded {
             stream: &mut self.stream,
             left: MAX_ANSWER,
             failure: None,
         };
-        let mut answers = Vec::with_capacity(request.replies);
-        for _ in 0..request.replies {
+        let mut answers = Vec::with_capacity(request.0.len());
+        for _ in &request.0 {
             match self.parser.parse_value(&mut stream) {
                 Ok(answer) => answers.push(answer),
                 Err(error) if error.is_io_error() => {
@@ -116,21 +113,27 @@ impl Connection {
     }
 
     fn log_in(&mut self, login: &Login, deadline: Deadline) -> Result<(), Failure> {
-        let mut commands = Pipeline::new();
         if let Some(password) = login.password() {
-            let auth = commands.cmd("AUTH");
-            if let Some(user) = login.user() {
-                auth.arg(user);
-            }
-            auth.arg(password);
+            let mut auth = redis::cmd("AUTH");
+            auth.arg(login.user()).arg(password);
+            self.call(&Request::one(&auth), deadline)
+                .map_err(|failure| renamed(failure, Failure::NotLoggedIn))?;
         }
         if login.database != 0 {
-            commands.cmd("SELECT").arg(login.database);
+            let mut select = redis::cmd("SELECT");
+            select.arg(login.database);
+            self.call(&Request::one(&select), deadline)
+                .map_err(|failure| renamed(failure, Failure::NoDatabase(login.database)))?;
         }
-        match commands.is_empty() {
-            true => Ok(()),
-            false => self.call(&Request::of(&commands), deadline).map(drop),
-        }
+        Ok(())
+    }
+}
+
+/// A plain `ERR` says too little.
+fn renamed(failure: Failure, name: Failure) -> Failure {
+    match failure {
+        Failure::Refused(refusal) if refusal.code == "ERR" => name,
+        failure => failure,
     }
 }
 

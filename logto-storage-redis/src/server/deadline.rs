@@ -24,7 +24,15 @@ impl Deadline {
         }
     }
 
-    /// This long, or until the deadline if that is sooner; `false` if nothing is left after it.
+    /// One of so many parts of what is left.
+    pub(super) fn part(self, parts: u32) -> Self {
+        match self.left() {
+            Ok(Some(left)) => Self::after(left / parts),
+            _ => self,
+        }
+    }
+
+    /// Pauses for so long; `false`, at once, if nothing would be left then.
     pub(super) fn sleep(self, pause: Duration) -> bool {
         match self.left() {
             Ok(Some(left)) if left <= pause => false,
