@@ -8,26 +8,29 @@ mod server;
 
 use fixtures::{Encrypted, InCluster, OneServer};
 
+/// In milliseconds: a session that was locked when its process was killed is waited for so long.
+const LEASE: u64 = 200;
+
 mod one_server {
     use super::*;
 
-    logto_testing::crash_contract!(OneServer);
+    logto_testing::crash_contract!(OneServer<LEASE>);
 }
 
 mod cluster {
     use super::*;
 
-    logto_testing::crash_contract!(InCluster);
+    logto_testing::crash_contract!(InCluster<LEASE>);
 }
 
 mod encrypted_on_one_server {
     use super::*;
 
-    logto_testing::crash_contract!(Encrypted<OneServer>);
+    logto_testing::crash_contract!(Encrypted<OneServer<LEASE>>);
 }
 
 mod encrypted_in_cluster {
     use super::*;
 
-    logto_testing::crash_contract!(Encrypted<InCluster>);
+    logto_testing::crash_contract!(Encrypted<InCluster<LEASE>>);
 }

@@ -11,20 +11,18 @@ use logto_testing::contract::Fixture;
 
 use crate::server::{shared, shared_cluster, unique_prefix};
 
-/// Shorter than the default, so that the lock of a killed process is had soon.
-pub const LEASE: Duration = Duration::from_secs(2);
-
-/// A URL with a prefix that nobody else has.
-pub struct OneServer(String);
+/// A URL with a prefix that nobody else has. The lease, in milliseconds, is shorter than the default, so
+/// that the lock of a killed process is had soon.
+pub struct OneServer<const LEASE: u64 = 2_000>(String);
 
 /// The same in a cluster.
-pub struct InCluster(String);
+pub struct InCluster<const LEASE: u64 = 2_000>(String);
 
 /// Either of them, with sealed values.
 pub struct Encrypted<F>(F);
 
-fn builder(place: &str) -> RedisStoreBuilder {
-    RedisStore::builder(place).lease(LEASE)
+fn builder(place: &str, lease: u64) -> RedisStoreBuilder {
+    RedisStore::builder(place).lease(Duration::from_millis(lease))
 }
 
 fn with_prefix(url: &str) -> String {
@@ -33,7 +31,7 @@ fn with_prefix(url: &str) -> String {
 
 macro_rules! fixture {
     ($name:ident, $shared:ident) => {
-        impl Fixture for $name {
+        impl<const LEASE: u64> Fixture for $name<LEASE> {
             const PERSISTENT: bool = true;
 
             fn new() -> Self {
@@ -41,7 +39,7 @@ macro_rules! fixture {
             }
 
             fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
-                let builder = builder(&self.0).idle_lifetime(idle_lifetime).clock(clock);
+                let builder = builder(&self.0, LEASE).idle_lifetime(idle_lifetime).clock(clock);
                 Box::new(builder.open().unwrap())
             }
 
@@ -50,12 +48,12 @@ macro_rules! fixture {
             }
 
             fn open_place(place: &str) -> Box<dyn SessionStore> {
-                Box::new(builder(place).open().unwrap())
+                Box::new(builder(place, LEASE).open().unwrap())
             }
 
             /// A lease, and some time to notice.
             fn lock_recovery() -> Duration {
-                LEASE + Duration::from_secs(10)
+                Duration::from_millis(LEASE) + Duration::from_secs(10)
             }
         }
     };
