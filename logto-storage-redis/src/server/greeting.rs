@@ -17,11 +17,11 @@ pub(super) fn greet(server: &Server) -> Result<(), Failure> {
     ask(server, &key, &Request::one(&first))?;
     match ask(server, &key, &Request::one(&redis::cmd("INFO"))) {
         Ok(answers) => judge(server, &answer_of::<String>(answers).unwrap_or_default()),
-        // The user may not ask.
-        Err(failure) => {
-            log::debug!("Redis at {server:?} tells nothing of itself: {failure:?}");
+        Err(Failure::Refused(refusal)) => {
+            log::debug!("Redis at {server:?} tells this user nothing of itself: {refusal}");
             Ok(())
         }
+        Err(failure) => Err(failure),
     }
 }
 
