@@ -174,12 +174,14 @@ fn a_new_session_in_a_moving_slot_is_made_where_it_will_be() {
 #[test]
 fn a_replica_of_a_cluster_takes_over() {
     let cluster = Cluster::start(3, 1);
-    let url = format!("{}?replicas=1", cluster.url());
-    let store = RedisStore::builder(&url).timeout(LONG).open().unwrap();
-    let session = store.default_session();
-    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    let store = RedisStore::builder(&cluster.url())
+        .timeout(LONG)
+        .open()
+        .unwrap();
+    write_to_replicas_too(&cluster);
     let master = cluster.owner_of(slot_of_the_session(&cluster));
     cluster.nodes()[master].kill();
+    let session = store.default_session();
     let read = in_time(move || {
         let read = session.get(PersistKey::IdToken);
         session.set(PersistKey::IdToken, Some("after")).unwrap();
@@ -191,10 +193,12 @@ fn a_replica_of_a_cluster_takes_over() {
 #[test]
 fn a_master_that_hangs_is_not_asked_again() {
     let cluster = Cluster::start(3, 1);
-    let url = format!("{}?replicas=1", cluster.url());
-    let store = RedisStore::builder(&url).timeout(SOON * 5).open().unwrap();
+    let store = RedisStore::builder(&cluster.url())
+        .timeout(SOON * 5)
+        .open()
+        .unwrap();
     let session = store.default_session();
-    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    write_to_replicas_too(&cluster);
     let master = cluster.owner_of(slot_of_the_session(&cluster));
     cluster.nodes()[master].pause();
     let mut read = None;
@@ -221,6 +225,15 @@ fn in_many_threads(store: &RedisStore, count: usize) {
             });
         }
     });
+}
+
+fn write_to_replicas_too(cluster: &Cluster) {
+    let url = format!("{}?replicas=1", cluster.url());
+    let store = RedisStore::builder(&url).timeout(LONG).open().unwrap();
+    store
+        .default_session()
+        .set(PersistKey::IdToken, Some("before"))
+        .unwrap();
 }
 
 /// The slot of the only session.
