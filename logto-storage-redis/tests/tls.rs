@@ -10,7 +10,7 @@ use std::time::Duration;
 use logto_core::StorageErrorKind::{Backend, Unsupported};
 use logto_core::{PersistKey, SessionStore, Storage, StorageError};
 use logto_storage_redis::RedisStore;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use failures::{SECRET, assert_failed, in_time};
 use server::{Cluster, RedisServer, RedisServerBuilder};
@@ -102,6 +102,10 @@ type Authority = CertifiedIssuer<'static, KeyPair>;
 
 fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    // OpenSSL takes a certificate whose issuer has its own name for self-signed.
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
