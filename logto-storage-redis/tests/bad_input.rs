@@ -280,7 +280,7 @@ fn a_url_that_cannot_be_used_is_not_repeated() {
         format!("redis://:x?{SECRET}@localhost"),
         format!("redis://:{SECRET}@localhost?password={SECRET}"),
         format!("redis://:{SECRET}@localhost:port"),
-        format!("{SECRET}"),
+        SECRET.to_owned(),
     ];
     for url in urls {
         assert_failed(RedisStore::open(&url), Unsupported, "");

@@ -39,7 +39,9 @@ macro_rules! fixture {
             }
 
             fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
-                let builder = builder(&self.0, LEASE).idle_lifetime(idle_lifetime).clock(clock);
+                let builder = builder(&self.0, LEASE)
+                    .idle_lifetime(idle_lifetime)
+                    .clock(clock);
                 Box::new(builder.open().unwrap())
             }
 
