@@ -7,7 +7,7 @@ mod server;
 
 use std::time::Duration;
 
-use logto_core::StorageErrorKind::Backend;
+use logto_core::StorageErrorKind::{Backend, PermissionDenied};
 use logto_core::{PersistKey, SessionStore, Storage};
 use logto_storage_redis::RedisStore;
 
@@ -67,6 +67,23 @@ fn a_master_that_was_made_a_replica_is_left() {
     });
     in_time(move || session.set(PersistKey::IdToken, Some("after"))).unwrap();
     assert_eq!(replica.info("role").as_deref(), Some("master"));
+}
+
+#[test]
+fn a_sentinel_may_have_the_password_of_the_servers_or_none() {
+    let master = RedisServer::builder().password(SECRET).start();
+    for sentinel in [
+        Sentinel::start("sessions", &master),
+        Sentinel::start_with_password(SECRET, "sessions", &master),
+    ] {
+        let at = sentinel.address();
+        let url = format!("redis+sentinel://default:{SECRET}@{at}/sessions/2");
+        let session = RedisStore::open(&url).unwrap().default_session();
+        session.set(PersistKey::IdToken, Some("value")).unwrap();
+        let wrong = format!("redis+sentinel://:wrong@{at}/sessions");
+        let wrong = in_time(move || RedisStore::builder(&wrong).timeout(LONG * 1000).open());
+        assert_failed(wrong, PermissionDenied, "the password");
+    }
 }
 
 #[test]

@@ -154,7 +154,18 @@ pub struct Sentinel {
 impl Sentinel {
     /// Watches the master under this name of a service.
     pub fn start(service: &str, master: &RedisServer) -> Self {
-        let mut builder = RedisServer::builder()
+        Self::start_as(RedisServer::builder(), service, master)
+    }
+
+    /// As [`start`](Self::start), with a password of its own.
+    pub fn start_with_password(password: &str, service: &str, master: &RedisServer) -> Self {
+        let mut builder = RedisServer::builder().config(format!("requirepass {password}"));
+        builder.password = Some(password.to_owned());
+        Self::start_as(builder, service, master)
+    }
+
+    fn start_as(builder: RedisServerBuilder, service: &str, master: &RedisServer) -> Self {
+        let mut builder = builder
             .config(format!(
                 "sentinel monitor {service} 127.0.0.1 {} 1",
                 master.port()
