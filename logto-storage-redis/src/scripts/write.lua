@@ -22,7 +22,7 @@ if owner or indexes then
 end
 if owner and not indexes then
   local indexed = tonumber(found[3] or '')
-  if not indexed or ARGV[5] ~= '' and math.abs(time - indexed) > tonumber(ARGV[5]) then
+  if not indexed or ARGV[5] ~= '' and not (math.abs(time - indexed) <= tonumber(ARGV[5])) then
     if owner ~= ARGV[6] then return {'INDEX', owner} end
     indexes = true
   end
