@@ -125,15 +125,15 @@ impl Server {
         }
     }
 
-    /// Every key like this pattern, on every master; may name one twice.
+    /// Every key like this pattern, on every master; may name one twice. The timeout bounds each page.
     pub(crate) fn scan(
         &self,
         pattern: &str,
         each: &mut dyn FnMut(&[u8]) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let failed = |failure| self.failed("read", failure);
-        let deadline = Deadline::after(self.settings.timeout);
-        let masters = self.topology.masters(&self.dialer, deadline);
+        let deadline = self.deadline();
+        let masters = self.patiently(deadline, || self.topology.masters(&self.dialer, deadline));
         for master in masters.map_err(failed)? {
             let mut cursor = String::from("0");
             loop {
@@ -159,7 +159,8 @@ impl Server {
             .arg("COUNT")
             .arg(1000);
         let scan = Request::one(&scan);
-        let answers = self.patiently(|deadline| master.call(&self.dialer, &scan, deadline))?;
+        let deadline = self.deadline();
+        let answers = self.patiently(deadline, || master.call(&self.dialer, &scan, deadline))?;
         answer_of(answers)
     }
 
@@ -171,9 +172,10 @@ impl Server {
         arguments: &[&[u8]],
     ) -> Result<(T, Option<Failure>), StorageError> {
         let key = keys.first().copied().unwrap_or_default();
-        let answers = match self.call_and_wait(key, &script.by_hash(keys, arguments)) {
+        let deadline = self.deadline();
+        let answers = match self.call_and_wait(key, &script.by_hash(keys, arguments), deadline) {
             Err(Failure::Refused(refusal)) if refusal.code == "NOSCRIPT" => {
-                self.call_and_wait(key, &script.by_source(keys, arguments))
+                self.call_and_wait(key, &script.by_source(keys, arguments), deadline)
             }
             answers => answers,
         };
@@ -188,56 +190,42 @@ impl Server {
     }
 
     /// With `WAIT` over the same connection, which waits for what this connection has written.
-    fn call_and_wait(&self, key: &str, command: &Cmd) -> Result<Vec<Value>, Failure> {
+    fn call_and_wait(
+        &self,
+        key: &str,
+        command: &Cmd,
+        deadline: Deadline,
+    ) -> Result<Vec<Value>, Failure> {
         let request = Request::one(command);
-        self.patiently(|deadline| {
-            let left = deadline.left()?;
-            match self.settings.replicas {
-                0 => self.topology.call(&self.dialer, key, &request, deadline),
-                wanted => {
-                    let request = request.and(&wait_for(wanted, left));
-                    self.topology.call(&self.dialer, key, &request, deadline)
-                }
+        self.patiently(deadline, || match self.settings.replicas {
+            0 => self.topology.call(&self.dialer, key, &request, deadline),
+            wanted => {
+                let request = request.and(&wait_for(wanted, deadline.left()?));
+                self.topology.call(&self.dialer, key, &request, deadline)
             }
         })
     }
 
     fn call(&self, key: &str, request: &Request) -> Result<Vec<Value>, Failure> {
-        self.patiently(|deadline| self.topology.call(&self.dialer, key, request, deadline))
+        let deadline = self.deadline();
+        self.patiently(deadline, || {
+            self.topology.call(&self.dialer, key, request, deadline)
+        })
     }
 
-    /// Tries until the timeout while it may help. All that this crate sends may be sent twice.
-    fn patiently(
-        &self,
-        attempt: impl FnMut(Deadline) -> Result<Vec<Value>, Failure>,
-    ) -> Result<Vec<Value>, Failure> {
-        self.repeat(attempt, |failure| self.topology.may_recover(failure))
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.settings.timeout)
     }
 
-    fn repeat(
+    /// Tries until the deadline while it may help. All that this crate sends may be sent twice.
+    fn patiently<T>(
         &self,
-        mut attempt: impl FnMut(Deadline) -> Result<Vec<Value>, Failure>,
-        may_recover: impl Fn(&Failure) -> bool,
-    ) -> Result<Vec<Value>, Failure> {
-        let deadline = Deadline::after(self.settings.timeout);
-        let mut pause = FIRST_PAUSE;
-        let mut earlier = None;
-        loop {
-            match attempt(deadline) {
-                Err(failure) if may_recover(&failure) => {
-                    if !deadline.sleep(pause) {
-                        return Err(failure);
-                    }
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                    earlier = Some(failure);
-                }
-                // Says more than that the time is over.
-                Err(Failure::TimedOut) if earlier.is_some() => {
-                    return Err(earlier.unwrap_or(Failure::TimedOut));
-                }
-                result => return result,
-            }
-        }
+        deadline: Deadline,
+        attempt: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        repeat(deadline, attempt, |failure| {
+            self.topology.may_recover(failure)
+        })
     }
 
     fn failed(&self, done: &str, failure: Failure) -> StorageError {
@@ -248,6 +236,32 @@ impl Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.settings.address)
+    }
+}
+
+/// Tries until the deadline while it may help.
+fn repeat<T>(
+    deadline: Deadline,
+    mut attempt: impl FnMut() -> Result<T, Failure>,
+    may_recover: impl Fn(&Failure) -> bool,
+) -> Result<T, Failure> {
+    let mut pause = FIRST_PAUSE;
+    let mut earlier = None;
+    loop {
+        match attempt() {
+            Err(failure) if may_recover(&failure) => {
+                if !deadline.sleep(pause) {
+                    return Err(failure);
+                }
+                pause = LONGEST_PAUSE.min(pause * 2);
+                earlier = Some(failure);
+            }
+            // Says more than that the time is over.
+            Err(Failure::TimedOut) if earlier.is_some() => {
+                return Err(earlier.unwrap_or(Failure::TimedOut));
+            }
+            result => return result,
+        }
     }
 }
 
@@ -262,12 +276,12 @@ fn unexpected(_: ParsingError) -> Failure {
     Failure::Unexpected("a key holds what this crate did not write; take another prefix")
 }
 
-/// Half of what is left, so that its answer comes in time.
+/// For a fifth of what is left: where replicas are missing, every write waits for so long.
 fn wait_for(replicas: u32, left: Option<Duration>) -> Cmd {
-    let half = left.unwrap_or(Duration::from_secs(60)).as_millis() / 2;
+    let part = left.unwrap_or(Duration::from_secs(5)).as_millis() / 5;
     let mut wait = redis::cmd("WAIT");
     wait.arg(replicas)
-        .arg(half.clamp(1, i32::MAX as u128) as u64);
+        .arg(part.clamp(1, i32::MAX as u128) as u64);
     wait
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use logto_core::StorageError;
@@ -175,17 +176,19 @@ impl Options {
     fn read(query: &str) -> Result<Self, &'static str> {
         let mut options = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or("a setting of its query has no value")?;
             let is_new = match name {
                 "prefix" => options.prefix.replace(decoded(value)?).is_none(),
                 "replicas" => {
-                    let replicas = value.parse().map_err(|_| "`replicas` is a number")?;
+                    let replicas = number(value).ok_or("`replicas` is a number")?;
                     options.replicas.replace(replicas).is_none()
                 }
                 "timeout" => {
-                    let timeout = value
-                        .parse()
-                        .map_err(|_| "`timeout` is a number of milliseconds")?;
+                    let timeout = number(value)
+                        .filter(|timeout| *timeout > 0)
+                        .ok_or("`timeout` is a number of milliseconds, and not 0")?;
                     let timeout = Duration::from_millis(timeout);
                     options.timeout.replace(timeout).is_none()
                 }
@@ -256,18 +259,21 @@ fn endpoints(hosts: &str, port: u16) -> Result<Vec<Endpoint>, &'static str> {
 fn database(path: &str) -> Result<u32, &'static str> {
     match path {
         "" => Ok(0),
-        path => path.parse().map_err(
-            |_| "its path is not the number of a database; a `/` in a password is written %2F",
-        ),
+        path => number(path)
+            .ok_or("its path is not the number of a database; a `/` in a password is written %2F"),
     }
 }
 
 fn port_of(text: &str) -> Result<u16, &'static str> {
     let no_port = "a port is no number from 1 to 65535; characters of a password that mean something in a URL are percent-encoded";
-    match text.strip_prefix(':').map(str::parse) {
-        Some(Ok(port)) if port != 0 => Ok(port),
-        _ => Err(no_port),
-    }
+    let port = text.strip_prefix(':').and_then(number);
+    port.filter(|port| *port > 0).ok_or(no_port)
+}
+
+/// Of digits alone.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
 }
 
 fn decoded(text: &str) -> Result<String, &'static str> {
@@ -283,4 +289,173 @@ fn list(f: &mut fmt::Formatter<'_>, endpoints: &[Endpoint]) -> fmt::Result {
         write!(f, "{comma}{endpoint}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_form_of_url_is_read() {
+        let cases = [
+            ("redis://localhost", "localhost:6379", None, 0, false),
+            ("valkey://localhost/3", "localhost:6379", None, 3, false),
+            (
+                "rediss://:pw@[::1]:1",
+                "[::1]:1",
+                Some((None, "pw")),
+                0,
+                true,
+            ),
+            (
+                "valkeys://u:p@h/",
+                "h:6379",
+                Some((Some("u"), "p")),
+                0,
+                true,
+            ),
+            (
+                "redis://u%40:p%2F%3a%23@h",
+                "h:6379",
+                Some((Some("u@"), "p/:#")),
+                0,
+                false,
+            ),
+            (
+                "redis://u:p@q@h",
+                "h:6379",
+                Some((Some("u"), "p@q")),
+                0,
+                false,
+            ),
+            (
+                "redis://u:p:q+@h",
+                "h:6379",
+                Some((Some("u"), "p:q+")),
+                0,
+                false,
+            ),
+            ("redis://u@h", "h:6379", Some((Some("u"), "")), 0, false),
+            (
+                "redis+cluster://a,b:7,[::2]",
+                "a:6379,b:7,[::2]:6379",
+                None,
+                0,
+                false,
+            ),
+            (
+                "valkeys+cluster://:x@a/0",
+                "a:6379",
+                Some((None, "x")),
+                0,
+                true,
+            ),
+            (
+                "redis+sentinel://a,b:1/my%20s",
+                "a:26379,b:1/my s",
+                None,
+                0,
+                false,
+            ),
+            ("rediss+sentinel://a/s/2", "a:26379/s", None, 2, true),
+        ];
+        for (url, shown, login, database, is_tls) in cases {
+            let address = Address::parse(url).unwrap();
+            assert_eq!(address.to_string(), shown, "{url}");
+            let (user, password) = (address.login.user(), address.login.password());
+            assert_eq!(password.map(|password| (user, password)), login, "{url}");
+            assert_eq!(
+                (address.login.database, address.is_tls),
+                (database, is_tls),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_query_sets_what_it_names() {
+        let url = "redis://h?prefix=my%3Aapp&replicas=2&timeout=250";
+        let options = Options {
+            prefix: Some("my:app".into()),
+            replicas: Some(2),
+            timeout: Some(Duration::from_millis(250)),
+        };
+        assert_eq!(Address::parse(url).unwrap().options, options);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let urls = [
+            "",
+            "localhost:6379",
+            "http://localhost",
+            "redis+other://localhost",
+            "redis+cluster+tls://localhost",
+            "REDIS://localhost",
+            "redis://",
+            "redis://:pw@",
+            "redis://h:0",
+            "redis://h:65536",
+            "redis://h:+1",
+            "redis://h:",
+            "redis://h:1:2",
+            "redis://a,b",
+            "redis://h h",
+            "redis://[::1",
+            "redis://[h]",
+            "redis://[::1]x",
+            "redis://::1",
+            "redis://h/db",
+            "redis://h/-1",
+            "redis://h/+1",
+            "redis://h/1/2",
+            "redis://h#0",
+            "redis://%ff@h",
+            "redis+cluster://a,",
+            "redis+cluster://a/1",
+            "redis+sentinel://a",
+            "redis+sentinel://a/",
+            "redis+sentinel://a/%0A",
+            "redis+sentinel://a/s/x",
+            "redis://h?unknown=1",
+            "redis://h?prefix",
+            "redis://h?timeout=1s",
+            "redis://h?timeout=-1",
+            "redis://h?timeout=0",
+            "redis://h?replicas=many",
+            "redis://h?replicas=1&replicas=2",
+        ];
+        for url in urls {
+            assert!(Address::parse(url).is_err(), "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".*", scheme in "redis(s|)(\\+cluster|\\+sentinel|)") {
+            let _ = Address::parse(&text);
+            let _ = Address::parse(&format!("{scheme}://{text}"));
+            let _ = Address::parse(&format!("{scheme}://h/{text}?{text}"));
+        }
+
+        #[test]
+        fn an_encoded_password_is_read_and_never_shown(password in "\\PC{1,40}") {
+            let marked = format!("5ecret{password}");
+            let encoded: String = marked.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let address = Address::parse(&format!("redis://:{encoded}@localhost")).unwrap();
+            prop_assert_eq!(address.login.password(), Some(marked.as_str()));
+            let shown = format!("{address} {address:?}");
+            prop_assert!(!shown.contains("5ecret"));
+        }
+
+        #[test]
+        fn no_refusal_repeats_the_url(text in "[:@/?#,%a-z\\[\\]=&]*") {
+            if let Err(error) = Address::parse(&format!("redis://{text}5ECRET{text}")) {
+                let shown = format!("{error} {error:?}");
+                prop_assert!(!shown.contains("5ECRET"), "{shown}");
+            }
+        }
+    }
 }

@@ -270,3 +270,68 @@ fn may_have_moved(failure: &Failure) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(host: &str, port: u16) -> Endpoint {
+        Endpoint {
+            host: host.into(),
+            port,
+        }
+    }
+
+    fn redirected_to(text: &str) -> Option<Endpoint> {
+        let refusal = Refusal {
+            code: "MOVED".into(),
+            redirect: Some(text.into()),
+        };
+        redirection(&refusal, &endpoint("asked", 1))
+    }
+
+    #[test]
+    fn a_redirection_names_a_host_and_a_port() {
+        assert_eq!(redirected_to("1 other:7"), Some(endpoint("other", 7)));
+        assert_eq!(redirected_to("1 ::1:7"), Some(endpoint("::1", 7)));
+        assert_eq!(redirected_to("1 :7"), Some(endpoint("asked", 7)));
+        assert_eq!(redirected_to("1 ?:7"), Some(endpoint("asked", 7)));
+    }
+
+    #[test]
+    fn a_redirection_to_nowhere_is_none() {
+        for text in [
+            "",
+            "1",
+            "1 ",
+            "1 other",
+            "1 other:",
+            "1 other:65536",
+            "1 other:-1",
+        ] {
+            assert_eq!(redirected_to(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_of_slots_is_refused() {
+        let node = |host: Value| Value::Array(vec![host, Value::Int(7)]);
+        let range = |first, last, nodes: Vec<Value>| {
+            let bounds = vec![Value::Int(first), Value::Int(last)];
+            let range = Value::Array([bounds, nodes].concat());
+            ranges_of(&[Value::Array(vec![range])], "asked")
+        };
+        let named = node(Value::BulkString(b"other".to_vec()));
+        let ranges = range(0, 16383, vec![named.clone(), node(Value::Nil)]).unwrap();
+        assert_eq!(
+            ranges[0].nodes,
+            [endpoint("other", 7), endpoint("asked", 7)]
+        );
+        assert!(range(0, 16384, vec![named.clone()]).is_none());
+        assert!(range(-1, 0, vec![named]).is_none());
+        assert!(range(0, 0, vec![Value::Nil]).is_none());
+        assert!(range(0, 0, vec![node(Value::BulkString(vec![255]))]).is_none());
+        assert!(ranges_of(&[Value::Okay], "asked").is_none());
+        assert!(ranges_of(&[], "asked").is_none());
+    }
+}

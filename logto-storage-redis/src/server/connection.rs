@@ -152,8 +152,13 @@ pub(super) struct Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.tcp.set_read_timeout(left(self.deadline)?)?;
-        self.tcp.read(buffer)
+        loop {
+            self.tcp.set_read_timeout(left(self.deadline)?)?;
+            match self.tcp.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
     }
 }
 
@@ -207,9 +212,7 @@ struct Bounded<'a> {
 impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer).inspect_err(|error| {
-            if error.kind() != io::ErrorKind::Interrupted {
-                self.failure = Some(failure_of(error));
-            }
+            self.failure = Some(failure_of(error));
         })?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
             self.failure = Some(Failure::NotRedis);

@@ -1,12 +1,13 @@
 //! The first words to a server: whether it is the right one.
 
-use redis::Value;
+use redis::{Cmd, Value};
 
 use crate::error::{Failure, Refusal};
 
 use super::connection::Request;
+use super::deadline::Deadline;
 use super::topology::Topology;
-use super::{Server, answer_of};
+use super::{Server, answer_of, repeat};
 
 /// Fails at once where waiting helps nobody, and warns of a server that forgets sessions.
 pub(super) fn greet(server: &Server) -> Result<(), Failure> {
@@ -14,22 +15,30 @@ pub(super) fn greet(server: &Server) -> Result<(), Failure> {
     let key = format!("{}:{{}}", server.settings.prefix);
     let mut first = redis::cmd("PTTL");
     first.arg(&key);
-    ask(server, &key, &Request::one(&first))?;
-    match ask(server, &key, &Request::one(&redis::cmd("INFO"))) {
+    let deadline = server.deadline();
+    let ask = |command: &Cmd| ask(server, &key, &Request::one(command), deadline);
+    ask(&first)?;
+    match ask(&redis::cmd("INFO")) {
         Ok(answers) => judge(server, &answer_of::<String>(answers).unwrap_or_default()),
-        // The user may not ask.
-        Err(failure) => {
-            log::debug!("Redis at {server:?} tells nothing of itself: {failure:?}");
+        Err(Failure::Refused(refusal)) => {
+            log::debug!("Redis at {server:?} tells this user nothing of itself: {refusal}");
             Ok(())
         }
+        Err(failure) => Err(failure),
     }
 }
 
-fn ask(server: &Server, key: &str, request: &Request) -> Result<Vec<Value>, Failure> {
-    let call = |deadline| server.topology.call(&server.dialer, key, request, deadline);
-    server.repeat(call, |failure| {
-        matches!(failure, Failure::Refused(_) | Failure::NoNode)
-            && server.topology.may_recover(failure)
+/// Waits for a server that is loading, and not for one that is not there.
+fn ask(
+    server: &Server,
+    key: &str,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Vec<Value>, Failure> {
+    let call = || server.topology.call(&server.dialer, key, request, deadline);
+    repeat(deadline, call, |failure| {
+        let is_there = matches!(failure, Failure::Refused(_) | Failure::NoNode);
+        is_there && server.topology.may_recover(failure)
     })
 }
 

@@ -85,6 +85,10 @@ impl Node {
                     return Err(failure);
                 }
                 Err(Failure::Broken(_)) if !is_new => place.close_all(),
+                Err(Failure::TimedOut) => {
+                    place.close_all();
+                    return Err(Failure::TimedOut);
+                }
                 Err(failure) => return Err(failure),
             }
         }

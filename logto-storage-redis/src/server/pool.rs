@@ -1,11 +1,15 @@
 //! Few connections for many threads.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::Failure;
 
 use super::connection::Connection;
 use super::deadline::Deadline;
+
+/// Firewalls forget a connection after minutes of silence, and then swallow what is sent over it.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// Connections to one server. The one that was used last is taken first.
 pub(super) struct Pool {
@@ -16,7 +20,8 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Connection>,
+    /// With the time of their last use, which grows.
+    idle: Vec<(Instant, Connection)>,
     in_use: usize,
     /// Counts how often the idle ones were thrown away; older connections don't come back.
     age: u64,
@@ -51,7 +56,7 @@ impl Pool {
             pool: self,
             age: state.age,
         };
-        Ok((place, state.idle.pop()))
+        Ok((place, state.pop()))
     }
 
     fn wait<'a>(
@@ -77,16 +82,28 @@ impl Pool {
     }
 }
 
+impl State {
+    /// The one that was used last; if that was silent for too long, so were the others.
+    fn pop(&mut self) -> Option<Connection> {
+        let (used, connection) = self.idle.pop()?;
+        if used.elapsed() > LONGEST_SILENCE {
+            self.idle.clear();
+            return None;
+        }
+        Some(connection)
+    }
+}
+
 impl Place<'_> {
     /// Leaves the connection for the next one.
     pub(super) fn keep(self, connection: Connection) {
         let mut state = self.pool.state();
         if state.age == self.age {
-            state.idle.push(connection);
+            state.idle.push((Instant::now(), connection));
         }
     }
 
-    /// Closes the idle ones too: a server that was restarted broke them all.
+    /// Closes the idle ones too: a server that was restarted broke them all, and so does a network.
     pub(super) fn close_all(self) {
         let mut state = self.pool.state();
         if state.age == self.age {

@@ -1,8 +1,13 @@
 //! Real Redis servers for tests: each in a directory of its own, on a free port of this machine, gone
 //! with the test, or with its process however that ends. Needs `redis-server` in the path.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
+mod cluster;
+mod reply;
+
+use std::collections::hash_map::RandomState;
 use std::fs;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -11,7 +16,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+
+pub use cluster::{Cluster, Sentinel};
+pub use reply::Reply;
+
+use reply::{packed, read_reply};
 
 /// Longer than anything takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,36 +71,6 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
         thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// What a server says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    Nil,
-    Integer(i64),
-    Text(String),
-    Bytes(Vec<u8>),
-    List(Vec<Reply>),
-    Error(String),
-}
-
-impl Reply {
-    /// As text, of whatever kind; empty of none.
-    pub fn text(&self) -> String {
-        match self {
-            Reply::Nil | Reply::List(_) => String::new(),
-            Reply::Integer(number) => number.to_string(),
-            Reply::Text(text) | Reply::Error(text) => text.clone(),
-            Reply::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        }
-    }
-
-    pub fn list(&self) -> &[Reply] {
-        match self {
-            Reply::List(list) => list,
-            _ => &[],
-        }
     }
 }
 
@@ -391,198 +371,6 @@ impl Keeper {
     }
 }
 
-/// A cluster of servers, whose slots are spread evenly over its masters.
-pub struct Cluster {
-    nodes: Vec<RedisServer>,
-    masters: usize,
-}
-
-impl Cluster {
-    pub fn start(masters: usize, replicas_per_master: usize) -> Self {
-        Self::start_with(RedisServer::builder(), masters, replicas_per_master)
-    }
-
-    /// As [`start`](Self::start), with nodes like these.
-    pub fn start_with(
-        node: RedisServerBuilder,
-        masters: usize,
-        replicas_per_master: usize,
-    ) -> Self {
-        let count = masters * (1 + replicas_per_master);
-        let node = node
-            .config("cluster-enabled yes")
-            .config("cluster-node-timeout 2000")
-            .config("repl-diskless-sync-delay 0");
-        let nodes: Vec<_> = (0..count).map(|_| node.clone().start()).collect();
-        let cluster = Self { nodes, masters };
-        cluster.form();
-        cluster
-    }
-
-    /// The masters first, as they were at the start.
-    pub fn nodes(&self) -> &[RedisServer] {
-        &self.nodes
-    }
-
-    /// `redis+cluster://` with all nodes.
-    pub fn url(&self) -> String {
-        let hosts: Vec<_> = self.nodes.iter().map(RedisServer::address).collect();
-        let login = match &self.nodes[0].password {
-            Some(password) => format!(":{password}@"),
-            None => String::new(),
-        };
-        format!("redis+cluster://{login}{}", hosts.join(","))
-    }
-
-    /// The slot that the servers say a key is in.
-    pub fn slot_of(&self, key: &str) -> u16 {
-        let slot = self.nodes[0].command(&["CLUSTER", "KEYSLOT", key]);
-        slot.text().parse().unwrap()
-    }
-
-    /// The index of the node that has the slot now.
-    pub fn owner_of(&self, slot: u16) -> usize {
-        let ranges = self.nodes[0].command(&["CLUSTER", "SLOTS"]);
-        let has_slot = |range: &&Reply| {
-            let bound = |index: usize| range.list()[index].text().parse::<u16>().unwrap();
-            (bound(0)..=bound(1)).contains(&slot)
-        };
-        let range = ranges
-            .list()
-            .iter()
-            .find(has_slot)
-            .expect("every slot has an owner");
-        let port = range.list()[2].list()[1].text();
-        let is_owner = |node: &RedisServer| node.port().to_string() == port;
-        self.nodes.iter().position(is_owner).unwrap()
-    }
-
-    /// Moves a slot to another master, with its keys, as an operator does while it is in use.
-    pub fn move_slot(&self, slot: u16, to: usize) {
-        self.begin_move(slot, to);
-        self.end_move(slot, to);
-    }
-
-    /// The first half: keys that are there already stay, new ones are made at the new node (`ASK`).
-    pub fn begin_move(&self, slot: u16, to: usize) {
-        let (from, slot) = (self.owner_of(slot), slot.to_string());
-        let set = |at: usize, state: &str, other: usize| {
-            self.nodes[at].command(&["CLUSTER", "SETSLOT", &slot, state, &self.id(other)]);
-        };
-        set(to, "IMPORTING", from);
-        set(from, "MIGRATING", to);
-    }
-
-    /// The second half: keys are moved, and all nodes are told.
-    pub fn end_move(&self, slot: u16, to: usize) {
-        let (from, slot) = (self.owner_of(slot), slot.to_string());
-        let port = self.nodes[to].port().to_string();
-        loop {
-            let keys = self.nodes[from].command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
-            if keys.list().is_empty() {
-                break;
-            }
-            for key in keys.list() {
-                let move_key = ["MIGRATE", "127.0.0.1", &port, &key.text(), "0", "5000"];
-                self.nodes[from].command(&move_key);
-            }
-        }
-        for node in [to, from].into_iter().chain(0..self.masters) {
-            self.nodes[node].command(&["CLUSTER", "SETSLOT", &slot, "NODE", &self.id(to)]);
-        }
-    }
-
-    fn id(&self, node: usize) -> String {
-        self.nodes[node].command(&["CLUSTER", "MYID"]).text()
-    }
-
-    fn form(&self) {
-        let bounds = |index: usize| index * 16384 / self.masters;
-        for (index, node) in self.nodes.iter().enumerate() {
-            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
-            if index < self.masters {
-                let (first, last) = (
-                    bounds(index).to_string(),
-                    (bounds(index + 1) - 1).to_string(),
-                );
-                node.command(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
-            }
-        }
-        for node in &self.nodes[1..] {
-            self.nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string()]);
-        }
-        self.await_info("cluster_known_nodes", &self.nodes.len().to_string());
-        for (index, node) in self.nodes.iter().enumerate().skip(self.masters) {
-            node.command(&["CLUSTER", "REPLICATE", &self.id(index % self.masters)]);
-        }
-        self.await_info("cluster_state", "ok");
-        self.await_info("cluster_slots_ok", "16384");
-        for replica in &self.nodes[self.masters..] {
-            eventually("a replica is linked", || {
-                replica.info("master_link_status").as_deref() == Some("up")
-            });
-        }
-    }
-
-    fn await_info(&self, name: &str, value: &str) {
-        let line = format!("{name}:{value}");
-        for node in &self.nodes {
-            eventually(&line, || {
-                let info = node.try_command(&["CLUSTER", "INFO"]).text();
-                info.lines().any(|found| found.trim() == line)
-            });
-        }
-    }
-}
-
-/// One Sentinel, which alone decides that a master is down, after a second.
-pub struct Sentinel {
-    server: RedisServer,
-}
-
-impl Sentinel {
-    /// Watches the master under this name of a service.
-    pub fn start(service: &str, master: &RedisServer) -> Self {
-        let mut builder = RedisServer::builder()
-            .config(format!(
-                "sentinel monitor {service} 127.0.0.1 {} 1",
-                master.port()
-            ))
-            .config(format!("sentinel down-after-milliseconds {service} 1000"))
-            .config(format!("sentinel failover-timeout {service} 3000"));
-        if let Some(password) = &master.password {
-            builder = builder.config(format!("sentinel auth-pass {service} {password}"));
-        }
-        builder.is_sentinel = true;
-        Self {
-            server: builder.start(),
-        }
-    }
-
-    pub fn server(&self) -> &RedisServer {
-        &self.server
-    }
-
-    pub fn address(&self) -> String {
-        self.server.address()
-    }
-
-    /// The port of whom it holds to be the master.
-    pub fn master_port(&self, service: &str) -> Option<u16> {
-        let asked = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service];
-        let address = self.server.try_command(&asked);
-        address.list().get(1)?.text().parse().ok()
-    }
-
-    /// Until it knows so many replicas of the master.
-    pub fn await_replicas(&self, service: &str, count: usize) {
-        eventually("Sentinel knows the replicas", || {
-            let replicas = self.server.try_command(&["SENTINEL", "REPLICAS", service]);
-            replicas.list().len() == count
-        });
-    }
-}
-
 fn configuration(builder: &RedisServerBuilder, port: u16, directory: &Path) -> String {
     let mut lines = vec![
         "bind 127.0.0.1".to_owned(),
@@ -613,54 +401,12 @@ fn configuration(builder: &RedisServerBuilder, port: u16, directory: &Path) -> S
 /// Below those that the system gives to clients, so that it stays free during a restart; so is the
 /// one 10000 above it, for a cluster.
 fn free_port() -> u16 {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
-        let mixed = (now.subsec_nanos() / 1000)
-            .wrapping_add(std::process::id().wrapping_mul(7919))
-            .wrapping_add(count.wrapping_mul(104_729));
-        let port = 10_000 + (mixed % 12_000) as u16;
-        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        let random = RandomState::new().build_hasher().finish();
+        let port = 10_000 + (random % 12_000) as u16;
         if is_free(port) && is_free(port + 10_000) {
             return port;
         }
     }
-}
-
-fn packed(words: &[&[u8]]) -> Vec<u8> {
-    let mut packed = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        packed.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        packed.extend_from_slice(word);
-        packed.extend_from_slice(b"\r\n");
-    }
-    packed
-}
-
-fn read_reply(reader: &mut impl BufRead) -> std::io::Result<Reply> {
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let line = line.trim_end();
-    let number = || line[1..].parse::<i64>().unwrap();
-    Ok(match line.as_bytes().first() {
-        Some(b'+') => Reply::Text(line[1..].to_owned()),
-        Some(b'-') => Reply::Error(line[1..].to_owned()),
-        Some(b':') => Reply::Integer(number()),
-        Some(b'$') if number() < 0 => Reply::Nil,
-        Some(b'$') => {
-            let mut bytes = vec![0; number() as usize + 2];
-            reader.read_exact(&mut bytes)?;
-            bytes.truncate(bytes.len() - 2);
-            Reply::Bytes(bytes)
-        }
-        Some(b'*') if number() < 0 => Reply::Nil,
-        Some(b'*') => {
-            let replies = (0..number()).map(|_| read_reply(reader));
-            Reply::List(replies.collect::<Result<_, _>>()?)
-        }
-        _ => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-    })
 }
