@@ -226,7 +226,7 @@ impl RedisStoreBuilder {
             connections: self.connections,
             replicas: self.replicas.or(address.options.replicas).unwrap_or(0),
             root_certificates: self.root_certificates,
-            prefix: prefix.clone(),
+            prefix,
             address,
         };
         let server = Arc::new(Server::open(settings)?);
