@@ -115,6 +115,9 @@ fn parse(owner: &[u8]) -> Option<SessionOwner> {
     SessionOwner::of_value(std::str::from_utf8(owner).ok()?)
 }
 
+/// A name and its score.
+type Entry = (Vec<u8>, String);
+
 /// What an index holds.
 struct Entries {
     /// When it was read, by the server's clock.
@@ -133,9 +136,9 @@ impl Entries {
             .arg(0)
             .arg(-1)
             .arg("WITHSCORES");
-        let ((seconds, micros), entries): ((i64, i64), Vec<(Vec<u8>, String)>) =
-            sessions.server.read(index, &commands)?;
-        let is_digest = |(name, score): (Vec<u8>, String)| Some((name.try_into().ok()?, score));
+        let (time, entries): ([i64; 2], Vec<Entry>) = sessions.server.read(index, &commands)?;
+        let [seconds, micros] = time;
+        let is_digest = |(name, score): Entry| Some((name.try_into().ok()?, score));
         Ok(Self {
             now: seconds * 1000 + micros / 1000,
             found: entries.into_iter().filter_map(is_digest).collect(),

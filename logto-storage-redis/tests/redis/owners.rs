@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use logto_core::PersistKey::{IdToken, Owner};
 use logto_core::StorageErrorKind::Corrupt;
-use logto_core::{SessionId, SessionStore, Storage};
+use logto_core::{OwnerDigest, SessionId, SessionStore, Storage};
 
-use crate::fixture::{Place, SECOND, assert_kind, found, owner, set, user};
+use crate::fixture::{ISSUER, Place, SECOND, assert_kind, found, owner, set, user};
 use crate::server::{Reply, eventually};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -48,10 +48,11 @@ fn an_entry_outlives_its_session() {
         let store = place.builder().idle_lifetime(DAY).open().unwrap();
         let id = SessionId::random();
         set(&store.session(&id), Owner, &owner("Alice"));
-        for sub in ["Alice"] {
-            let left = place.left(&place.index_key(&user(sub)));
+        let of_server = OwnerDigest::of_server_session(ISSUER, "a session");
+        for digest in [user("Alice"), of_server] {
+            let left = place.left(&place.index_key(&digest));
             assert!((INDEX_DAY - MINUTE..=INDEX_DAY).contains(&left), "{left}");
-            assert!(place.score(sub, &id).is_some());
+            assert_eq!(place.indexed(&digest), 1);
         }
         assert!(place.left(&place.key(&id)) <= 24 * 60 * MINUTE);
     }
