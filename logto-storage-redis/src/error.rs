@@ -170,6 +170,7 @@ impl Refusal {
             "MISCONF" => "the server cannot save to its disk".into(),
             "NOREPLICAS" => "the server has too few replicas (min-replicas-to-write)".into(),
             "LOADING" => "the server is still loading its data".into(),
+            "MOVED" | "ASK" => "the nodes of the cluster disagree about who has the key".into(),
             "CLUSTERDOWN" => "the cluster is down, or does not serve all slots".into(),
             "OOM" => "the server's memory limit is reached (maxmemory)".into(),
             "WRONGTYPE" => {

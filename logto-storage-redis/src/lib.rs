@@ -68,8 +68,10 @@
 //!   machines do not matter, and Redis frees what is over without [a
 //!   purge](logto_core::SessionStore::purge_expired). A read is noted when a twentieth of the lifetime has
 //!   passed, at the latest.
-//! - **One round trip** for a read, and for a write; two where an owner is written, that is, at a sign-in.
+//! - **One round trip** for a read, and for a write. Where an owner is written, that is, at a sign-in, it is one
+//!   more, and in a cluster two.
 //! - **Users are found**, by an index which has a session before that has its owner, and longer than it lives.
+//!   In a cluster a user's sessions are looked at one by one.
 //! - **Bounded.** No call takes much longer than the [timeout](RedisStoreBuilder::timeout), whatever the
 //!   server does. A connection that broke is made anew, and the call repeated.
 //! - **Ids are not on the server**, only their SHA-256; nor are the users, by whom sessions are

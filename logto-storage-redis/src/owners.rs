@@ -14,6 +14,9 @@ use crate::sessions::{Seen, Sessions};
 /// How often sessions are looked for until they are twice the same.
 const ROUNDS: usize = 10;
 
+/// How often while none is seen, since one that is renamed all the time may be missed in each round.
+const ROUNDS_IF_NONE: usize = 100;
+
 /// How long an entry is left whose session is not there: it may be about to be written.
 const YOUNG: i64 = 10 * 60 * 1000;
 
@@ -58,7 +61,10 @@ pub(crate) fn find(
     let index = sessions.names.index(owner);
     let mut ever = BTreeSet::new();
     let mut before = None;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS_IF_NONE {
+        if round >= ROUNDS && !ever.is_empty() {
+            break;
+        }
         let entries = Entries::read(sessions, &index)?;
         // Who has the owner is in the index all the time.
         if entries.found.is_empty() {
@@ -88,7 +94,7 @@ fn owned(
         let found = seen.value.as_deref().and_then(parse);
         found.is_some_and(|found| found.is(owner)) && !sessions.is_over(seen)
     };
-    let keys = entries.found.keys();
+    let keys = entries.newest_first().into_iter();
     let keys: Vec<_> = keys.map(|digest| sessions.names.session(*digest)).collect();
     let mut owned = BTreeMap::new();
     if sessions.server.is_cluster() {
@@ -109,6 +115,9 @@ fn parse(owner: &[u8]) -> Option<SessionOwner> {
     SessionOwner::of_value(std::str::from_utf8(owner).ok()?)
 }
 
+/// A name and its score.
+type Entry = (Vec<u8>, String);
+
 /// What an index holds.
 struct Entries {
     /// When it was read, by the server's clock.
@@ -127,13 +136,21 @@ impl Entries {
             .arg(0)
             .arg(-1)
             .arg("WITHSCORES");
-        let ((seconds, micros), entries): ((i64, i64), Vec<(Vec<u8>, String)>) =
-            sessions.server.read(index, &commands)?;
-        let is_digest = |(name, score): (Vec<u8>, String)| Some((name.try_into().ok()?, score));
+        let (time, entries): ([i64; 2], Vec<Entry>) = sessions.server.read(index, &commands)?;
+        let [seconds, micros] = time;
+        let is_digest = |(name, score): Entry| Some((name.try_into().ok()?, score));
         Ok(Self {
             now: seconds * 1000 + micros / 1000,
             found: entries.into_iter().filter_map(is_digest).collect(),
         })
+    }
+
+    /// A session that is renamed now is among the newest, and not for long.
+    fn newest_first(&self) -> Vec<&[u8; 32]> {
+        let goes = |score: &str| score.parse().unwrap_or(f64::MAX);
+        let mut entries: Vec<_> = self.found.iter().collect();
+        entries.sort_by(|(_, one), (_, other)| goes(other).total_cmp(&goes(one)));
+        entries.into_iter().map(|(digest, _)| digest).collect()
     }
 
     /// Drops entries of sessions that have another owner or are gone. Best effort: they go by

@@ -130,7 +130,7 @@ impl Sessions {
         self.lifetime.should_note(seen.used, seen.left)
     }
 
-    /// Makes all of these changes or none; none of them notes that the session was used.
+    /// Makes all of these changes or none. An empty list only notes that the session was used.
     pub(crate) fn write(
         &self,
         session: &SessionKey,

@@ -8,6 +8,8 @@ mod server;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -272,6 +274,34 @@ fn an_address_of_the_wrong_kind_is_told_at_once() {
 }
 
 #[test]
+fn a_server_that_is_loading_is_waited_for() {
+    let loading = AtomicU32::new(3);
+    let behaves = move |_, command: &str| match loading
+        .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+    {
+        Ok(_) => "-LOADING Redis is loading the dataset in memory\r\n".to_owned(),
+        Err(_) if command.contains("INFO") => "$0\r\n\r\n".to_owned(),
+        Err(_) => ":-2\r\n".to_owned(),
+    };
+    let url = format!("redis://{}", answering(behaves));
+    in_time(move || RedisStore::builder(&url).timeout(NEVER).open()).unwrap();
+}
+
+#[test]
+fn nodes_that_disagree_are_not_asked_for_ever() {
+    for code in ["MOVED", "ASK"] {
+        let address = answering(move |port, command| match command.contains("SLOTS") {
+            true => format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n:{port}\r\n"),
+            // As many answers as there are commands.
+            false => format!("-{code} 1 :{port}\r\n").repeat(command.matches('*').count()),
+        });
+        let url = format!("redis+cluster://{address}");
+        let opened = in_time(move || RedisStore::builder(&url).timeout(SOON).open());
+        assert_failed(opened, Backend, "disagree");
+    }
+}
+
+#[test]
 fn a_url_that_cannot_be_used_is_not_repeated() {
     let urls = [
         format!("http://:{SECRET}@localhost"),
@@ -353,6 +383,31 @@ fn open(
         }
     });
     in_time(move || RedisStore::builder(&url).timeout(timeout).open())
+}
+
+/// The address of a server that answers each command so, given its own port.
+fn answering(answer: impl Fn(u16, &str) -> String + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, answer) = (stream.unwrap(), Arc::clone(&answer));
+            thread::spawn(move || {
+                let mut command = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut command) {
+                    let command = String::from_utf8_lossy(&command[..read]);
+                    if stream
+                        .write_all(answer(address.port(), &command).as_bytes())
+                        .is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address.to_string()
 }
 
 /// Says this and waits.

@@ -18,7 +18,7 @@ local over = now ~= '' and used and used < tonumber(ARGV[3])
 local owner, indexes, time = not over and found[4], ARGV[7] == '1', nil
 if owner or indexes then
   time = redis.call('TIME')
-  time = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
+  time = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 if owner and not indexes then
   local indexed = tonumber(found[3] or '')
@@ -42,11 +42,10 @@ if over or set == 0 then
 end
 
 if set > 0 then redis.call('HSET', session, unpack(ARGV, 9, 8 + set)) end
-local gone = {unpack(ARGV, 9 + set)}
-if found[5] then gone[#gone + 1] = '@rename' end
-if now == '' and found[2] then gone[#gone + 1] = '@used' end
-if #gone > 0 then redis.call('HDEL', session, unpack(gone)) end
+if #ARGV > 8 + set then redis.call('HDEL', session, unpack(ARGV, 9 + set)) end
+if found[5] then redis.call('HDEL', session, '@rename') end
+if now == '' and found[2] then redis.call('HDEL', session, '@used') end
 if now ~= '' then redis.call('HSET', session, '@used', now) end
-if indexes then redis.call('HSET', session, '@indexed', time) end
+if indexes then redis.call('HSET', session, '@indexed', string.format('%.0f', time)) end
 if ARGV[4] ~= '' then redis.call('PEXPIRE', session, ARGV[4]) else redis.call('PERSIST', session) end
 return 0

@@ -9,3 +9,4 @@ mod owners;
 mod permissions;
 #[path = "../common/server.rs"]
 mod server;
+mod traffic;

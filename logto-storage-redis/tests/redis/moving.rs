@@ -179,6 +179,12 @@ fn who_writes_to_the_new_id_writes_to_the_session_that_it_has() {
         let stage = Stage::new();
         stage.take(steps);
         set(&*stage.session(&stage.to), RefreshToken, "written");
+        if steps == 2 {
+            let to = format!("{TOKEN}{}", stage.name(&stage.to));
+            let script = include_str!("../../src/scripts/move_commit.lua");
+            let committed = stage.run(&stage.from, script, &[TOKEN, &to, LIFETIME]);
+            assert_eq!(committed, Reply::Integer(0), "it was given up");
+        }
         stage.assert_is_after(steps);
         assert_value(&*stage.session(&stage.to), RefreshToken, Some("written"));
         assert_value(&*stage.session(&stage.from), RefreshToken, None);
@@ -273,6 +279,20 @@ fn a_new_session_under_the_old_id_does_not_undo_a_rename() {
         assert_value(&*stage.session(&third), IdToken, Some("new"));
         assert_value(&*stage.session(&stage.to), IdToken, Some("Alice"));
         assert_value(&*stage.session(&stage.from), IdToken, None);
+    }
+}
+
+#[test]
+fn a_rename_to_the_old_id_does_not_undo_the_one_from_it() {
+    for steps in 3..=5 {
+        let stage = Stage::new();
+        let third = SessionId::random();
+        set(&*stage.session(&third), IdToken, "new");
+        stage.take(steps);
+        stage.store.rename(&third, &stage.from).unwrap();
+        assert_value(&*stage.session(&stage.from), IdToken, Some("new"));
+        assert_value(&*stage.session(&stage.to), IdToken, Some("Alice"));
+        assert_value(&*stage.session(&third), IdToken, None);
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use logto_core::PersistKey::{IdToken, Owner};
 use logto_core::StorageErrorKind::Corrupt;
-use logto_core::{SessionId, SessionStore, Storage};
+use logto_core::{OwnerDigest, SessionId, SessionStore, Storage};
 
-use crate::fixture::{Place, SECOND, assert_kind, found, owner, set, user};
+use crate::fixture::{ISSUER, Place, SECOND, assert_kind, found, owner, set, user};
 use crate::server::{Reply, eventually};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -48,10 +48,11 @@ fn an_entry_outlives_its_session() {
         let store = place.builder().idle_lifetime(DAY).open().unwrap();
         let id = SessionId::random();
         set(&store.session(&id), Owner, &owner("Alice"));
-        for sub in ["Alice"] {
-            let left = place.left(&place.index_key(&user(sub)));
+        let of_server = OwnerDigest::of_server_session(ISSUER, "a session");
+        for digest in [user("Alice"), of_server] {
+            let left = place.left(&place.index_key(&digest));
             assert!((INDEX_DAY - MINUTE..=INDEX_DAY).contains(&left), "{left}");
-            assert!(place.score(sub, &id).is_some());
+            assert_eq!(place.indexed(&digest), 1);
         }
         assert!(place.left(&place.key(&id)) <= 24 * 60 * MINUTE);
     }
@@ -102,20 +103,23 @@ fn an_entry_is_not_renewed_each_time() {
 #[test]
 fn a_session_that_is_used_is_found_for_many_lifetimes() {
     for place in Place::both() {
-        let lifetime = SECOND;
-        let store = place.builder().idle_lifetime(lifetime).open().unwrap();
+        let store = place.builder().idle_lifetime(DAY).open().unwrap();
         let id = SessionId::random();
-        let session = store.session(&id);
+        let (session, index) = (store.session(&id), place.index_key(&user("Alice")));
         set(&session, Owner, &owner("Alice"));
-        // A tenth and an hour is much for a test, so the hour is taken away each time.
-        for _ in 0..60 {
-            place.age_index("Alice", 60 * MINUTE + 50);
-            place.set_left(&place.index_key(&user("Alice")), lifetime);
-            place.age_indexed(&id, 51);
-            session.get(IdToken).unwrap();
-            set(&session, IdToken, "a");
+        // As if a third of a lifetime passed each time.
+        let third = 8 * 60 * MINUTE;
+        for round in 0..12 {
+            place.age_index("Alice", third);
+            place.age_indexed(&id, third);
+            let left = place.left(&index) - third;
+            place.command(&index, &["PEXPIRE", &index, &left.to_string()]);
+            place.set_left(&place.key(&id), DAY * 2 / 3);
+            match round % 2 {
+                0 => drop(session.get(IdToken).unwrap()),
+                _ => set(&session, IdToken, "a"),
+            }
             assert_eq!(found(&store, "Alice"), [id.digest()]);
-            thread::sleep(lifetime / 20);
         }
     }
 }

@@ -59,6 +59,11 @@ fn the_documented_rules_suffice_in_a_cluster() {
     }
 }
 
+#[test]
+fn the_rules_are_those_of_the_readme() {
+    assert!(include_str!("../../README.md").contains(RULES));
+}
+
 /// What the server has refused, however it was taken.
 fn denied(server: &RedisServer) -> String {
     let log = server.command(&["ACL", "LOG"]);
