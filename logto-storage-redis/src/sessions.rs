@@ -125,6 +125,26 @@ impl Sessions {
         self.lifetime.is_over(seen.used)
     }
 
+    /// Whether a key that was found is a session, and not over. One that cannot be read is: nobody can tell.
+    pub(crate) fn is_there(&self, session: &SessionKey) -> Result<bool, StorageError> {
+        if !self.looks_at_all() {
+            return Ok(true);
+        }
+        match self.has_values(session) {
+            Err(error) if error.kind() == StorageErrorKind::Corrupt => Ok(true),
+            result => result,
+        }
+    }
+
+    /// A rename leaves a key in a cluster which has no values.
+    fn has_values(&self, session: &SessionKey) -> Result<bool, StorageError> {
+        let seen = self.look(session, "@used")?;
+        let mut commands = Pipeline::with_capacity(1);
+        commands.cmd("HKEYS").arg(session.as_str());
+        let (names,): (Vec<Vec<u8>>,) = self.server.read(session.as_str(), &commands)?;
+        Ok(!self.is_over(&seen) && names.iter().any(|name| !name.starts_with(b"@")))
+    }
+
     /// Whether the read must be noted.
     pub(crate) fn should_note(&self, seen: &Seen) -> bool {
         self.lifetime.should_note(seen.used, seen.left)

@@ -1,5 +1,6 @@
 //! The store: many sessions on one server or a cluster of them.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +125,33 @@ impl SessionStore for RedisStore {
         let digests = owners::find(&self.sessions, owner)?;
         let found = |digest| FoundSession::new(digest, self.storage(digest));
         Ok(digests.into_iter().map(found).collect())
+    }
+
+    /// By `SCAN` of every master. The server may name a session twice; it is visited once.
+    fn for_each_session(
+        &self,
+        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let sessions = &self.sessions;
+        let mut visited = HashSet::new();
+        let pattern = sessions.names.pattern_of_sessions();
+        sessions.server.scan(&pattern, &mut |key| {
+            let Some(session) = sessions.names.session_of_key(key) else {
+                return Ok(());
+            };
+            let digest = *session.digest();
+            match !visited.contains(&digest) && sessions.is_there(&session)? {
+                true => {
+                    visited.insert(digest);
+                    visit(FoundSession::new(digest, self.storage(digest)))
+                }
+                false => Ok(()),
+            }
+        })
+    }
+
+    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(self.storage(*digest))
     }
 }
 
