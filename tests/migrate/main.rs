@@ -5,6 +5,8 @@ mod library;
 mod program;
 mod scene;
 #[cfg(unix)]
+#[path = "../../logto-storage-redis/tests/common/server.rs"]
+mod server;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;
