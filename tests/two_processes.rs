@@ -175,7 +175,7 @@ fn a_user_is_one_to_both_processes() {
     assert_eq!(delivery.outcome, Ok(200));
     visitor.nobody_is_signed_in();
     println!(
-        "two processes over Redis: {} requests in turn, {} to Logto, none of them for 21 cached tokens",
+        "two processes over Redis: {} requests in turn, {} to Logto, none of them for 20 cached tokens",
         visitor.sent,
         asked(&fake)
     );
