@@ -35,6 +35,7 @@
 //! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
 //! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
+//! | `redis` | `storage::RedisStore`: Redis or Valkey, for several machines | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
 //! | `web` | `web`: routes, session cookie and guard for web applications | |
 //! | `rouille` | `web::rouille`: the same for the framework rouille | |

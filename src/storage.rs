@@ -1,17 +1,18 @@
 //! Where sessions are kept.
 //!
-//! | | [`MemoryStore`] | `SqliteStore` | `FileStore`, `FileStorage` | `SledStore` |
-//! | --- | --- | --- | --- | --- |
-//! | feature | none | `sqlite` | `file` | `sled` |
-//! | sessions survive | nothing | restarts, `kill -9`, power failure | restarts, `kill -9`, power failure | restarts, `kill -9`; power failure as far as sled 0.34 does |
-//! | shared by | the threads of a process | the processes of a machine | the processes of a machine | the threads of a process |
-//! | tokens at rest | in memory only | in clear, in files of mode 0600 | encrypted | in clear, in a directory of mode 0700 |
-//! | what is on disk | nothing | one file, and two or three beside it | for each session a file, a lock file, and one or two marks of its owner | a directory |
-//! | adds to the build | nothing | SQLite in C | nothing | sled and what it stands on, which nobody maintains |
+//! | | [`MemoryStore`] | `SqliteStore` | `FileStore`, `FileStorage` | `SledStore` | `RedisStore` |
+//! | --- | --- | --- | --- | --- | --- |
+//! | feature | none | `sqlite` | `file` | `sled` | `redis` |
+//! | sessions survive | nothing | restarts, `kill -9`, power failure | restarts, `kill -9`, power failure | restarts, `kill -9`; power failure as far as sled 0.34 does | what the server survives, as it is set |
+//! | shared by | the threads of a process | the processes of a machine | the processes of a machine | the threads of a process | machines |
+//! | tokens at rest | in memory only | in clear, in files of mode 0600 | encrypted | in clear, in a directory of mode 0700 | in clear, on the server |
+//! | what is on disk | nothing | one file, and two or three beside it | for each session a file, a lock file, and one or two marks of its owner | a directory | nothing here |
+//! | adds to the build | nothing | SQLite in C | nothing | sled and what it stands on, which nobody maintains | the crate `redis` |
 //!
 //! A web application takes `SqliteStore`. A desktop or command-line program takes `FileStorage`, with its
 //! key in the system's keyring or from a passphrase. `SledStore` is for a program that has sled already.
-//! None is for several machines, nor for a network file system.
+//! `RedisStore` is for an application on several machines, and needs a server of Redis or Valkey. No other is
+//! for several machines, and none for a network file system.
 //!
 //! [`EncryptedStore`] around any of them encrypts the values; `FileStore` and `FileStorage` do it
 //! always. What encryption does not promise: that somebody who can write the storage cannot put an
@@ -41,6 +42,8 @@ pub use logto_core::{
 };
 #[cfg(feature = "file")]
 pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};
+#[cfg(feature = "redis")]
+pub use logto_storage_redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sled")]
 pub use logto_storage_sled::{SledStore, SledStoreBuilder};
 #[cfg(feature = "sqlite-system")]

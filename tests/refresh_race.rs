@@ -5,50 +5,22 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
-use std::{env, thread};
 
 use logto::storage::{
     EncryptionKey, FileStore, MemoryStorage, MemoryStore, PersistKey, SqliteStore, Storage,
     StorageError,
 };
-use logto::{
-    HttpClient, HttpError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, SessionId, SessionStore,
-    UreqClient,
-};
+use logto::{Logto, LogtoClient, SessionId, SessionStore};
 use logto_testing::TestClock;
-use support::browser::Browser;
-use support::provider::{ALICE, NATIVE_CLIENT, NATIVE_REDIRECT_URI, Provider, RESOURCE};
+use support::asker::{self, Asker, PROCESSES, ROUND, Random, application, clock_offset, sign_in};
+use support::provider::{Provider, RESOURCE};
 
 const ROUNDS: usize = 50;
 const THREADS: usize = 64;
-const PROCESSES: usize = 8;
-const THREADS_PER_PROCESS: usize = 8;
-
-/// Longer than an access token lives.
-const ROUND: Duration = Duration::from_secs(3700);
-
-fn application(endpoint: &str, clock: &TestClock) -> Logto {
-    builder(endpoint, clock).build().unwrap()
-}
-
-fn builder(endpoint: &str, clock: &TestClock) -> LogtoBuilder {
-    let config = LogtoConfig::new(endpoint, NATIVE_CLIENT)
-        .resources([RESOURCE])
-        .scopes(["read:items"]);
-    Logto::builder(config)
-        .clock(clock.clone())
-        .lock_timeout(Duration::from_secs(120))
-}
-
-fn sign_in(client: &LogtoClient) {
-    let callback = Browser::new().sign_in(&client.sign_in(NATIVE_REDIRECT_URI).unwrap(), ALICE);
-    client.handle_sign_in_callback(&callback).unwrap();
-}
 
 /// Rounds of everybody asking for an expired token at once.
 fn race(case: &str, askers: impl Fn(&Logto) -> Vec<LogtoClient>) {
@@ -172,130 +144,10 @@ fn different_tokens_of_one_session() {
     }
 }
 
-/// How far a clock is ahead of the system's, in seconds.
-fn clock_offset(clock: &TestClock) -> u64 {
-    use logto::{Clock, SystemClock};
-
-    (clock.unix_seconds() - SystemClock.unix_seconds()) as u64
-}
-
-/// A process that asks whenever it is told to, with eight threads of its own.
-struct Asker {
-    child: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-const ENDPOINT: &str = "REFRESH_RACE_ENDPOINT";
-const STORE: &str = "REFRESH_RACE_STORE";
-const SESSION: &str = "REFRESH_RACE_SESSION";
-
-impl Asker {
-    fn start(endpoint: &str, store: &str, session: &SessionId) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "process_that_asks", "--nocapture"])
-            .env(ENDPOINT, endpoint)
-            .env(STORE, store)
-            .env(SESSION, session.expose())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let commands = child.stdin.take().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        let mut asker = Self {
-            child,
-            commands,
-            answers,
-        };
-        assert_eq!(asker.answer().as_deref(), Some("ready"));
-        asker
-    }
-
-    fn ask(&mut self, offset: u64) {
-        // A process that was killed has no ears.
-        let _ = writeln!(self.commands, "{offset}");
-    }
-
-    /// What it says next; `None` if it is dead.
-    fn answer(&mut self) -> Option<String> {
-        loop {
-            let mut line = String::new();
-            match self.answers.read_line(&mut line) {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
-            }
-            if let Some((_, answer)) = line.trim_end().split_once("asker: ") {
-                return Some(answer.to_owned());
-            }
-        }
-    }
-}
-
-impl Drop for Asker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Takes its time between the server's answer and what is done with it, so that a process is killed
-/// just then.
-#[derive(Debug, Default)]
-struct SlowReader(UreqClient);
-
-impl HttpClient for SlowReader {
-    fn send(
-        &self,
-        request: http::Request<Vec<u8>>,
-        body_limit: u64,
-    ) -> Result<http::Response<Vec<u8>>, HttpError> {
-        let answer = self.0.send(request, body_limit);
-        thread::sleep(Duration::from_millis(10));
-        answer
-    }
-}
-
 /// Does nothing by itself: the tests start this in processes of their own.
 #[test]
 fn process_that_asks() {
-    let Ok(endpoint) = env::var(ENDPOINT) else {
-        return;
-    };
-    let clock = TestClock::new();
-    let logto = builder(&endpoint, &clock)
-        .http_client(SlowReader::default())
-        .build()
-        .unwrap();
-    let store = open(&env::var(STORE).unwrap());
-    let session = SessionId::parse(&env::var(SESSION).unwrap()).unwrap();
-    println!("\nasker: ready");
-    for line in std::io::stdin().lines() {
-        let offset: u64 = line.unwrap().parse().unwrap();
-        clock.advance(Duration::from_secs(offset - clock_offset(&clock)));
-        let clients: Vec<_> = (0..THREADS_PER_PROCESS)
-            .map(|_| logto.session(&store, &session))
-            .collect();
-        let results = thread::scope(|threads| {
-            let askers: Vec<_> = clients
-                .iter()
-                .map(|client| threads.spawn(|| client.access_token(None)))
-                .collect();
-            askers
-                .into_iter()
-                .map(|asker| asker.join().unwrap())
-                .collect::<Vec<_>>()
-        });
-        let answers: BTreeSet<_> = results
-            .into_iter()
-            .map(|result| match result {
-                Ok(Some(token)) => token,
-                Ok(None) => "signed out".to_owned(),
-                Err(error) => format!("error: {error}"),
-            })
-            .collect();
-        println!("\nasker: {}", Vec::from_iter(answers).join(", "));
-    }
+    asker::play(open);
 }
 
 fn open(store: &str) -> Box<dyn SessionStore> {
@@ -384,7 +236,7 @@ fn race_with_kills(case: &str, store: &str, grace: u32) {
         let victims = [random.below(8) as usize, random.below(8) as usize];
         for victim in victims {
             // Before its successor starts, so that it dies in the midst of it.
-            let _ = askers[victim].child.kill();
+            askers[victim].kill();
             kills += 1;
         }
         for victim in victims {
@@ -410,18 +262,6 @@ fn race_with_kills(case: &str, store: &str, grace: u32) {
         signed_out == 0 || (grace == 0 && signed_out < kills),
         "{signed_out}"
     );
-}
-
-/// Enough to kill by (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
 }
 
 #[test]

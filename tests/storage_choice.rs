@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
+#[path = "../logto-storage-redis/tests/common/server.rs"]
+mod server;
+
 use logto::storage::{self, PersistKey, STORAGE_KEY_VARIABLE};
-use logto::{ConfigError, EncryptionKey, LogtoError, SessionId, Storage};
+use logto::{ConfigError, EncryptionKey, LogtoError, SessionId, Storage, StorageErrorKind};
 
 fn works(url: &str) {
     let id = SessionId::random();
@@ -31,6 +34,51 @@ fn every_storage_is_opened_by_its_url() {
     works(&format!("sled://{}", path("sled")));
 }
 
+#[test]
+fn redis_is_opened_by_each_of_its_urls() {
+    let one = server::RedisServer::start();
+    works(&one.url());
+    works(&format!("valkey://{}/3?prefix=shop", one.address()));
+    let cluster = server::Cluster::start(3, 0);
+    works(&cluster.url());
+    works(&cluster.url().replacen("redis", "valkey", 1));
+    let sentinel = server::Sentinel::start("sessions", &one);
+    works(&format!("redis+sentinel://{}/sessions", sentinel.address()));
+}
+
+#[test]
+fn the_password_of_a_url_is_in_no_error() {
+    let guarded = server::RedisServer::builder().password("right").start();
+    let address = guarded.address();
+    for (url, kind) in [
+        (
+            format!("redis://:s3cr3t@{address}"),
+            StorageErrorKind::PermissionDenied,
+        ),
+        (
+            format!("rediss+cluster://u:s3cr3t@{address}/x"),
+            StorageErrorKind::Unsupported,
+        ),
+        (
+            format!("valkeys+sentinel://u:s3cr3t@{address}"),
+            StorageErrorKind::Unsupported,
+        ),
+        (
+            format!("redis://u:s3cr3t/x@{address}"),
+            StorageErrorKind::Unsupported,
+        ),
+        ("redis:u:s3cr3t".to_owned(), StorageErrorKind::Unsupported),
+    ] {
+        let error = storage::open(&url).unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("s3cr3t"), "{said}");
+        match error {
+            LogtoError::Storage(error) => assert_eq!(error.kind(), kind, "{said}"),
+            other => panic!("{url}: {other:?}"),
+        }
+    }
+}
+
 fn config_error(url: &str) -> ConfigError {
     match storage::open(url).unwrap_err() {
         LogtoError::Config(error) => error,
@@ -42,7 +90,8 @@ fn config_error(url: &str) -> ConfigError {
 fn a_url_that_names_no_storage_says_what_there_is() {
     for url in [
         "",
-        "redis://localhost",
+        "mysql://localhost",
+        "redis+other://localhost",
         "/var/lib/sessions.db",
         "SQLITE://x",
     ] {

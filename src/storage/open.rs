@@ -7,6 +7,21 @@ use logto_core::{ConfigError, LogtoError, MemoryStore, SessionStore};
 /// The environment variable that has the key of an encrypted storage: 32 bytes in base64.
 pub const STORAGE_KEY_VARIABLE: &str = "LOGTO_STORAGE_KEY";
 
+const REDIS_SCHEMES: [&str; 12] = [
+    "redis",
+    "rediss",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "valkey",
+    "valkeys",
+    "valkey+cluster",
+    "valkeys+cluster",
+    "valkey+sentinel",
+    "valkeys+sentinel",
+];
+
 /// Opens the store that a URL names, so that the choice can be left to the configuration:
 ///
 /// | URL | store | feature |
@@ -15,10 +30,17 @@ pub const STORAGE_KEY_VARIABLE: &str = "LOGTO_STORAGE_KEY";
 /// | `sqlite:///var/lib/app/sessions.db` | `SqliteStore` | `sqlite` |
 /// | `sled:///var/lib/app/sessions` | `SledStore` | `sled` |
 /// | `file:///var/lib/app/sessions` | `FileStore`, with the key from the variable `LOGTO_STORAGE_KEY` | `file` |
+/// | `redis://user:password@host:6379/0`, `rediss://…` over TLS | `RedisStore` on one server | `redis` |
+/// | `redis+sentinel://user:password@host1:26379,host2:26379/service/0`, `rediss+sentinel://…` | `RedisStore` on the master that Sentinel names | `redis` |
+/// | `redis+cluster://user:password@host1:6379,host2:6379`, `rediss+cluster://…` | `RedisStore` in a cluster | `redis` |
 ///
-/// What follows the two slashes is the path as it is, without percent-encoding: a third slash begins
+/// Where a path is to stand, what follows the two slashes is the path as it is, without percent-encoding: a third slash begins
 /// an absolute path (`sqlite:///C:/app/sessions.db` on Windows), and `sqlite://sessions.db` is relative
 /// to the working directory. Each store has its defaults; for other settings use its builder.
+///
+/// `valkey` and `valkeys` are the same as `redis` and `rediss`. What else such a URL may set is told in the
+/// guide [`many_machines`](crate::guides::many_machines#its-url). It has a password in it, which no error
+/// repeats.
 ///
 /// ```
 /// use logto::storage;
@@ -26,7 +48,7 @@ pub const STORAGE_KEY_VARIABLE: &str = "LOGTO_STORAGE_KEY";
 /// let store = storage::open("memory:")?;
 /// assert_eq!(store.purge_expired()?, 0);
 ///
-/// let error = storage::open("redis://localhost").unwrap_err();
+/// let error = storage::open("mysql://localhost").unwrap_err();
 /// assert!(error.to_string().contains("no storage has the scheme"));
 /// # Ok::<(), logto::LogtoError>(())
 /// ```
@@ -42,10 +64,13 @@ pub fn open(url: &str) -> Result<Box<dyn SessionStore>, LogtoError> {
         "sqlite" => open_sqlite(path("sqlite", rest)?),
         "sled" => open_sled(path("sled", rest)?),
         "file" => open_file(path("file", rest)?),
-        _ => Err(ConfigError::UnknownStorage {
-            scheme: scheme.chars().take(40).collect(),
-        }
-        .into()),
+        _ => match REDIS_SCHEMES.into_iter().find(|redis| *redis == scheme) {
+            Some(scheme) => open_redis(scheme, url),
+            None => Err(ConfigError::UnknownStorage {
+                scheme: scheme.chars().take(40).collect(),
+            }
+            .into()),
+        },
     }
 }
 
@@ -108,7 +133,22 @@ fn open_file(_: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
     not_compiled_in("file", "file")
 }
 
-#[cfg(not(all(feature = "sqlite-system", feature = "sled", feature = "file")))]
+#[cfg(feature = "redis")]
+fn open_redis(_: &'static str, url: &str) -> Result<Box<dyn SessionStore>, LogtoError> {
+    Ok(Box::new(logto_storage_redis::RedisStore::open(url)?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn open_redis(scheme: &'static str, _: &str) -> Result<Box<dyn SessionStore>, LogtoError> {
+    not_compiled_in(scheme, "redis")
+}
+
+#[cfg(not(all(
+    feature = "sqlite-system",
+    feature = "sled",
+    feature = "file",
+    feature = "redis"
+)))]
 fn not_compiled_in(
     scheme: &'static str,
     feature: &'static str,

@@ -6,6 +6,8 @@ mod lost_locks;
 mod program;
 mod scene;
 #[cfg(unix)]
+#[path = "../../logto-storage-redis/tests/common/server.rs"]
+mod server;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;

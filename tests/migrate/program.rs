@@ -11,14 +11,15 @@ use std::thread;
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptedStore, EncryptionKey, FileStore, STORAGE_KEY_VARIABLE, SessionStore, SledStore,
-    SqliteStore,
+    EncryptedStore, EncryptionKey, FileStore, RedisStore, STORAGE_KEY_VARIABLE, SessionStore,
+    SledStore, SqliteStore,
 };
 use logto::{Logto, LogtoConfig, OwnerDigest, PersistKey, SessionId};
 use logto_testing::{FakeLogto, FakeUser};
 use tempfile::TempDir;
 
 use crate::scene::{ISSUER, Values, add, contents, get, owner, set};
+use crate::server::{Cluster, RedisServer};
 use crate::support::program;
 
 use PersistKey::{IdToken, Owner, RefreshToken};
@@ -142,10 +143,13 @@ fn thousands_of_sessions_go_around_through_every_store() {
     set(&scene.sqlite("first.db"), &alice, Owner, &owner("alice"));
     before.insert(alice.digest(), [(Owner, owner("alice"))].into());
 
+    let (redis, cluster) = (RedisServer::start(), Cluster::start(3, 0));
     let urls = [
         scene.url("sqlite", "first.db"),
         scene.url("file", "files"),
         scene.url("sled", "sled"),
+        redis.url(),
+        cluster.url(),
         scene.url("sqlite", "last.db"),
     ];
     for way in urls.windows(2) {
@@ -153,7 +157,10 @@ fn thousands_of_sessions_go_around_through_every_store() {
         assert_eq!(words, "2001 sessions: 2001 copied, 0 there already\n");
     }
     let last = scene.sqlite("last.db");
-    let stores: [&dyn SessionStore; 3] = [&scene.file("files"), &scene.sled("sled"), &last];
+    let [in_redis, in_cluster] =
+        [redis.url(), cluster.url()].map(|url| RedisStore::open(&url).unwrap());
+    let (files, sled) = (scene.file("files"), scene.sled("sled"));
+    let stores: [&dyn SessionStore; 5] = [&files, &sled, &in_redis, &in_cluster, &last];
     for store in stores {
         assert!(
             contents(store) == before,

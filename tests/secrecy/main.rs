@@ -3,5 +3,7 @@
 mod captured;
 mod errors;
 mod hunt;
+#[path = "../../logto-storage-redis/tests/common/server.rs"]
+mod server;
 mod sign_ins;
 mod types;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptedStore, EncryptionKey, FileStore, MemoryStore, PersistKey, SessionStore, SledStore,
-    SqliteStore,
+    EncryptedStore, EncryptionKey, FileStore, MemoryStore, PersistKey, RedisStore, SessionStore,
+    SledStore, SqliteStore,
 };
 use logto::{
     AccessTokenRequest, Logto, LogtoClient, LogtoConfig, LogtoError, SessionId, SignInOptions,
@@ -18,10 +18,12 @@ use serde_json::json;
 
 use crate::captured;
 use crate::hunt::{Secrets, chain, debug};
+use crate::server::{Cluster, RedisServer};
 
 const RESOURCE: &str = "https://api.example.com";
 const REDIRECT_URI: &str = "http://localhost:3000/callback";
 const APP_SECRET: &str = "Xk2+/Zq9:%pV7fJw4tHs";
+const REDIS_PASSWORD: &str = "8dKq3mVx0RtYbN5w";
 const PASSPHRASE: &str = "correct horse battery staple";
 
 /// A session whose secrets are collected on the way, with all that is printed of it.
@@ -375,6 +377,22 @@ fn sign_ins_in_sled() {
     let directory = tempfile::tempdir().unwrap();
     let store = SledStore::open(directory.path().join("sessions")).unwrap();
     Scene::new(Some(APP_SECRET), Arc::new(store)).run();
+}
+
+#[test]
+fn sign_ins_in_redis() {
+    let server = RedisServer::builder().password(REDIS_PASSWORD).start();
+    let store = RedisStore::open(&server.url()).unwrap();
+    let mut scene = Scene::new(Some(APP_SECRET), Arc::new(store));
+    scene.secrets.add("the password of Redis", REDIS_PASSWORD);
+    scene.run();
+}
+
+#[test]
+fn sign_ins_in_a_cluster() {
+    let cluster = Cluster::start(3, 0);
+    let store = RedisStore::open(&cluster.url()).unwrap();
+    Scene::new(None, Arc::new(store)).run();
 }
 
 #[test]

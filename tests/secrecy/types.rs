@@ -6,7 +6,7 @@ use std::sync::Arc;
 use logto::desktop::{self, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions};
 use logto::storage::{
     Change, EncryptedStorage, EncryptedStore, EncryptionKey, FileStorage, FileStore, MemoryStorage,
-    MemoryStore, PersistKey, Sealer, SessionStore, SledStore, SqliteStore, Storage,
+    MemoryStore, PersistKey, RedisStore, Sealer, SessionStore, SledStore, SqliteStore, Storage,
 };
 use logto::{
     AccessToken, AccessTokenMap, AccessTokenVerifier, ClientCredentialsGrant, CodeGrant,
@@ -18,15 +18,17 @@ use logto_testing::{Endpoint, FakeApp, FakeLogto};
 use serde_json::json;
 
 use crate::hunt::{Secrets, debug};
+use crate::server::RedisServer;
 
 /// 256 bits in base64url, so that it can be a session id too.
 const SECRET: &str = "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-A";
 
 /// What exports public types.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     include_str!("../../src/desktop.rs"),
     include_str!("../../logto-core/src/lib.rs"),
     include_str!("../../logto-storage-file/src/lib.rs"),
+    include_str!("../../logto-storage-redis/src/lib.rs"),
     include_str!("../../logto-storage-sled/src/lib.rs"),
     include_str!("../../logto-storage-sqlite/src/lib.rs"),
 ];
@@ -252,6 +254,7 @@ fn stores() -> Vec<(&'static str, String)> {
     encrypted
         .set(PersistKey::RefreshToken, Some(SECRET))
         .unwrap();
+    let redis = RedisServer::builder().password(SECRET).start();
     let found = FoundSession::new([7; 32], Arc::new(signed_in()));
     vec![
         ("EncryptedStorage", debug(&encrypted)),
@@ -271,6 +274,14 @@ fn stores() -> Vec<(&'static str, String)> {
         ),
         ("MemoryStorage", debug(&signed_in())),
         ("MemoryStore", with_session(&MemoryStore::new())),
+        (
+            "RedisStore",
+            with_session(&RedisStore::open(&redis.url()).unwrap()),
+        ),
+        (
+            "RedisStoreBuilder",
+            debug(&RedisStore::builder(&redis.url())),
+        ),
         (
             "SledStore",
             with_session(&SledStore::open(path("sled")).unwrap()),

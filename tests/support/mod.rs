@@ -4,6 +4,7 @@
 // Each test file compiles these modules for itself and uses a part of them.
 #![allow(dead_code)]
 
+pub mod asker;
 pub mod browser;
 pub mod curl;
 #[cfg(feature = "desktop")]

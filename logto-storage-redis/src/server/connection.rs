@@ -1,0 +1,281 @@
+//! One connection: bytes go out, replies come in, both until a deadline.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use redis::{Cmd, Parser, Pipeline, Value};
+
+use crate::error::{Failure, Refusal};
+
+use super::address::{Endpoint, Login};
+use super::deadline::Deadline;
+use super::tls::{Tls, TlsStream};
+
+/// No answer to one call is larger: a session's values are small, and so is a page of `SCAN`.
+const MAX_ANSWER: u64 = 64 << 20;
+
+/// Commands, each as it is sent.
+pub(super) struct Request(Vec<Vec<u8>>);
+
+impl Request {
+    pub(super) fn of(commands: &Pipeline) -> Self {
+        Self(commands.cmd_iter().map(Cmd::get_packed_command).collect())
+    }
+
+    pub(super) fn one(command: &Cmd) -> Self {
+        Self(vec![command.get_packed_command()])
+    }
+
+    /// With one more at the end.
+    pub(super) fn and(&self, command: &Cmd) -> Self {
+        let mut commands = self.0.clone();
+        commands.push(command.get_packed_command());
+        Self(commands)
+    }
+
+    /// Each with `ASKING` before it, for the node that a slot is being moved to.
+    pub(super) fn asking(&self) -> Self {
+        let asking = redis::cmd("ASKING").get_packed_command();
+        let pairs = self
+            .0
+            .iter()
+            .flat_map(|command| [asking.clone(), command.clone()]);
+        Self(pairs.collect())
+    }
+
+    /// The answers but those to `ASKING`.
+    pub(super) fn without_asking(answers: Vec<Value>) -> Vec<Value> {
+        answers.into_iter().skip(1).step_by(2).collect()
+    }
+}
+
+/// One connection, logged in. After an error other than a refusal it is of no more use.
+pub(super) struct Connection {
+    stream: Stream,
+    parser: Parser,
+}
+
+enum Stream {
+    Plain(Socket),
+    Tls(Box<TlsStream>),
+}
+
+impl Connection {
+    pub(super) fn open(
+        endpoint: &Endpoint,
+        login: &Login,
+        tls: Option<&Tls>,
+        deadline: Deadline,
+    ) -> Result<Self, Failure> {
+        let tcp = connect(endpoint, deadline)?;
+        let socket = Socket { tcp, deadline };
+        let stream = match tls {
+            None => Stream::Plain(socket),
+            Some(tls) => Stream::Tls(Box::new(tls.begin(&endpoint.host, socket)?)),
+        };
+        let mut connection = Self {
+            stream,
+            parser: Parser::new(),
+        };
+        connection.log_in(login, deadline)?;
+        Ok(connection)
+    }
+
+    /// Sends all, then reads the reply of each. The first error among them is the answer.
+    pub(super) fn call(
+        &mut self,
+        request: &Request,
+        deadline: Deadline,
+    ) -> Result<Vec<Value>, Failure> {
+        self.stream.end_at(deadline);
+        let sent = self.stream.send(&request.0.concat());
+        sent.map_err(|error| failure_of(&error))?;
+        let mut stream = Bounded {
+            stream: &mut self.stream,
+            left: MAX_ANSWER,
+            failure: None,
+        };
+        let mut answers = Vec::with_capacity(request.0.len());
+        for _ in &request.0 {
+            match self.parser.parse_value(&mut stream) {
+                Ok(answer) => answers.push(answer),
+                Err(error) if error.is_io_error() => {
+                    let closed = || Failure::Broken(io::ErrorKind::UnexpectedEof.into());
+                    return Err(stream.failure.unwrap_or_else(closed));
+                }
+                Err(_) => return Err(Failure::NotRedis),
+            }
+        }
+        answers.into_iter().map(accepted).collect()
+    }
+
+    fn log_in(&mut self, login: &Login, deadline: Deadline) -> Result<(), Failure> {
+        if let Some(password) = login.password() {
+            let mut auth = redis::cmd("AUTH");
+            auth.arg(login.user()).arg(password);
+            self.call(&Request::one(&auth), deadline)
+                .map_err(|failure| renamed(failure, Failure::NotLoggedIn))?;
+        }
+        if login.database != 0 {
+            let mut select = redis::cmd("SELECT");
+            select.arg(login.database);
+            self.call(&Request::one(&select), deadline)
+                .map_err(|failure| renamed(failure, Failure::NoDatabase(login.database)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A plain `ERR` says too little.
+fn renamed(failure: Failure, name: Failure) -> Failure {
+    match failure {
+        Failure::Refused(refusal) if refusal.code == "ERR" => name,
+        failure => failure,
+    }
+}
+
+fn accepted(answer: Value) -> Result<Value, Failure> {
+    match answer {
+        Value::ServerError(error) => Err(Failure::Refused(Refusal::of(&error))),
+        answer => Ok(answer),
+    }
+}
+
+/// A socket whose every wait ends at the deadline, however slowly the bytes drip.
+pub(super) struct Socket {
+    tcp: TcpStream,
+    deadline: Deadline,
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.tcp.set_read_timeout(left(self.deadline)?)?;
+            match self.tcp.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(left(self.deadline)?)?;
+        self.tcp.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}
+
+fn left(deadline: Deadline) -> io::Result<Option<Duration>> {
+    deadline.left().map_err(|_| io::ErrorKind::TimedOut.into())
+}
+
+impl Stream {
+    fn end_at(&mut self, deadline: Deadline) {
+        match self {
+            Self::Plain(socket) => socket.deadline = deadline,
+            Self::Tls(stream) => stream.sock.deadline = deadline,
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+/// Ends after so many bytes, and keeps what the parser would lose of an error.
+struct Bounded<'a> {
+    stream: &'a mut Stream,
+    left: u64,
+    failure: Option<Failure>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer).inspect_err(|error| {
+            self.failure = Some(failure_of(error));
+        })?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            self.failure = Some(Failure::NotRedis);
+            io::Error::from(io::ErrorKind::InvalidData)
+        })?;
+        Ok(read)
+    }
+}
+
+fn failure_of(error: &io::Error) -> Failure {
+    match error.kind() {
+        // The one on Unix, the other on Windows.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Failure::TimedOut,
+        kind => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(error) => Failure::Tls(rustls::Error::clone(error)),
+            None => Failure::Broken(kind.into()),
+        },
+    }
+}
+
+/// The first address of the host that accepts.
+fn connect(endpoint: &Endpoint, deadline: Deadline) -> Result<TcpStream, Failure> {
+    let mut last = Failure::UnknownHost(io::ErrorKind::NotFound.into());
+    let addresses = resolve(endpoint, deadline)?;
+    let count = addresses.len();
+    for (tried, address) in addresses.into_iter().enumerate() {
+        // The last gets all that is left, those before it a part.
+        let left = deadline.left()?.map(|left| left / (count - tried) as u32);
+        let connected = match left {
+            Some(left) => TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1))),
+            None => TcpStream::connect(address),
+        };
+        match connected {
+            Ok(socket) => {
+                socket.set_nodelay(true).map_err(Failure::Connect)?;
+                return Ok(socket);
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => last = Failure::TimedOut,
+            Err(error) => last = Failure::Connect(error),
+        }
+    }
+    Err(last)
+}
+
+/// On a thread of its own: a name server that hangs cannot be told to stop.
+fn resolve(endpoint: &Endpoint, deadline: Deadline) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(address) = endpoint.host.parse() {
+        return Ok(vec![SocketAddr::new(address, endpoint.port)]);
+    }
+    let (sender, receiver) = mpsc::channel();
+    let (host, port) = (endpoint.host.clone(), endpoint.port);
+    let resolver = move || {
+        let found = (host.as_str(), port).to_socket_addrs();
+        // Nobody listens any more if it took too long.
+        let _ = sender.send(found.map(Iterator::collect));
+    };
+    thread::Builder::new()
+        .name("logto-redis-resolve".into())
+        .spawn(resolver)
+        .map_err(Failure::Connect)?;
+    let found: io::Result<Vec<_>> = match deadline.left()? {
+        Some(left) => receiver.recv_timeout(left).map_err(|_| Failure::TimedOut)?,
+        None => receiver.recv().map_err(|_| Failure::TimedOut)?,
+    };
+    found.map_err(Failure::UnknownHost)
+}

@@ -1,0 +1,436 @@
+//! Servers that refuse, hang, lie or are not what their address says: a clear error, in time, without
+//! a secret, and nothing is lost.
+
+#[path = "common/failures.rs"]
+mod failures;
+#[path = "common/server.rs"]
+mod server;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use logto_core::StorageErrorKind::{Backend, Corrupt, PermissionDenied, Unsupported};
+use logto_core::{PersistKey, SessionStore, Storage, StorageError};
+use logto_storage_redis::RedisStore;
+
+use failures::{SECRET, assert_failed, in_time, keep_the_log, logged};
+use server::{RedisServer, shared, shared_cluster, unique_prefix};
+
+const SOON: Duration = Duration::from_millis(400);
+/// Of a call that is not to wait for its timeout: no test does.
+const NEVER: Duration = Duration::from_secs(100_000);
+
+#[test]
+fn a_login_that_is_refused_is_told_at_once() {
+    let server = RedisServer::builder().password("right").start();
+    server.acl_user("narrow", &format!("on >{SECRET} ~other:* +@all"));
+    server.acl_user("reader", &format!("on >{SECRET} ~* +@read +@connection"));
+    let at = server.address();
+    let open = |login: &str| {
+        let url = format!("redis://{login}{at}");
+        in_time(move || RedisStore::builder(&url).timeout(NEVER).open())
+    };
+    let refused = "does not accept the user or the password";
+    assert_failed(open(&format!(":{SECRET}@")), PermissionDenied, refused);
+    assert_failed(
+        open(&format!("nobody:{SECRET}@")),
+        PermissionDenied,
+        refused,
+    );
+    assert_failed(open(""), PermissionDenied, "wants a password");
+    assert_failed(open(&format!("narrow:{SECRET}@")), PermissionDenied, "ACL");
+    let store = open(&format!("reader:{SECRET}@")).unwrap();
+    let written = store
+        .default_session()
+        .set(PersistKey::IdToken, Some(SECRET));
+    assert_failed(written, PermissionDenied, "ACL");
+    assert!(open(":right@").is_ok());
+}
+
+#[test]
+fn a_password_for_a_server_without_one_is_refused() {
+    let url = format!("redis://:{SECRET}@{}", shared().address());
+    let opened = RedisStore::open(&url);
+    assert_failed(opened, PermissionDenied, "or has no password");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_named() {
+    let opened = RedisStore::open(&format!("{}/4711", shared().url()));
+    assert_failed(opened, Backend, "no database 4711");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_at_once() {
+    let open = |host: &str| {
+        let url = format!("redis://:{SECRET}@{host}");
+        in_time(move || RedisStore::builder(&url).timeout(NEVER).open())
+    };
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = assert_failed(open(&free.to_string()), Backend, "refused");
+    assert!(error.to_string().contains(&free.to_string()), "{error}");
+    assert_failed(open("no-such-host.invalid"), Backend, "has no address");
+}
+
+#[test]
+fn whatever_answers_there_has_no_more_time_than_the_timeout() {
+    let silent = |_: &mut TcpStream| thread::sleep(NEVER);
+    assert_failed(open(silent, SOON), Backend, "(`timeout`)");
+    // Each byte would be another wait.
+    let dripping = |stream: &mut TcpStream| {
+        while stream
+            .write_all(b"$")
+            .and_then(|()| stream.write_all(b"1"))
+            .is_ok()
+        {
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let dripped = open(dripping, SOON);
+    assert!(dripped.is_err());
+    // The length of an answer that never ends.
+    let endless = |stream: &mut TcpStream| {
+        let _ = stream.write_all(b"$999999\r\n");
+        while stream.write_all(b"a").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    assert_failed(open(endless, SOON), Backend, "(`timeout`)");
+}
+
+#[test]
+fn what_is_not_redis_is_told_at_once() {
+    let not_redis = [
+        "HTTP/1.1 400 Bad Request\r\n\r\n",
+        "\u{15}\u{3}\u{3}\0\u{2}\u{2}F\r\n",
+        ":12twelve\r\n",
+        "*-\r\n",
+        "$abc\r\n",
+        "%99999999999999999999\r\n",
+    ];
+    for answer in not_redis {
+        let opened = open(says(answer.as_bytes().to_vec()), NEVER);
+        assert_failed(opened, Backend, "is not Redis");
+    }
+    let nested = open(says(b"*1\r\n".repeat(100_000)), NEVER);
+    assert_failed(nested, Backend, "is not Redis");
+}
+
+#[test]
+fn an_answer_to_something_else_is_an_error() {
+    let store = open(answers(b"*1\r\n$1\r\na\r\n".to_vec()), SOON).unwrap();
+    let session = store.default_session();
+    assert!(session.get(PersistKey::IdToken).is_err());
+    assert!(session.set(PersistKey::IdToken, Some(SECRET)).is_err());
+}
+
+#[test]
+fn huge_lengths_take_no_memory() {
+    for length in [
+        "$9223372036854775807",
+        "*9223372036854775807",
+        "*999999999",
+        "~999999999",
+    ] {
+        let mut announced = format!("{length}\r\n").into_bytes();
+        announced.extend(b"a".repeat(1000));
+        assert!(open(says(announced), SOON).is_err());
+    }
+    // More than any answer of this crate, and never at its end.
+    let flood = |stream: &mut TcpStream| {
+        let _ = stream.write_all(b"$9000000000\r\n");
+        while stream.write_all(&[b'a'; 65536]).is_ok() {}
+    };
+    assert_failed(open(flood, NEVER), Backend, "is not Redis");
+}
+
+#[test]
+fn a_server_that_closes_at_once_is_told() {
+    assert_failed(
+        open(|_: &mut TcpStream| (), NEVER),
+        Backend,
+        "closed the connection",
+    );
+    let in_the_middle = open(says_and_closes(b"$100\r\nabc".to_vec()), NEVER);
+    assert_failed(in_the_middle, Backend, "closed the connection");
+}
+
+#[test]
+fn no_error_repeats_what_the_server_says() {
+    for code in [
+        "ERR",
+        "WRONGPASS",
+        "NOPERM",
+        "READONLY",
+        "MOVED 1",
+        "OOM",
+        "WRONGTYPE",
+        SECRET,
+    ] {
+        let answer = format!("-{code} {SECRET} {SECRET}:6379\r\n").repeat(2);
+        let opened = open(says(answer.into_bytes()), SOON);
+        let told = failures::all_that_is_told_by(&opened.unwrap_err());
+        assert!(!told.contains(SECRET), "{told}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_in_the_midst_loses_nothing() {
+    let server = RedisServer::start();
+    let store = RedisStore::builder(&server.url())
+        .timeout(SOON)
+        .open()
+        .unwrap();
+    let session = store.default_session();
+    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    server.pause();
+    for _ in 0..2 {
+        let session = store.default_session();
+        let read = in_time(move || session.get(PersistKey::IdToken));
+        assert_failed(read, Backend, "(`timeout`)");
+    }
+    let hanging = store.default_session();
+    let written = in_time(move || hanging.set(PersistKey::AccessTokenMap, Some(SECRET)));
+    assert_failed(written, Backend, "(`timeout`)");
+    server.resume();
+    let store = RedisStore::open(&server.url()).unwrap();
+    let read = store.default_session().get(PersistKey::IdToken).unwrap();
+    assert_eq!(read.as_deref(), Some("before"));
+}
+
+#[test]
+fn a_replica_is_not_written_to() {
+    let master = RedisServer::start();
+    let replica = RedisServer::builder().replica_of(&master).start();
+    let opened = RedisStore::builder(&replica.url()).timeout(NEVER).open();
+    assert_failed(opened, PermissionDenied, "read-only replica");
+    let store = RedisStore::open(&master.url()).unwrap();
+    let session = store.default_session();
+    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    let port = replica.port().to_string();
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    master.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let written = session.set(PersistKey::IdToken, Some(SECRET));
+    assert_failed(written, PermissionDenied, "read-only replica");
+}
+
+#[test]
+fn a_full_memory_is_named_and_what_is_there_stays() {
+    let server = RedisServer::start();
+    let store = RedisStore::open(&server.url()).unwrap();
+    let session = store.default_session();
+    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    server.config_set("maxmemory", "1");
+    let written = session.set(PersistKey::IdToken, Some(SECRET));
+    assert_failed(written, Backend, "maxmemory");
+    let read = session.get(PersistKey::IdToken).unwrap();
+    assert_eq!(read.as_deref(), Some("before"));
+    server.config_set("maxmemory", "0");
+    session.set(PersistKey::IdToken, Some("after")).unwrap();
+}
+
+#[test]
+fn a_key_of_another_type_is_neither_absent_nor_overwritten() {
+    let (store, key) = session_of_its_own();
+    shared().command(&["DEL", &key]);
+    shared().command(&["SET", &key, SECRET]);
+    let session = store.default_session();
+    let another = "another prefix";
+    assert_failed(session.get(PersistKey::IdToken), Corrupt, another);
+    let written = session.set(PersistKey::IdToken, Some("new"));
+    assert_failed(written, Corrupt, another);
+    assert_eq!(shared().command(&["GET", &key]).text(), SECRET);
+}
+
+#[test]
+fn a_value_that_is_not_text_is_not_absent() {
+    let (store, key) = session_of_its_own();
+    let damage = "for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+        redis.call('HSET', KEYS[1], name, '\\255') end";
+    shared().command(&["EVAL", damage, "1", &key]);
+    let read = store.default_session().get(PersistKey::IdToken);
+    assert_failed(read, Corrupt, "not UTF-8");
+}
+
+#[test]
+fn an_address_of_the_wrong_kind_is_told_at_once() {
+    let cluster = shared_cluster();
+    for node in cluster.nodes() {
+        let opened = RedisStore::builder(&node.url()).timeout(NEVER).open();
+        assert_failed(opened, Backend, "redis+cluster://");
+    }
+    let open = |url: String| RedisStore::builder(&url).timeout(NEVER).open();
+    let single = open(format!("redis+cluster://{}", shared().address()));
+    assert_failed(single, Backend, "begins with redis://");
+    let no_sentinel = open(format!("redis+sentinel://{}/service", shared().address()));
+    assert_failed(no_sentinel, Backend, "");
+}
+
+#[test]
+fn a_server_that_is_loading_is_waited_for() {
+    let loading = AtomicU32::new(3);
+    let behaves = move |_, command: &str| match loading
+        .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+    {
+        Ok(_) => "-LOADING Redis is loading the dataset in memory\r\n".to_owned(),
+        Err(_) if command.contains("INFO") => "$0\r\n\r\n".to_owned(),
+        Err(_) => ":-2\r\n".to_owned(),
+    };
+    let url = format!("redis://{}", answering(behaves));
+    in_time(move || RedisStore::builder(&url).timeout(NEVER).open()).unwrap();
+}
+
+#[test]
+fn nodes_that_disagree_are_not_asked_for_ever() {
+    for code in ["MOVED", "ASK"] {
+        let address = answering(move |port, command| match command.contains("SLOTS") {
+            true => format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n:{port}\r\n"),
+            // As many answers as there are commands.
+            false => format!("-{code} 1 :{port}\r\n").repeat(command.matches('*').count()),
+        });
+        let url = format!("redis+cluster://{address}");
+        let opened = in_time(move || RedisStore::builder(&url).timeout(SOON).open());
+        assert_failed(opened, Backend, "disagree");
+    }
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_not_repeated() {
+    let urls = [
+        format!("http://:{SECRET}@localhost"),
+        format!("redis://:{SECRET}/x@localhost"),
+        format!("redis://:{SECRET}#x@localhost"),
+        format!("redis://:x?{SECRET}@localhost"),
+        format!("redis://:{SECRET}@localhost?password={SECRET}"),
+        format!("redis://:{SECRET}@localhost:port"),
+        SECRET.to_owned(),
+    ];
+    for url in urls {
+        assert_failed(RedisStore::open(&url), Unsupported, "");
+    }
+}
+
+#[test]
+fn debug_shows_the_host_and_no_password() {
+    let server = RedisServer::builder().password(SECRET).start();
+    let builder = RedisStore::builder(&server.url());
+    let told = format!("{builder:?}");
+    assert!(
+        told.contains(&server.address()) && !told.contains(SECRET),
+        "{told}"
+    );
+    let told = format!("{:?}", builder.open().unwrap());
+    assert!(
+        told.contains(&server.address()) && !told.contains(SECRET),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_server_that_forgets_sessions_is_warned_of() {
+    keep_the_log();
+    let server = RedisServer::builder().password(SECRET).start();
+    let warned = || {
+        let logged = logged();
+        let mut lines = logged.lines();
+        lines.any(|line| line.starts_with("WARN") && line.contains(&server.address()))
+    };
+    RedisStore::open(&server.url()).unwrap();
+    assert!(!warned());
+    server.config_set("maxmemory-policy", "volatile-lru");
+    RedisStore::open(&server.url()).unwrap();
+    assert!(warned());
+    assert!(!logged().contains(SECRET));
+}
+
+/// A store on the shared server with a session in it, and the key of that.
+fn session_of_its_own() -> (RedisStore, String) {
+    let prefix = unique_prefix();
+    let store = RedisStore::builder(&shared().url())
+        .key_prefix(&prefix)
+        .open()
+        .unwrap();
+    store
+        .default_session()
+        .set(PersistKey::IdToken, Some("before"))
+        .unwrap();
+    let keys = shared().command(&["KEYS", &format!("{prefix}:{{*}}")]);
+    (store, keys.list()[0].text())
+}
+
+/// Opens a store at a server that behaves so with each connection, after the first bytes came.
+fn open(
+    behaves: impl Fn(&mut TcpStream) + Send + Clone + 'static,
+    timeout: Duration,
+) -> Result<RedisStore, StorageError> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://:{SECRET}@{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, behaves) = (stream.unwrap(), behaves.clone());
+            thread::spawn(move || {
+                if stream.read(&mut [0; 1024]).is_ok() {
+                    behaves(&mut stream);
+                }
+            });
+        }
+    });
+    in_time(move || RedisStore::builder(&url).timeout(timeout).open())
+}
+
+/// The address of a server that answers each command so, given its own port.
+fn answering(answer: impl Fn(u16, &str) -> String + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, answer) = (stream.unwrap(), Arc::clone(&answer));
+            thread::spawn(move || {
+                let mut command = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut command) {
+                    let command = String::from_utf8_lossy(&command[..read]);
+                    if stream
+                        .write_all(answer(address.port(), &command).as_bytes())
+                        .is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address.to_string()
+}
+
+/// Says this and waits.
+fn says(answer: Vec<u8>) -> impl Fn(&mut TcpStream) + Send + Clone {
+    move |stream| {
+        let _ = stream.write_all(&answer);
+        thread::sleep(NEVER);
+    }
+}
+
+/// Says this to whatever comes.
+fn answers(answer: Vec<u8>) -> impl Fn(&mut TcpStream) + Send + Clone {
+    move |stream| {
+        while stream.write_all(&answer).is_ok() {
+            if !matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+                break;
+            }
+        }
+    }
+}
+
+fn says_and_closes(answer: Vec<u8>) -> impl Fn(&mut TcpStream) + Send + Clone {
+    move |stream| {
+        let _ = stream.write_all(&answer);
+    }
+}
