@@ -123,7 +123,7 @@
 //! | Key | What it is |
 //! |---|---|
 //! | `logto:{digest of the id}` | a hash with the values of a session, by the names of [`PersistKey`](logto_core::PersistKey) |
-//! | its field `@indexed` | when it was put into the index of its owner, in milliseconds |
+//! | its field `@indexed` | until when the index of its owner has it, about, in milliseconds |
 //! | its field `@used` | when it was used, by a [clock of the caller](RedisStoreBuilder::clock) only |
 //! | its fields `@rename`, `@out`, `@in` | a rename in a cluster that is under way: which, where it goes, and what comes |
 //! | `logto:{digest of the id}:lock` | a string: `held:` or `free:` and a random token |
