@@ -86,6 +86,14 @@
 //!   With [`wait_for_replicas`](RedisStoreBuilder::wait_for_replicas) a call waits for so many of them, which
 //!   makes that rare and not impossible: Redis may promote another one. A cluster that is split, and a
 //!   master that Sentinel has given up, take writes for a while that are lost.
+//! - **A call that fails may have been done**, or be done a moment later: the answer may be what was lost. A call
+//!   whose connection broke is sent again, and is then the last of those who wrote meanwhile. What needs
+//!   more is done under the [lock](#the-lock-of-a-session).
+//! - **Servers are believed.** The password is sent to whatever host a Sentinel or a node of the cluster
+//!   names. With TLS, the certificate is checked against that name, which for a cluster that announces
+//!   addresses is the address; trust an authority of your own
+//!   ([`root_certificate`](RedisStoreBuilder::root_certificate)), since who has a name on the internet has a
+//!   certificate that the system trusts.
 //! - **No reads from replicas**, which would show a session as it was.
 //! - **No client-side caching, and no publish and subscribe.**
 //! - **No connection of yours**: to take one would put another crate's version into this crate's interface.
@@ -123,7 +131,7 @@
 //! | Key | What it is |
 //! |---|---|
 //! | `logto:{digest of the id}` | a hash with the values of a session, by the names of [`PersistKey`](logto_core::PersistKey) |
-//! | its field `@indexed` | when it was put into the index of its owner, in milliseconds |
+//! | its field `@indexed` | until when the index of its owner has it, about, in milliseconds |
 //! | its field `@used` | when it was used, by a [clock of the caller](RedisStoreBuilder::clock) only |
 //! | its fields `@rename`, `@out`, `@in` | a rename in a cluster that is under way: which, where it goes, and what comes |
 //! | `logto:{digest of the id}:lock` | a string: `held:` or `free:` and a random token |

@@ -21,8 +21,9 @@ pub(crate) struct Lifetime {
     clock: Option<IdleLifetime>,
     /// The lifetime, or nothing, as an argument of scripts.
     pub(crate) argument: String,
-    /// How long ago a session may have been put into the index when it is used.
-    pub(crate) index_age: String,
+    /// How long the index must have a session that is used, and how long it has one that is put into it
+    /// then, parted by a blank.
+    pub(crate) index_times: String,
     /// For how long the index has it then.
     pub(crate) index_span: String,
     pub(crate) index_is_endless: &'static str,
@@ -47,7 +48,7 @@ impl Lifetime {
             millis,
             clock,
             argument: text(millis),
-            index_age: text(millis.map(|millis| millis / 20)),
+            index_times: format!("{} {}", index_need(millis), index_span(millis)),
             index_span: index_span(millis).to_string(),
             index_is_endless: if millis.is_none() { "1" } else { "0" },
         }
@@ -108,6 +109,15 @@ impl TimeLeft {
 
 fn index_span(millis: Option<i64>) -> i64 {
     millis.map_or(ENDLESS, |millis| millis + millis / 10 + SLACK)
+}
+
+/// What is left of that after a twentieth of the lifetime: longer than the session lives, whatever
+/// lifetime the store had that put it in.
+fn index_need(millis: Option<i64>) -> i64 {
+    match millis {
+        Some(millis) => index_span(Some(millis)) - millis / 20,
+        None => ENDLESS / 2,
+    }
 }
 
 #[cfg(test)]

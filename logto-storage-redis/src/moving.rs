@@ -109,7 +109,13 @@ fn offer(
     values: &[Vec<u8>],
 ) -> Result<(), StorageError> {
     let header = header(ticket, from);
-    let mut arguments = vec![header.as_bytes(), sessions.lifetime.argument.as_bytes()];
+    let lifetime = &sessions.lifetime;
+    let span = owner_of(values).map_or("", |_| &lifetime.index_span);
+    let mut arguments = vec![
+        header.as_bytes(),
+        lifetime.argument.as_bytes(),
+        span.as_bytes(),
+    ];
     arguments.extend(values.iter().map(Vec::as_slice));
     for _ in 0..TRIES {
         let keys = [to.as_str()];

@@ -32,6 +32,7 @@ fn rename_at_once(
             times.oldest.as_bytes(),
             sessions.lifetime.argument.as_bytes(),
             &indexed,
+            sessions.lifetime.index_span.as_bytes(),
         ];
         let keys = [from.as_str(), to.as_str()];
         match sessions.server.write(&scripts::RENAME, &keys, &arguments)? {

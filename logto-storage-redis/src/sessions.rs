@@ -193,7 +193,7 @@ impl Sessions {
             times.now.as_bytes(),
             times.oldest.as_bytes(),
             self.lifetime.argument.as_bytes(),
-            self.lifetime.index_age.as_bytes(),
+            self.lifetime.index_times.as_bytes(),
             indexed,
             if draft.owner.is_some() { b"1" } else { b"" },
             set.as_bytes(),

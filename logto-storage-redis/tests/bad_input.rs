@@ -23,6 +23,8 @@ use server::{RedisServer, shared, shared_cluster, unique_prefix};
 const SOON: Duration = Duration::from_millis(400);
 /// Of a call that is not to wait for its timeout: no test does.
 const NEVER: Duration = Duration::from_secs(100_000);
+/// Between the parts of an answer.
+const PART: Duration = Duration::from_millis(50);
 
 #[test]
 fn a_login_that_is_refused_is_told_at_once() {
@@ -132,6 +134,63 @@ fn an_answer_to_something_else_is_an_error() {
 }
 
 #[test]
+fn an_answer_too_many_is_never_that_to_another_call() {
+    // Sent at once, with the byte that would make the next one whole, or after a while.
+    let value = |of: &str| format!("${}\r\n{of}\r\n:-1\r\n", of.len());
+    let surplus = [value("Alice"), "$5\r\nAli".to_owned(), "+".to_owned()];
+    for surplus in surplus {
+        for is_late in [false, true] {
+            let (asked, surplus, of_bob) = (AtomicU32::new(0), surplus.clone(), value("Bob"));
+            let address = answering_in_parts(move |command| match command.contains("HGET") {
+                true if asked.fetch_add(1, Relaxed) == 0 && is_late => {
+                    vec![of_bob.clone(), surplus.clone()]
+                }
+                true => vec![format!("{of_bob}{surplus}")],
+                false if command.contains("INFO") => vec!["$0\r\n\r\n".to_owned()],
+                false => vec![":-2\r\n".to_owned()],
+            });
+            let store = RedisStore::builder(&format!("redis://{address}"))
+                .timeout(SOON)
+                .connections(1)
+                .open()
+                .unwrap();
+            let session = store.default_session();
+            for _ in 0..3 {
+                if let Ok(read) = session.get(PersistKey::IdToken) {
+                    assert_eq!(read.as_deref(), Some("Bob"));
+                }
+                thread::sleep(2 * PART);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_became_a_replica_is_connected_to_anew() {
+    // A name that a failover gives to another server; the old one keeps its connections.
+    let opened = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&opened);
+    let address = answering_each(move || {
+        let is_old = counted.fetch_add(1, Relaxed) == 0;
+        move |command: &str| {
+            match command.contains("EVAL") {
+                true if is_old => "-READONLY You can't write against a read only replica.\r\n",
+                true => ":0\r\n",
+                false if command.contains("INFO") => "$0\r\n\r\n",
+                false => ":-2\r\n",
+            }
+            .to_owned()
+        }
+    });
+    let store = RedisStore::open(&format!("redis://{address}")).unwrap();
+    let session = store.default_session();
+    let written = session.set(PersistKey::IdToken, Some("value"));
+    assert_failed(written, PermissionDenied, "read-only replica");
+    session.set(PersistKey::IdToken, Some("value")).unwrap();
+    assert_eq!(opened.load(Relaxed), 2);
+}
+
+#[test]
 fn huge_lengths_take_no_memory() {
     for length in [
         "$9223372036854775807",
@@ -174,7 +233,7 @@ fn no_error_repeats_what_the_server_says() {
         "WRONGTYPE",
         SECRET,
     ] {
-        let answer = format!("-{code} {SECRET} {SECRET}:6379\r\n").repeat(2);
+        let answer = format!("-{code} {SECRET} {SECRET}:6379\r\n");
         let opened = open(says(answer.into_bytes()), SOON);
         let told = failures::all_that_is_told_by(&opened.unwrap_err());
         assert!(!told.contains(SECRET), "{told}");
@@ -387,21 +446,52 @@ fn open(
 
 /// The address of a server that answers each command so, given its own port.
 fn answering(answer: impl Fn(u16, &str) -> String + Send + Sync + 'static) -> String {
+    let answer = Arc::new(answer);
+    serving(move |port| {
+        let answer = Arc::clone(&answer);
+        move |command: &str| vec![answer(port, command)]
+    })
+}
+
+/// The address of a server whose answers come in parts, with a pause between them.
+fn answering_in_parts(answer: impl Fn(&str) -> Vec<String> + Send + Sync + 'static) -> String {
+    let answer = Arc::new(answer);
+    serving(move |_| {
+        let answer = Arc::clone(&answer);
+        move |command: &str| answer(command)
+    })
+}
+
+/// The address of a server that has something to answer with for each connection.
+fn answering_each<A: Fn(&str) -> String + Send + 'static>(
+    connected: impl Fn() -> A + Send + 'static,
+) -> String {
+    serving(move |_| {
+        let answer = connected();
+        move |command: &str| vec![answer(command)]
+    })
+}
+
+fn serving<A: Fn(&str) -> Vec<String> + Send + 'static>(
+    connected: impl Fn(u16) -> A + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (mut stream, answer) = (stream.unwrap(), Arc::clone(&answer));
+            let answer = connected(address.port());
+            let mut stream = stream.unwrap();
             thread::spawn(move || {
                 let mut command = [0; 4096];
                 while let Ok(read @ 1..) = stream.read(&mut command) {
                     let command = String::from_utf8_lossy(&command[..read]);
-                    if stream
-                        .write_all(answer(address.port(), &command).as_bytes())
-                        .is_err()
-                    {
-                        break;
+                    for (at, part) in answer(&command).iter().enumerate() {
+                        if at > 0 {
+                            thread::sleep(PART);
+                        }
+                        if stream.write_all(part.as_bytes()).is_err() {
+                            return;
+                        }
                     }
                 }
             });

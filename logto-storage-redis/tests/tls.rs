@@ -58,6 +58,24 @@ fn a_certificate_of_another_name_is_refused() {
 }
 
 #[test]
+fn a_connection_is_used_again() {
+    let authority = authority();
+    let server = server_of(&authority, "127.0.0.1").start();
+    let store = open(&server.url(), Some(authority.pem())).unwrap();
+    let session = store.default_session();
+    let connections = || -> u64 {
+        let count = server.info("total_connections_received").unwrap();
+        count.parse().unwrap()
+    };
+    let before = connections();
+    for _ in 0..20 {
+        session.set(PersistKey::IdToken, Some("value")).unwrap();
+    }
+    // One or two are the test's own.
+    assert!(connections() - before <= 2);
+}
+
+#[test]
 fn tls_must_be_on_both_sides() {
     let authority = authority();
     let server = server_of(&authority, "127.0.0.1").start();

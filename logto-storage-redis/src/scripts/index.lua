@@ -5,11 +5,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local span = tonumber(ARGV[2])
 for _, index in ipairs(KEYS) do
-  local score = redis.call('ZSCORE', index, ARGV[1])
   local left = redis.call('PTTL', index)
-  if not score or tonumber(score) < now + span then
-    redis.call('ZADD', index, string.format('%.0f', now + span), ARGV[1])
-  end
+  -- Always another one, by which unindex.lua knows that the entry was renewed.
+  local goes = (tonumber(redis.call('ZSCORE', index, ARGV[1]) or '') or 0) + 1
+  redis.call('ZADD', index, string.format('%.0f', math.max(goes, now + span)), ARGV[1])
   redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('(%.0f', now))
   if ARGV[3] == '1' then
     redis.call('PERSIST', index)

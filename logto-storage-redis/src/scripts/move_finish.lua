@@ -6,10 +6,9 @@ if not found or string.sub(found, 1, 22) ~= ARGV[1] then return 0 end
 local ok, packed = pcall(cmsgpack.unpack, string.sub(found, 66))
 local values = ok and type(packed) == 'table' and packed[2]
 if type(values) ~= 'table' or #values == 0 or #values % 2 == 1 then return -1 end
-local owned, gone = false, {}
-for at, text in ipairs(values) do
+local gone = {}
+for _, text in ipairs(values) do
   if type(text) ~= 'string' then return -1 end
-  if at % 2 == 1 and text == 'owner' then owned = true end
 end
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
   if name ~= '@out' then gone[#gone + 1] = name end
@@ -17,10 +16,5 @@ end
 redis.call('HDEL', KEYS[1], unpack(gone))
 redis.call('HSET', KEYS[1], unpack(values))
 if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], '@used', ARGV[2]) end
-if owned then
-  local time = redis.call('TIME')
-  time = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
-  redis.call('HSET', KEYS[1], '@indexed', time)
-end
 if ARGV[3] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) else redis.call('PERSIST', KEYS[1]) end
 return 1

@@ -3,9 +3,11 @@
 -- rename must be resolved first, or {'INDEX', owner} if that owner must be indexed first.
 -- KEYS: the session and, while the caller holds it, its lock.
 -- ARGV: 1 what the lock then holds; 2 now and 3 the oldest use of a live session, or ''; 4 the lifetime,
--- or ''; 5 how old @indexed may be, or ''; 6 the owner that was indexed; 7 '1' if the changes name the
+-- or ''; 5 how long the index must have the session from now on, and how long it has it if it is put into
+-- it now, parted by a blank; 6 the owner that was indexed; 7 '1' if the changes name the
 -- owner; 8 how many arguments are names and values to set; these; and the names of what is removed.
 local session, now, set = KEYS[1], ARGV[2], tonumber(ARGV[8])
+local need, span = string.match(ARGV[5], '(%d+) (%d+)')
 local found = redis.call('HMGET', session, '@in', '@used', '@indexed', 'owner', '@rename')
 if KEYS[2] then
   local holder = redis.call('GET', KEYS[2])
@@ -22,7 +24,7 @@ if owner or indexes then
 end
 if owner and not indexes then
   local indexed = tonumber(found[3] or '')
-  if not indexed or ARGV[5] ~= '' and not (math.abs(time - indexed) <= tonumber(ARGV[5])) then
+  if not indexed or indexed < time + tonumber(need) then
     if owner ~= ARGV[6] then return {'INDEX', owner} end
     indexes = true
   end
@@ -46,6 +48,6 @@ if #ARGV > 8 + set then redis.call('HDEL', session, unpack(ARGV, 9 + set)) end
 if found[5] then redis.call('HDEL', session, '@rename') end
 if now == '' and found[2] then redis.call('HDEL', session, '@used') end
 if now ~= '' then redis.call('HSET', session, '@used', now) end
-if indexes then redis.call('HSET', session, '@indexed', string.format('%.0f', time)) end
+if indexes then redis.call('HSET', session, '@indexed', string.format('%.0f', time + tonumber(span))) end
 if ARGV[4] ~= '' then redis.call('PEXPIRE', session, ARGV[4]) else redis.call('PERSIST', session) end
 return 0

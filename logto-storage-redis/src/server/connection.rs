@@ -17,6 +17,9 @@ use super::tls::{Tls, TlsStream};
 /// No answer to one call is larger: a session's values are small, and so is a page of `SCAN`.
 const MAX_ANSWER: u64 = 64 << 20;
 
+/// How much is read at once.
+const CHUNK: usize = 16 << 10;
+
 /// Commands, each as it is sent.
 pub(super) struct Request(Vec<Vec<u8>>);
 
@@ -52,10 +55,10 @@ impl Request {
     }
 }
 
-/// One connection, logged in. After an error other than a refusal it is of no more use.
+/// One connection, logged in. After an error other than a refusal it is of no more use: what comes over
+/// it then may be the answer to an earlier call.
 pub(super) struct Connection {
     stream: Stream,
-    parser: Parser,
 }
 
 enum Stream {
@@ -76,12 +79,20 @@ impl Connection {
             None => Stream::Plain(socket),
             Some(tls) => Stream::Tls(Box::new(tls.begin(&endpoint.host, socket)?)),
         };
-        let mut connection = Self {
-            stream,
-            parser: Parser::new(),
-        };
+        let mut connection = Self { stream };
         connection.log_in(login, deadline)?;
         Ok(connection)
+    }
+
+    /// Whether nothing was said since the last answer, and the server is still there.
+    pub(super) fn is_quiet(&self) -> bool {
+        let tcp = match &self.stream {
+            Stream::Plain(socket) => &socket.tcp,
+            Stream::Tls(stream) => &stream.sock.tcp,
+        };
+        let peeked = tcp.set_nonblocking(true).and_then(|()| tcp.peek(&mut [0]));
+        let is_silent = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        tcp.set_nonblocking(false).is_ok() && is_silent
     }
 
     /// Sends all, then reads the reply of each. The first error among them is the answer.
@@ -95,12 +106,15 @@ impl Connection {
         sent.map_err(|error| failure_of(&error))?;
         let mut stream = Bounded {
             stream: &mut self.stream,
+            ahead: Vec::new(),
+            given: 0,
             left: MAX_ANSWER,
             failure: None,
         };
+        let mut parser = Parser::new();
         let mut answers = Vec::with_capacity(request.0.len());
         for _ in &request.0 {
-            match self.parser.parse_value(&mut stream) {
+            match parser.parse_value(&mut stream) {
                 Ok(answer) => answers.push(answer),
                 Err(error) if error.is_io_error() => {
                     let closed = || Failure::Broken(io::ErrorKind::UnexpectedEof.into());
@@ -108,6 +122,9 @@ impl Connection {
                 }
                 Err(_) => return Err(Failure::NotRedis),
             }
+        }
+        if stream.has_more()? {
+            return Err(Failure::NotRedis);
         }
         answers.into_iter().map(accepted).collect()
     }
@@ -191,6 +208,16 @@ impl Stream {
             Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
         }
     }
+
+    fn has_decrypted_more(&mut self) -> Result<bool, Failure> {
+        match self {
+            Self::Plain(_) => Ok(false),
+            Self::Tls(stream) => {
+                let state = stream.conn.process_new_packets().map_err(Failure::Tls)?;
+                Ok(state.plaintext_bytes_to_read() > 0)
+            }
+        }
+    }
 }
 
 impl Read for Stream {
@@ -202,23 +229,48 @@ impl Read for Stream {
     }
 }
 
-/// Ends after so many bytes, and keeps what the parser would lose of an error.
+/// Ends after so many bytes, and keeps what the parser would lose of an error. It gives a line at most
+/// at a time, so that the parser takes nothing that comes after the answers.
 struct Bounded<'a> {
     stream: &'a mut Stream,
+    /// What came, of which so many bytes were given.
+    ahead: Vec<u8>,
+    given: usize,
     left: u64,
     failure: Option<Failure>,
 }
 
-impl Read for Bounded<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer).inspect_err(|error| {
-            self.failure = Some(failure_of(error));
-        })?;
+impl Bounded<'_> {
+    /// Whether more came than was asked for.
+    fn has_more(&mut self) -> Result<bool, Failure> {
+        Ok(self.given < self.ahead.len() || self.stream.has_decrypted_more()?)
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.ahead.resize(CHUNK, 0);
+        self.given = 0;
+        let read = self.stream.read(&mut self.ahead);
+        self.ahead.truncate(*read.as_ref().unwrap_or(&0));
+        let read = read.inspect_err(|error| self.failure = Some(failure_of(error)))?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
             self.failure = Some(Failure::NotRedis);
             io::Error::from(io::ErrorKind::InvalidData)
         })?;
-        Ok(read)
+        Ok(())
+    }
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.ahead.len() {
+            self.fill()?;
+        }
+        let rest = &self.ahead[self.given..];
+        let line = rest.iter().position(|byte| *byte == b'\n');
+        let length = line.map_or(rest.len(), |end| end + 1).min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.given += length;
+        Ok(length)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use crate::error::Failure;
+use crate::error::{Failure, Refusal};
 
 use super::address::{Endpoint, Login};
 use super::connection::{Connection, Request};
@@ -61,7 +61,8 @@ impl Node {
         }
     }
 
-    /// Sent again over a new connection if an old one turns out to be broken.
+    /// Sent again over a new connection if an old one turns out to be broken. Only a connection that has
+    /// given the answers to what was asked, and no more, is used again.
     pub(super) fn call(
         &self,
         dialer: &Dialer,
@@ -72,7 +73,11 @@ impl Node {
             let (place, idle) = self.pool.take(deadline)?;
             let is_new = idle.is_none();
             let mut connection = match idle {
-                Some(connection) => connection,
+                Some(connection) if connection.is_quiet() => connection,
+                Some(_) => {
+                    place.close_all();
+                    continue;
+                }
                 None => dialer.dial(&self.endpoint, deadline)?,
             };
             match connection.call(request, deadline) {
@@ -80,9 +85,12 @@ impl Node {
                     place.keep(connection);
                     return Ok(answers);
                 }
-                Err(failure @ Failure::Refused(_)) => {
-                    place.keep(connection);
-                    return Err(failure);
+                Err(Failure::Refused(refusal)) => {
+                    match is_of_connection(&refusal) {
+                        true => place.close_all(),
+                        false => place.keep(connection),
+                    }
+                    return Err(Failure::Refused(refusal));
                 }
                 Err(Failure::Broken(_)) if !is_new => place.close_all(),
                 Err(Failure::TimedOut) => {
@@ -93,4 +101,9 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether a new connection may do better: the name may be that of another server since a failover.
+fn is_of_connection(refusal: &Refusal) -> bool {
+    ["READONLY", "NOAUTH"].contains(&refusal.code.as_str())
 }

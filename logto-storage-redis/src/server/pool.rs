@@ -1,6 +1,8 @@
 //! Few connections for many threads.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::Failure;
@@ -11,11 +13,10 @@ use super::deadline::Deadline;
 /// Firewalls forget a connection after minutes of silence, and then swallow what is sent over it.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
-/// Connections to one server. The one that was used last is taken first.
+/// Connections to one server. The one that was used last is taken first; who waits longest has it.
 pub(super) struct Pool {
     limit: usize,
     state: Mutex<State>,
-    freed: Condvar,
 }
 
 #[derive(Default)]
@@ -23,6 +24,8 @@ struct State {
     /// With the time of their last use, which grows.
     idle: Vec<(Instant, Connection)>,
     in_use: usize,
+    /// Who is handed the next place, and those who have given up.
+    waiting: VecDeque<SyncSender<()>>,
     /// Counts how often the idle ones were thrown away; older connections don't come back.
     age: u64,
 }
@@ -38,7 +41,6 @@ impl Pool {
         Self {
             limit: limit.max(1),
             state: Mutex::default(),
-            freed: Condvar::new(),
         }
     }
 
@@ -48,10 +50,15 @@ impl Pool {
         deadline: Deadline,
     ) -> Result<(Place<'_>, Option<Connection>), Failure> {
         let mut state = self.state();
-        while state.in_use >= self.limit {
-            state = self.wait(state, deadline)?;
+        if state.in_use < self.limit {
+            state.in_use += 1;
+        } else {
+            let (sender, handed) = mpsc::sync_channel(1);
+            state.waiting.push_back(sender);
+            drop(state);
+            self.wait(handed, deadline)?;
+            state = self.state();
         }
-        state.in_use += 1;
         let place = Place {
             pool: self,
             age: state.age,
@@ -59,22 +66,25 @@ impl Pool {
         Ok((place, state.pop()))
     }
 
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        deadline: Deadline,
-    ) -> Result<MutexGuard<'a, State>, Failure> {
-        let exhausted = |_| Failure::PoolExhausted(self.limit);
-        Ok(match deadline.left().map_err(exhausted)? {
-            None => self
-                .freed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(left) => {
-                let waited = self.freed.wait_timeout(state, left);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        })
+    /// Until a place is handed over, which counts as in use all the time.
+    fn wait(&self, handed: Receiver<()>, deadline: Deadline) -> Result<(), Failure> {
+        let is_handed = match deadline.left() {
+            Ok(Some(left)) => handed.recv_timeout(left).is_ok(),
+            Ok(None) => handed.recv().is_ok(),
+            Err(_) => false,
+        };
+        if is_handed {
+            return Ok(());
+        }
+        // Nobody hands it over meanwhile.
+        let state = self.state();
+        let is_handed = handed.try_recv().is_ok();
+        drop(handed);
+        drop(state);
+        match is_handed {
+            true => Ok(()),
+            false => Err(Failure::PoolExhausted(self.limit)),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,7 +125,54 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.pool.state().in_use -= 1;
-        self.pool.freed.notify_one();
+        let mut state = self.pool.state();
+        while let Some(next) = state.waiting.pop_front() {
+            if next.try_send(()).is_ok() {
+                return;
+            }
+        }
+        state.in_use -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn who_waits_has_the_place_before_who_comes_later() {
+        let pool = Pool::new(1);
+        let order = Mutex::new(Vec::new());
+        let (first, _) = pool.take(Deadline::after(LONG)).ok().unwrap();
+        thread::scope(|scope| {
+            for number in 0..3 {
+                let (pool, order) = (&pool, &order);
+                scope.spawn(move || {
+                    let _place = pool.take(Deadline::after(LONG)).ok().unwrap();
+                    order.lock().unwrap().push(number);
+                });
+                while pool.state().waiting.len() <= number {
+                    thread::yield_now();
+                }
+            }
+            drop(first);
+        });
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2]);
+        assert_eq!(pool.state().in_use, 0);
+    }
+
+    #[test]
+    fn who_gave_up_is_passed_over() {
+        let pool = Pool::new(1);
+        let (first, _) = pool.take(Deadline::after(LONG)).ok().unwrap();
+        let refused = pool.take(Deadline::after(Duration::ZERO)).err();
+        assert!(matches!(refused, Some(Failure::PoolExhausted(1))));
+        drop(first);
+        assert!(pool.take(Deadline::after(Duration::ZERO)).is_ok());
+        assert_eq!(pool.state().in_use, 0);
     }
 }

@@ -73,7 +73,7 @@ impl Stage {
                 }
                 2 => {
                     let values: Vec<_> = begun.list()[1..].iter().map(Reply::text).collect();
-                    let mut arguments = vec![from.as_str(), LIFETIME];
+                    let mut arguments = vec![from.as_str(), LIFETIME, LIFETIME];
                     arguments.extend(values.iter().map(String::as_str));
                     let script = include_str!("../../src/scripts/move_offer.lua");
                     self.run(&self.to, script, &arguments);

@@ -27,6 +27,13 @@ impl Place {
         entry[1].text().parse().ok()
     }
 
+    /// When an entry goes that is over now.
+    fn score_of_now(&self) -> f64 {
+        let index = self.index_key(&user("Alice"));
+        let time = self.command(&index, &["TIME"]);
+        time.list()[0].text().parse::<f64>().unwrap() * 1000.0
+    }
+
     /// As if all entries had been made so much earlier.
     fn age_index(&self, sub: &str, millis: i64) {
         let index = self.index_key(&user(sub));
@@ -98,6 +105,30 @@ fn an_entry_is_not_renewed_each_time() {
     place.age_indexed(&id, 20 * MINUTE);
     set(&session, IdToken, "a");
     assert_ne!(place.score("Alice", &id), before);
+}
+
+#[test]
+fn an_entry_of_a_shorter_lifetime_is_renewed_for_a_longer_one() {
+    for place in Place::both() {
+        let short = place.builder().idle_lifetime(60 * SECOND).open().unwrap();
+        for lifetime in [DAY, Duration::MAX] {
+            let id = SessionId::random();
+            set(&short.session(&id), Owner, &owner("Alice"));
+            let long = place.builder().idle_lifetime(lifetime).open().unwrap();
+            set(&long.session(&id), IdToken, "a");
+            let (session, index) = (place.key(&id), place.index_key(&user("Alice")));
+            let (session, index) = (place.left(&session), place.left(&index));
+            assert!(index == -1 || session < index, "{session} {index}");
+            let goes = place.score("Alice", &id).unwrap();
+            let of_session = place.field(&id, "@indexed").unwrap();
+            // It was written a moment after the entry.
+            let about: f64 = of_session.parse().unwrap();
+            assert!((goes - about).abs() < 30.0 * MINUTE as f64);
+            let years = if lifetime == DAY { 0.0 } else { 900.0 };
+            let now = place.score_of_now();
+            assert!(goes - now > years * 365.0 * DAY.as_millis() as f64 + INDEX_DAY as f64 / 2.0);
+        }
+    }
 }
 
 #[test]
