@@ -280,7 +280,7 @@ fn stores() -> Vec<(&'static str, String)> {
         ),
         (
             "RedisStoreBuilder",
-            debug(&RedisStore::builder(&redis.url())),
+            debug(&RedisStore::builder(&redis.url()).root_certificate(SECRET)),
         ),
         (
             "SledStore",
