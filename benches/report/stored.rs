@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use logto::SessionId;
 use logto::storage::{PersistKey, SessionStore, SledStore, SqliteStore, Storage};
+use logto::{Clock as _, SessionId, SystemClock};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -96,8 +96,7 @@ fn load_sqlite(directory: &Path, digests: impl Iterator<Item = ([u8; 32], bool)>
     connection
         .execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
         .unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let now = now.as_millis() as i64;
+    let now = SystemClock.unix_seconds() * 1_000;
     let transaction = connection.transaction().unwrap();
     for (digest, is_expired) in digests {
         let used_at = if is_expired { 0 } else { now };
