@@ -13,7 +13,9 @@ const REDIRECT_URI: &str = "http://localhost:3000/callback";
 #[derive(Debug, PartialEq, Eq)]
 struct Costs {
     reads: usize,
+    /// Durable ones.
     writes: usize,
+    unsynced: usize,
     locks: usize,
     removals: usize,
     requests: usize,
@@ -69,12 +71,13 @@ impl Scene {
         let before = self.all();
         let done = work();
         let after = self.all();
-        let [reads, writes, locks, removals, requests] =
+        let [reads, writes, unsynced, locks, removals, requests] =
             std::array::from_fn(|n| after[n] - before[n]);
         (
             Costs {
                 reads,
                 writes,
+                unsynced,
                 locks,
                 removals,
                 requests,
@@ -83,12 +86,13 @@ impl Scene {
         )
     }
 
-    fn all(&self) -> [usize; 5] {
+    fn all(&self) -> [usize; 6] {
         let calls = |call| self.store.calls(call);
         let asked = self.fake.requests().into_iter();
         [
             calls(StorageCall::Get),
-            calls(StorageCall::Set) + calls(StorageCall::Update),
+            calls(StorageCall::Set) + calls(StorageCall::Update) + calls(StorageCall::Replace),
+            calls(StorageCall::UpdateUnsynced),
             calls(StorageCall::Lock),
             calls(StorageCall::Remove) + calls(StorageCall::Rename),
             // Those of the browser have no connection.
@@ -104,6 +108,7 @@ fn web() -> FakeApp {
 const ONE_READ: Costs = Costs {
     reads: 1,
     writes: 0,
+    unsynced: 0,
     locks: 0,
     removals: 0,
     requests: 0,
@@ -164,6 +169,7 @@ fn the_start_of_a_sign_in_costs_one_read_and_one_write() {
         Costs {
             reads: 1,
             writes: 1,
+            unsynced: 0,
             locks: 1,
             removals: 0,
             requests: 0
@@ -172,7 +178,7 @@ fn the_start_of_a_sign_in_costs_one_read_and_one_write() {
 }
 
 #[test]
-fn a_callback_costs_one_request() {
+fn a_callback_costs_one_request_and_one_durable_write() {
     let scene = Scene::of(web());
     let id = SessionId::random();
     let callback = scene.sign_in(&id);
@@ -181,9 +187,10 @@ fn a_callback_costs_one_request() {
         costs,
         Costs {
             reads: 3,
-            writes: 2,
+            writes: 1,
+            unsynced: 1,
             locks: 2,
-            removals: 1,
+            removals: 0,
             requests: 1
         }
     );
@@ -211,6 +218,7 @@ fn a_refresh_costs_one_request_and_one_write() {
         Costs {
             reads: 12,
             writes: 1,
+            unsynced: 0,
             locks: 1,
             removals: 0,
             requests: 1
@@ -231,6 +239,7 @@ fn a_refresh_that_rotates_the_refresh_token_writes_that_first() {
         Costs {
             reads: 15,
             writes: 2,
+            unsynced: 0,
             locks: 1,
             removals: 0,
             requests: 1

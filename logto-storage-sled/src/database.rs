@@ -198,6 +198,12 @@ impl Database {
         })
     }
 
+    /// Hands all that was written to the operating system, where a process that ends does not lose it. sled
+    /// keeps it for up to half a second.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        self.change(|| self.db.flush().map(drop))
+    }
+
     /// Makes all that was written durable.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
         self.change(|| self.durable.sync(|| self.db.flush()))

@@ -81,6 +81,19 @@ impl SledStorage {
         Ok(Look::Found(used_at, Some(text.map_err(damaged)?)))
     }
 
+    /// Makes these changes, which are not durable yet. Whether there was anything to write.
+    fn write(&self, changes: &[Change<'_>]) -> Result<bool, StorageError> {
+        let database = self.database();
+        check_lengths(database, changes)?;
+        let _turn = database.writer();
+        let writes = apply(database, self.idle(), &self.session, changes)?;
+        let Some(writes) = writes else {
+            return Ok(false);
+        };
+        database.write(&writes)?;
+        Ok(true)
+    }
+
     /// Best effort: a session that was read is there, whether or not that could be noted.
     fn note_use(&self, seen: i64, now: i64) {
         if let Some(_turn) = self.database().writer_now()
@@ -135,16 +148,17 @@ impl Storage for SledStorage {
     }
 
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        let database = self.database();
-        check_lengths(database, changes)?;
-        let turn = database.writer();
-        let writes = apply(database, self.idle(), &self.session, changes)?;
-        let Some(writes) = writes else {
-            return Ok(());
-        };
-        database.write(&writes)?;
-        drop(turn);
-        database.sync()
+        match self.write(changes)? {
+            true => self.database().sync(),
+            false => Ok(()),
+        }
+    }
+
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        match self.write(changes)? {
+            true => self.database().flush(),
+            false => Ok(()),
+        }
     }
 
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
@@ -153,7 +167,10 @@ impl Storage for SledStorage {
     }
 }
 
-fn check_lengths(database: &Database, changes: &[Change<'_>]) -> Result<(), StorageError> {
+pub(crate) fn check_lengths(
+    database: &Database,
+    changes: &[Change<'_>],
+) -> Result<(), StorageError> {
     let values = changes.iter().filter_map(|change| change.value);
     if values.map(str::len).max().unwrap_or(0) > LONGEST_VALUE {
         return Err(error::new(
@@ -198,6 +215,30 @@ fn apply(
     }
     replace(session, &before, after, &mut writes);
     Ok(Some(writes))
+}
+
+/// Makes a session of these changes alone, whatever it was.
+pub(crate) fn apply_to_empty(
+    database: &Database,
+    now: i64,
+    session: &[u8; 32],
+    changes: &[Change<'_>],
+    writes: &mut Writes,
+) -> Result<(), StorageError> {
+    let stored = database.record(session)?;
+    // A damaged record must not stand in the way for ever.
+    let before = stored.as_deref().map(Record::parse).transpose();
+    let before = before.ok().flatten().unwrap_or_default();
+    let mut after = Record::default();
+    for change in changes {
+        after.set(change.key.as_str(), change.value);
+    }
+    after.used_at = now;
+    let gone = owners::of(database, &before).unwrap_or_default();
+    let new = owners::of(database, &after)?;
+    owners::replace(writes, *session, gone, new);
+    replace(session, &before, after, writes);
+    Ok(())
 }
 
 /// Puts one record in the place of another, with the values beside it.

@@ -7,14 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId, SessionStore,
-    Storage, StorageError, SystemClock,
+    Change, Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId,
+    SessionStore, Storage, StorageError, SystemClock,
 };
 
 use crate::database::{Database, Writes};
 use crate::owners;
 use crate::record::{self, Record};
-use crate::storage::SledStorage;
+use crate::storage::{self, SledStorage};
 
 /// How many sessions are purged at once, between which others may write.
 const PURGED_AT_ONCE: usize = 64;
@@ -114,6 +114,26 @@ impl SessionStore for SledStore {
             record.used_at = now;
             writes.session(to, Some(record.to_bytes()));
         }
+        database.write(&writes)?;
+        drop(turn);
+        database.sync()
+    }
+
+    fn replace(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        changes: &[Change<'_>],
+    ) -> Result<(), StorageError> {
+        let Shared { database, idle } = &*self.shared;
+        let (from, to) = (from.digest(), to.digest());
+        storage::check_lengths(database, changes)?;
+        let turn = database.writer();
+        let mut writes = Writes::default();
+        if from != to {
+            remove(database, &from, &mut writes)?;
+        }
+        storage::apply_to_empty(database, idle.now(), &to, changes, &mut writes)?;
         database.write(&writes)?;
         drop(turn);
         database.sync()

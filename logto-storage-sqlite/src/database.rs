@@ -21,8 +21,9 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Database {
     pool: Pool,
-    /// A lease need not outlive the machine, so it does not wait for the disk.
-    leases: Pool,
+    /// A lease need not outlive the machine, nor does what is written unsynced, so they do not wait for
+    /// the disk.
+    unsynced: Pool,
     log: Arc<Log>,
     locks: Arc<FileLocks>,
     busy_timeout: Duration,
@@ -43,7 +44,7 @@ impl Database {
         let log = Arc::new(Log::default());
         let database = Self {
             pool: Pool::new(path.clone(), Arc::clone(&log)),
-            leases: Pool::not_durable(path.clone(), Arc::clone(&log)),
+            unsynced: Pool::not_durable(path.clone(), Arc::clone(&log)),
             log,
             locks,
             busy_timeout,
@@ -91,21 +92,22 @@ impl Database {
         self.write_within(self.busy_timeout, &self.pool, work)
     }
 
-    /// As [`write`](Self::write), but not durable.
-    pub(crate) fn write_lease<T>(
+    /// As [`write`](Self::write), but not durable until the next write that is: all stand in one log, in
+    /// their order, and what syncs the log syncs all of it.
+    pub(crate) fn write_unsynced<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        self.write_within(self.busy_timeout, &self.leases, work)
+        self.write_within(self.busy_timeout, &self.unsynced, work)
     }
 
-    /// As [`write_lease`](Self::write_lease), with more patience.
+    /// As [`write_unsynced`](Self::write_unsynced), with more patience.
     pub(crate) fn release_lease<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         let timeout = self.busy_timeout.max(RELEASE_TIMEOUT);
-        self.write_within(timeout, &self.leases, work)
+        self.write_within(timeout, &self.unsynced, work)
     }
 
     /// As [`write`](Self::write), but gives up soon where others are writing.

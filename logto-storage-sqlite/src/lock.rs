@@ -97,10 +97,10 @@ fn new_lease(database: &Database, session: [u8; 32]) -> Result<Lease, StorageErr
 /// Whether the session could be had. While it cannot this only reads, and holds nobody up.
 fn try_lease(database: &Database, lease: &Lease) -> Result<bool, StorageError> {
     match database.read(|connection| Lease::find(connection, &lease.session))? {
-        None => database.write_lease(|transaction| lease.insert(transaction)),
+        None => database.write_unsynced(|transaction| lease.insert(transaction)),
         Some(other) if may_be_taken_over(database, &other, lease) => {
             // Not if another process was faster.
-            database.write_lease(|transaction| {
+            database.write_unsynced(|transaction| {
                 Ok(other.delete(transaction)? && lease.insert(transaction)?)
             })
         }

@@ -74,6 +74,12 @@ impl Storage for SqliteStorage {
             .write(|transaction| apply(transaction, idle, &self.session, changes))
     }
 
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        let idle = self.database.idle();
+        self.database
+            .write_unsynced(|transaction| apply(transaction, idle, &self.session, changes))
+    }
+
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         let lock = SessionLock::acquire(&self.database, self.session, timeout)?;
         Ok(StorageLock::lease(lock, SessionLock::is_held))
@@ -141,7 +147,7 @@ fn select(
         .optional()
 }
 
-fn apply(
+pub(crate) fn apply(
     transaction: &Transaction<'_>,
     idle: &IdleLifetime,
     session: &[u8; 32],
@@ -192,6 +198,16 @@ fn remove(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("DELETE FROM sessions WHERE id = ?1")?
         .execute([id])?;
+    Ok(())
+}
+
+pub(crate) fn remove_by_digest(
+    transaction: &Transaction<'_>,
+    session: &[u8; 32],
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
+        .execute([session])?;
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId, SessionStore,
-    Storage, StorageError, SystemClock,
+    Change, Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId,
+    SessionStore, Storage, StorageError, SystemClock,
 };
 
 use crate::database::Database;
@@ -111,13 +111,24 @@ impl SessionStore for SqliteStore {
         })
     }
 
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+    fn replace(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        changes: &[Change<'_>],
+    ) -> Result<(), StorageError> {
+        let (from, to) = (from.digest(), to.digest());
+        let idle = self.database.idle();
         self.database.write(|transaction| {
-            transaction
-                .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
-                .execute([id.digest()])?;
-            Ok(())
+            storage::remove_by_digest(transaction, &from)?;
+            storage::remove_by_digest(transaction, &to)?;
+            storage::apply(transaction, idle, &to, changes)
         })
+    }
+
+    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+        self.database
+            .write(|transaction| storage::remove_by_digest(transaction, &id.digest()))
     }
 
     fn purge_expired(&self) -> Result<u64, StorageError> {

@@ -44,10 +44,14 @@ pub enum StorageCall {
     Set,
     /// [`Storage::update`]
     Update,
+    /// [`Storage::update_unsynced`]
+    UpdateUnsynced,
     /// [`Storage::lock`]
     Lock,
     /// [`SessionStore::rename`]
     Rename,
+    /// [`SessionStore::replace`]
+    Replace,
     /// [`SessionStore::remove`]
     Remove,
     /// [`SessionStore::purge_expired`]
@@ -167,6 +171,11 @@ impl<S: Storage> Storage for Faulty<S> {
         self.inner.update(changes)
     }
 
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        self.begin(StorageCall::UpdateUnsynced)?;
+        self.inner.update_unsynced(changes)
+    }
+
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         self.begin(StorageCall::Lock)?;
         self.inner.lock(timeout)
@@ -182,6 +191,16 @@ impl<S: SessionStore> SessionStore for Faulty<S> {
     fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
         self.begin(StorageCall::Rename)?;
         self.inner.rename(from, to)
+    }
+
+    fn replace(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        changes: &[Change<'_>],
+    ) -> Result<(), StorageError> {
+        self.begin(StorageCall::Replace)?;
+        self.inner.replace(from, to, changes)
     }
 
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {

@@ -49,6 +49,30 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     ),
     (Flaw::UpdatesStepByStep, &["nobody_sees_half_an_update"]),
     (
+        Flaw::UnsyncedIsUnseen,
+        &["an_unsynced_update_is_seen_at_once"],
+    ),
+    (
+        Flaw::ReplaceMerges,
+        &[
+            "a_replacement_leaves_what_it_wrote_and_nothing_else",
+            "a_replacement_by_itself_starts_empty",
+        ],
+    ),
+    (
+        Flaw::ReplaceKeepsTheOld,
+        &["a_replacement_leaves_what_it_wrote_and_nothing_else"],
+    ),
+    (
+        Flaw::ReplaceToItselfRemoves,
+        &["a_replacement_by_itself_starts_empty"],
+    ),
+    (Flaw::ReplaceTakesTheLock, &["a_replacement_takes_no_lock"]),
+    (
+        Flaw::ReplaceKeepsFormerOwners,
+        &["a_replaced_session_is_found_by_its_new_owner_only"],
+    ),
+    (
         Flaw::WritesInTwoSteps,
         &["many_threads_set_and_get_at_once"],
     ),

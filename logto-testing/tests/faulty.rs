@@ -61,12 +61,18 @@ fn each_kind_of_call_fails() {
     let id = SessionId::random();
     let session = store.session(&id);
     let owner = OwnerDigest::of_user("https://foo.logto.app/oidc", "alice");
-    type Calls<'a> = [(StorageCall, &'a dyn Fn() -> bool); 9];
+    type Calls<'a> = [(StorageCall, &'a dyn Fn() -> bool); 11];
     let calls: Calls<'_> = [
         (StorageCall::Get, &|| session.get(IdToken).is_err()),
         (StorageCall::Set, &|| session.set(IdToken, None).is_err()),
         (StorageCall::Update, &|| {
             session.update(&[Change::remove(IdToken)]).is_err()
+        }),
+        (StorageCall::UpdateUnsynced, &|| {
+            session.update_unsynced(&[Change::remove(IdToken)]).is_err()
+        }),
+        (StorageCall::Replace, &|| {
+            store.replace(&id, &id, &[]).is_err()
         }),
         (StorageCall::Lock, &|| session.lock(Duration::ZERO).is_err()),
         (StorageCall::Rename, &|| store.rename(&id, &id).is_err()),
@@ -88,7 +94,7 @@ fn each_kind_of_call_fails() {
     for (call, fails) in calls {
         store.fail(StorageCall::Any, 1, StorageErrorKind::Backend);
         assert!(fails());
-        assert_eq!(store.calls(call), 9 + 1);
+        assert_eq!(store.calls(call), 11 + 1);
     }
 }
 

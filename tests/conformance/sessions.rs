@@ -183,7 +183,11 @@ fn a_storage_that_fails_sends_no_code_and_signs_nobody_in() {
     let storage = Faulty::new(scene.store.session(&scene.id));
     let client = scene.logto.client(storage.clone());
     let is_storage = is!(LogtoError::Storage(error) if error.kind() == StorageErrorKind::Backend);
-    for call in [StorageCall::Get, StorageCall::Lock, StorageCall::Set] {
+    for call in [
+        StorageCall::Get,
+        StorageCall::Lock,
+        StorageCall::UpdateUnsynced,
+    ] {
         let callback = scene.callback();
         storage.fail(call, 1, StorageErrorKind::Backend);
         let error = scene.refused(&[], |_| client.handle_sign_in_callback(&callback));

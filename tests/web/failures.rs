@@ -138,7 +138,7 @@ fn a_callback_whose_session_cannot_be_written_signs_nobody_in() {
     let callback = scene.at_logto("alice", location(&started));
     scene
         .store
-        .fail(StorageCall::Update, 1, StorageErrorKind::Backend);
+        .fail(StorageCall::Replace, 1, StorageErrorKind::Backend);
     assert_eq!(visitor.get(&scene, &callback).status(), 503);
     assert_eq!(visitor.who(&scene), "nobody");
     assert_eq!(

@@ -52,11 +52,8 @@ impl Logto {
         let signed_in = client.establish(&sign_in, verified, |tokens, sign_ins| {
             let mut changes = tokens.to_vec();
             changes.push(Change::set(PersistKey::SignInSession, sign_ins));
-            store.session(&new_id).update(&changes)?;
             // The old id goes without ever having been signed in as this user.
-            store.remove(id).inspect_err(|_| {
-                let _ = store.remove(&new_id);
-            })
+            store.replace(id, &new_id, &changes)
         })?;
         Ok((new_id, signed_in))
     }
@@ -140,7 +137,10 @@ impl LogtoClient {
         let sign_in = self.find_among(&sign_ins, callback)?;
         sign_ins.finish(&sign_in.state, self.logto.now());
         let text = to_json(&sign_ins)?;
-        self.storage.set(PersistKey::SignInSession, Some(&text))?;
+        // If a machine that fails takes this back, it takes back the tokens too, which are written later;
+        // and the server takes a code once only.
+        self.storage
+            .update_unsynced(&[Change::set(PersistKey::SignInSession, &text)])?;
         Ok(sign_in)
     }
 

@@ -150,6 +150,16 @@ impl SessionStore for EncryptedStore {
         Ok(())
     }
 
+    fn replace(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        changes: &[Change<'_>],
+    ) -> Result<(), StorageError> {
+        self.of(to)
+            .sealed(changes, |sealed| self.inner.replace(from, to, sealed))
+    }
+
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
         self.inner.remove(id)
     }
@@ -265,6 +275,30 @@ impl EncryptedStorage {
         }
     }
 
+    /// Has `write` make the changes, with their values sealed.
+    fn sealed(
+        &self,
+        changes: &[Change<'_>],
+        write: impl FnOnce(&[Change<'_>]) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let seal = |change: &Change<'_>| {
+            let sealed = change
+                .value
+                .map(|value| self.seal(self.session, change.key, value));
+            sealed.transpose()
+        };
+        let sealed = changes.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
+        let changes: Vec<_> = changes
+            .iter()
+            .zip(&sealed)
+            .map(|(Change { key, .. }, sealed)| Change {
+                key: *key,
+                value: sealed.as_deref(),
+            })
+            .collect();
+        write(&changes)
+    }
+
     fn seal(&self, session: [u8; 32], key: PersistKey, value: &str) -> Result<String, SealError> {
         let sealed = self.seal_box(session, key, value)?;
         Ok(self.findable(key, value, sealed))
@@ -332,22 +366,11 @@ impl Storage for EncryptedStorage {
     }
 
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        let seal = |change: &Change<'_>| {
-            let sealed = change
-                .value
-                .map(|value| self.seal(self.session, change.key, value));
-            sealed.transpose()
-        };
-        let sealed = changes.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
-        let changes: Vec<_> = changes
-            .iter()
-            .zip(&sealed)
-            .map(|(Change { key, .. }, sealed)| Change {
-                key: *key,
-                value: sealed.as_deref(),
-            })
-            .collect();
-        self.inner.update(&changes)
+        self.sealed(changes, |sealed| self.inner.update(sealed))
+    }
+
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        self.sealed(changes, |sealed| self.inner.update_unsynced(sealed))
     }
 
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {

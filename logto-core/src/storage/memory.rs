@@ -85,18 +85,7 @@ impl Storage for MemoryStorage {
             session.values.clear();
         }
         session.used_at = now;
-        for change in changes {
-            match change.value {
-                Some(value) => {
-                    session
-                        .values
-                        .insert(change.key, Zeroizing::new(value.to_owned()));
-                }
-                None => {
-                    session.values.remove(&change.key);
-                }
-            }
-        }
+        session.make(changes);
         if session.values.is_empty() {
             sessions.remove(&self.session);
         }
@@ -130,6 +119,20 @@ impl Session {
     fn is_expired(&self, now: SystemTime, idle_lifetime: Duration) -> bool {
         now.duration_since(self.used_at)
             .is_ok_and(|idle| idle > idle_lifetime)
+    }
+
+    fn make(&mut self, changes: &[Change<'_>]) {
+        for change in changes {
+            match change.value {
+                Some(value) => {
+                    self.values
+                        .insert(change.key, Zeroizing::new(value.to_owned()));
+                }
+                None => {
+                    self.values.remove(&change.key);
+                }
+            }
+        }
     }
 
     fn is_of(&self, owner: &OwnerDigest) -> bool {
@@ -202,6 +205,26 @@ impl SessionStore for MemoryStore {
             session.used_at = now;
             sessions.insert(to.digest(), session);
         }
+        Ok(())
+    }
+
+    fn replace(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        changes: &[Change<'_>],
+    ) -> Result<(), StorageError> {
+        let mut session = Session {
+            values: HashMap::new(),
+            used_at: self.clock.now(),
+        };
+        session.make(changes);
+        let mut sessions = self.sessions();
+        sessions.remove(&from.digest());
+        match session.values.is_empty() {
+            true => sessions.remove(&to.digest()),
+            false => sessions.insert(to.digest(), session),
+        };
         Ok(())
     }
 

@@ -39,7 +39,8 @@ pub const DEFAULT_IDLE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 6
 ///   same session, until it is set again or the session is removed or lies idle for too long.
 ///   Values are UTF-8 of any content, up to 1 MiB at least; the empty one is not absent.
 /// - Threads may call it at once. Each sees whole values.
-/// - When a call has returned, its change is durable as far as the backend is at all.
+/// - When a call has returned, its change is durable as far as the backend is at all; after
+///   [`update_unsynced`](Self::update_unsynced), as far as that says.
 /// - A failed call has changed nothing.
 /// - Absent is `Ok(None)`; *failed* is an error, never "absent".
 /// - Values are secrets: they are not logged and not part of an error or of `Debug`.
@@ -128,6 +129,21 @@ pub trait Storage: Debug + Send + Sync {
         Ok(())
     }
 
+    /// As [`update`](Self::update), at once for all who read and all or nothing, but the changes need not
+    /// survive a failure of the *machine*. That of the process they do. A durable write to the store
+    /// after it, of this session or of another, makes them durable too: a machine that fails keeps no later
+    /// change without them.
+    ///
+    /// The default is [`update`](Self::update). A backend overrides it where not to wait for the disk is
+    /// cheaper.
+    ///
+    /// # Errors
+    ///
+    /// As of [`update`](Self::update).
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        self.update(changes)
+    }
+
     /// Waits for sole use of this session among all threads and processes that share the store.
     /// It is released on drop, and by itself when the holder panics or its process is killed. Reads and writes do not need
     /// it; other sessions never wait for it.
@@ -191,7 +207,8 @@ impl Debug for Change<'_> {
 /// - It writes the [digest](SessionId::digest) of a session's id, never the id. `Debug` of the store
 ///   and of a session shows neither.
 ///
-/// Four methods make a working store. The others have defaults that say
+/// Four methods make a working store. [`replace`](Self::replace) has a default in two steps, and others have
+/// defaults that say
 /// [`Unsupported`](StorageErrorKind::Unsupported): [`sessions_of`](Self::sessions_of), which back-channel
 /// logout stands on, and [`for_each_session`](Self::for_each_session) and
 /// [`session_by_digest`](Self::session_by_digest), by which [`migrate`] moves sessions from one store to
@@ -212,6 +229,39 @@ pub trait SessionStore: Debug + Send + Sync {
     ///
     /// If the backend could not write; then nothing has changed.
     fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError>;
+
+    /// Puts a new session in the place of another: afterwards `to` holds what these changes make of an
+    /// empty session, so that what was under `to` is gone, and there is nothing under `from`, whether or not
+    /// there was. If `from` is `to`, the session holds what the changes make of an empty one.
+    ///
+    /// Whoever replaces a session that may be in use holds the lock of `from` meanwhile; a backend takes
+    /// no lock here.
+    ///
+    /// The default writes `to` by one [`update`](Storage::update), and then removes `from`. A crash in between
+    /// leaves both. A backend that can overrides it, and does all in one durable step.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not write; a backend that overrides this has then changed nothing. By
+    /// default `from` is then what it was, and where it could not be removed, `to` is removed as far as
+    /// that succeeds.
+    fn replace(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        changes: &[Change<'_>],
+    ) -> Result<(), StorageError> {
+        let mut all = PersistKey::ALL.map(Change::remove).to_vec();
+        all.retain(|removed| changes.iter().all(|change| change.key != removed.key));
+        all.extend(changes);
+        self.session(to).update(&all)?;
+        if from == to {
+            return Ok(());
+        }
+        self.remove(from).inspect_err(|_| {
+            let _ = self.remove(to);
+        })
+    }
 
     /// Removes a session with all of its values. Removing what is not there is no error.
     ///
@@ -333,6 +383,10 @@ macro_rules! forward_to_inner {
                 (**self).update(changes)
             }
 
+            fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+                (**self).update_unsynced(changes)
+            }
+
             fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
                 (**self).lock(timeout)
             }
@@ -346,6 +400,15 @@ macro_rules! forward_to_inner {
 
             fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
                 (**self).rename(from, to)
+            }
+
+            fn replace(
+                &self,
+                from: &SessionId,
+                to: &SessionId,
+                changes: &[Change<'_>],
+            ) -> Result<(), StorageError> {
+                (**self).replace(from, to, changes)
             }
 
             fn remove(&self, id: &SessionId) -> Result<(), StorageError> {

@@ -418,6 +418,7 @@ enum Step {
     Update {
         session: usize,
         locked: bool,
+        synced: bool,
         changes: Vec<(PersistKey, Option<String>)>,
     },
     Rename {
@@ -441,6 +442,7 @@ impl Step {
             kind => Self::Update {
                 session,
                 locked: kind < 6,
+                synced: kind % 3 != 0,
                 changes: changes(random, writer),
             },
         }
@@ -451,6 +453,7 @@ impl Step {
             Self::Update {
                 session,
                 locked,
+                synced,
                 changes,
             } => {
                 let session = store.session(&writer.id(*session));
@@ -462,7 +465,10 @@ impl Step {
                         value: value.as_deref(),
                     })
                     .collect();
-                session.update(&changes)
+                match synced {
+                    true => session.update(&changes),
+                    false => session.update_unsynced(&changes),
+                }
             }
             Self::Rename { from, to } => store.rename(&writer.id(*from), &writer.id(*to)),
             Self::Remove { session } => store.remove(&writer.id(*session)),

@@ -280,6 +280,10 @@ impl<F: Fixture> Storage for SessionInPlace<F> {
         self.session.update(changes)
     }
 
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        self.session.update_unsynced(changes)
+    }
+
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         self.session.lock(timeout)
     }

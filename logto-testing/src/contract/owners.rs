@@ -41,6 +41,7 @@ macro_rules! __owner_promises {
                 a_value_that_is_no_owner_is_kept_and_finds_nothing
                 a_renamed_session_is_found_under_its_new_id_only
                 a_session_that_a_rename_replaces_is_not_found
+                a_replaced_session_is_found_by_its_new_owner_only
                 a_session_is_found_while_it_is_renamed
                 a_removed_session_is_not_found
                 an_idle_session_is_not_found
@@ -257,6 +258,20 @@ pub fn a_session_that_a_rename_replaces_is_not_found<F: Fixture>() {
     stage.store.rename(&alice.id, &bob.id).unwrap();
     assert_found(&stage.store, "Bob", []);
     assert_found(&stage.store, "Alice", [&bob.id]);
+}
+
+/// A replacement is found by the owner that was written with it, and nobody finds what was there before.
+pub fn a_replaced_session_is_found_by_its_new_owner_only<F: Fixture>() {
+    let Some(stage) = stage::<F>() else { return };
+    let [alice, bob, carol] = ["Alice", "Bob", "Carol"].map(|sub| User::sign_in(&stage.store, sub));
+    let changes = [Change::set(Owner, &carol.owner)];
+    stage.store.replace(&alice.id, &bob.id, &changes).unwrap();
+    assert_found(&stage.store, "Alice", []);
+    assert_found(&stage.store, "Bob", []);
+    assert_found(&stage.store, "Carol", [&bob.id, &carol.id]);
+    let changes = [Change::set(IdToken, "nobody")];
+    stage.store.replace(&bob.id, &bob.id, &changes).unwrap();
+    assert_found(&stage.store, "Carol", [&carol.id]);
 }
 
 /// Whoever looks while a session is given a new id finds it under the one or the other.

@@ -40,6 +40,9 @@ macro_rules! __session_store_promises {
                 a_rename_to_itself_changes_nothing
                 a_rename_takes_no_lock
                 an_expired_session_is_not_renamed
+                a_replacement_leaves_what_it_wrote_and_nothing_else
+                a_replacement_by_itself_starts_empty
+                a_replacement_takes_no_lock
                 a_removed_session_is_empty
                 removing_an_absent_session_is_no_error
                 a_session_lives_for_its_idle_lifetime
@@ -273,6 +276,49 @@ pub fn an_expired_session_is_not_renamed<F: Fixture>() {
     stage.store.rename(&expired.id, &nobody.id).unwrap();
     alice.assert_is("Alice");
     nobody.assert_is_empty();
+}
+
+/// After a replacement there is what it wrote under the new id, and nothing that was under either before;
+/// whether anything was does not matter.
+pub fn a_replacement_leaves_what_it_wrote_and_nothing_else<F: Fixture>() {
+    let stage = Stage::<F>::new();
+    let (old, new, nobody) = (stage.user("old"), stage.user("new"), stage.visitor());
+    let bob = stage.user("Bob");
+    let changes = [
+        Change::set(IdToken, "replaced"),
+        Change::set(IdToken, "Alice"),
+    ];
+    stage.store.replace(&old.id, &new.id, &changes).unwrap();
+    old.assert_is_empty();
+    assert_value(&new.session, IdToken, Some("Alice"));
+    assert_value(&new.session, RefreshToken, None);
+    stage.store.replace(&nobody.id, &old.id, &changes).unwrap();
+    assert_value(&old.session, IdToken, Some("Alice"));
+    stage.store.replace(&new.id, &old.id, &[]).unwrap();
+    new.assert_is_empty();
+    old.assert_is_empty();
+    bob.assert_is("Bob");
+}
+
+/// A session that replaces itself holds what was written, and nothing of what was there.
+pub fn a_replacement_by_itself_starts_empty<F: Fixture>() {
+    let stage = Stage::<F>::new();
+    let alice = stage.user("Alice");
+    let changes = [Change::set(IdToken, "anew")];
+    stage.store.replace(&alice.id, &alice.id, &changes).unwrap();
+    assert_value(&alice.session, IdToken, Some("anew"));
+    assert_value(&alice.session, RefreshToken, None);
+}
+
+/// A replacement does not wait for the lock of the session, which its caller holds.
+pub fn a_replacement_takes_no_lock<F: Fixture>() {
+    let stage = Stage::<F>::new();
+    let (alice, new) = (stage.user("Alice"), stage.visitor());
+    let changes = [Change::set(IdToken, "anew")];
+    let held = lock(&alice.session);
+    let replaced = while_held(held, || stage.store.replace(&alice.id, &new.id, &changes));
+    replaced.expect("no waiting for the lock").unwrap();
+    assert_value(&new.session, IdToken, Some("anew"));
 }
 
 /// A removed session has no values, and can be written anew.

@@ -37,6 +37,7 @@ macro_rules! __storage_promises {
                 the_last_change_of_a_key_counts
                 an_empty_update_changes_nothing
                 nobody_sees_half_an_update
+                an_unsynced_update_is_seen_at_once
                 many_threads_set_and_get_at_once
                 a_lock_excludes_other_threads
                 a_lock_that_is_held_is_busy_in_time
@@ -201,6 +202,25 @@ pub fn nobody_sees_half_an_update(storage: &dyn Storage) {
             }
         });
     });
+}
+
+/// [`Storage::update_unsynced`] changes what [`Storage::update`] would, and whoever reads afterwards sees it.
+pub fn an_unsynced_update_is_seen_at_once(storage: &dyn Storage) {
+    set(storage, SignInSession, "removed");
+    set(storage, AccessTokenMap, "kept");
+    let changes = [
+        Change::set(IdToken, "id"),
+        Change::remove(SignInSession),
+        Change::set(RefreshToken, "refresh"),
+    ];
+    storage.update_unsynced(&changes).unwrap();
+    assert_value(storage, IdToken, Some("id"));
+    assert_value(storage, RefreshToken, Some("refresh"));
+    assert_value(storage, SignInSession, None);
+    assert_value(storage, AccessTokenMap, Some("kept"));
+    storage.update(&[Change::set(IdToken, "later")]).unwrap();
+    assert_value(storage, IdToken, Some("later"));
+    assert_value(storage, RefreshToken, Some("refresh"));
 }
 
 /// Threads that set and get at once see whole values and no errors.

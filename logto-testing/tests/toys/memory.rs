@@ -33,6 +33,7 @@ pub(crate) enum Flaw {
     FirstChangeCounts,
     RefusesEmptyUpdates,
     UpdatesStepByStep,
+    UnsyncedIsUnseen,
     WritesInTwoSteps,
     BusyAmongThreads,
     NoLock,
@@ -56,6 +57,11 @@ pub(crate) enum Flaw {
     RenameToItselfRemoves,
     RenameTakesTheLock,
     RenameRevives,
+    ReplaceMerges,
+    ReplaceKeepsTheOld,
+    ReplaceToItselfRemoves,
+    ReplaceTakesTheLock,
+    ReplaceKeepsFormerOwners,
     RemovesOneValue,
     MissesAbsentSessions,
     ExpiresEarly,
@@ -333,6 +339,39 @@ impl SessionStore for ToyStore {
         }
         sessions.insert(to, moved);
         Ok(())
+    }
+
+    fn replace(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        changes: &[Change<'_>],
+    ) -> Result<(), StorageError> {
+        let (old, new) = (self.name(from), self.name(to));
+        let _held = match self.flaw {
+            F::ReplaceTakesTheLock => Some(self.locks.lock(old, Duration::from_millis(50))?),
+            _ => None,
+        };
+        let former = match self.flaw {
+            F::ReplaceMerges => None,
+            _ => self.sessions().remove(&new),
+        };
+        if self.flaw == F::ReplaceToItselfRemoves && old == new {
+            return Ok(());
+        }
+        self.session(to).update(changes)?;
+        if self.flaw == F::ReplaceKeepsFormerOwners
+            && let Some(session) = self.sessions().get_mut(&new)
+        {
+            session
+                .owners
+                .extend(former.into_iter().flat_map(|former| former.owners));
+        }
+        match self.flaw {
+            F::ReplaceKeepsTheOld => Ok(()),
+            _ if old == new => Ok(()),
+            _ => self.remove(from),
+        }
     }
 
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
@@ -652,6 +691,13 @@ impl Storage for ToySession {
                 self.change(&[*change])
             }),
             _ => self.change(changes),
+        }
+    }
+
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        match self.flaw() {
+            F::UnsyncedIsUnseen => Ok(()),
+            _ => self.update(changes),
         }
     }
 
