@@ -86,6 +86,10 @@ impl Storage for OneFile {
         self.storage.update(changes)
     }
 
+    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        self.storage.update_unsynced(changes)
+    }
+
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         self.storage.lock(timeout)
     }
