@@ -151,7 +151,8 @@
 //!   tokens were refreshed in it sign in again. `appendfsync always` loses nothing, and is as slow as
 //!   the disk.
 //! - **A user of its own**, with the password in the URL. These ACL rules suffice; `role` is asked of a master
-//!   that Sentinel names, and `select` is needed beside them if the URL names a database:
+//!   that Sentinel names, and `select` is needed beside them if the URL names a database other
+//!   than 0. Another prefix than `logto` stands in the first rule:
 //!
 //! ```text
 #![doc = include_str!("../acl.txt")]
