@@ -100,8 +100,12 @@ impl Failure {
             Failure::Connect(_) => "no connection can be made".into(),
             Failure::UnknownHost(_) => "the name of the host has no address".into(),
             Failure::Tls(_) => "TLS failed; it may be a server without TLS, or a certificate that is not trusted (`root_certificate`)".into(),
-            Failure::Broken(_) => "the server closed the connection".into(),
-            Failure::TimedOut => format!("there was no answer within {limit:?} (`timeout`)"),
+            Failure::Broken(_) => {
+                "the server closed the connection, as one does that wants TLS (rediss://)".into()
+            }
+            Failure::TimedOut => format!(
+                "there was no answer within {limit:?} (`timeout`); none comes either from a server without TLS to `rediss://`"
+            ),
             Failure::PoolExhausted(limit) => format!(
                 "all {limit} connections are in use; allow more (`connections`)"
             ),
