@@ -14,6 +14,7 @@ use logto::{
 use logto_testing::{FakeLogto, FakeUser, Faulty, StorageCall};
 
 use crate::scene::{ISSUER, add, contents, get, owner, set};
+use crate::wrapped::Wrapped;
 
 use PersistKey::{IdToken, Owner, PendingRefreshToken, RefreshToken, SignInSession};
 
@@ -232,13 +233,16 @@ fn what_is_not_the_same_in_both_stores_stays_in_both() {
 fn what_changed_since_it_was_copied_is_not_removed() {
     let (from, to) = (MemoryStore::new(), MemoryStore::new());
     let id = add(&from, 1);
-    let from = Meddled(from);
+    let from = Wrapped {
+        inner: from,
+        wrap: |session| Arc::new(MeddledSession(session)),
+    };
     let found = moved(&from, &to);
     let mut expected = counts(1, 1);
     expected.not_removed = 1;
     assert_eq!(found, expected);
     assert!(!found.is_complete());
-    assert_eq!(get(&from.0, &id, IdToken).as_deref(), Some("meddled"));
+    assert_eq!(get(&from.inner, &id, IdToken).as_deref(), Some("meddled"));
     assert_eq!(get(&to, &id, IdToken).as_deref(), Some("ID token 1"));
 }
 
@@ -281,7 +285,10 @@ fn a_store_that_is_moved_into_itself_loses_nothing() {
 fn nothing_is_removed_from_a_store_without_locks() {
     let (inner, to) = (MemoryStore::new(), MemoryStore::new());
     add(&inner, 1);
-    let from = WithoutLocks(inner.clone());
+    let from = Wrapped {
+        inner: inner.clone(),
+        wrap: |session| Arc::new(WithoutLock(session)),
+    };
     let error = migrate(&from, &to).remove_moved(true).run().unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Unsupported);
     assert_eq!(contents(&inner).len(), 1);
@@ -369,36 +376,7 @@ fn a_signed_in_user_goes_on_over_the_new_store() {
     client.access_token(RESOURCE).unwrap();
 }
 
-/// A store in which somebody who holds no lock writes to one session as soon as it has been read.
-#[derive(Debug)]
-struct Meddled(MemoryStore);
-
-impl SessionStore for Meddled {
-    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        self.0.session(id)
-    }
-
-    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
-        self.0.remove(id)
-    }
-
-    fn purge_expired(&self) -> Result<u64, StorageError> {
-        self.0.purge_expired()
-    }
-
-    fn for_each_session(
-        &self,
-        visit: &mut dyn FnMut(logto::FoundSession) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        self.0
-            .for_each_session(&mut |found| visit(found.wrapped(MeddledSession)))
-    }
-}
-
+/// A session to which somebody who holds no lock writes as soon as it has been read.
 #[derive(Debug)]
 struct MeddledSession(Arc<dyn Storage>);
 
@@ -425,36 +403,7 @@ impl Storage for MeddledSession {
     }
 }
 
-/// A store whose sessions cannot be locked.
-#[derive(Debug)]
-struct WithoutLocks(MemoryStore);
-
-impl SessionStore for WithoutLocks {
-    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        self.0.session(id)
-    }
-
-    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
-        self.0.remove(id)
-    }
-
-    fn purge_expired(&self) -> Result<u64, StorageError> {
-        self.0.purge_expired()
-    }
-
-    fn for_each_session(
-        &self,
-        visit: &mut dyn FnMut(logto::FoundSession) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        self.0
-            .for_each_session(&mut |found| visit(found.wrapped(WithoutLock)))
-    }
-}
-
+/// A session that cannot be locked.
 #[derive(Debug)]
 struct WithoutLock(Arc<dyn Storage>);
 

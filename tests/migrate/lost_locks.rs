@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto::storage::{MemoryStore, SessionStore, Storage, StorageError, StorageLock, migrate};
-use logto::{Change, FoundSession, MigrationCounts, PersistKey, SessionId};
+use logto::storage::{MemoryStore, Storage, StorageError, StorageLock, migrate};
+use logto::{Change, MigrationCounts, PersistKey};
 
 use crate::scene::{add, contents};
+use crate::wrapped::Wrapped;
 
 fn busy() -> MigrationCounts {
     let mut counts = MigrationCounts::default();
@@ -18,7 +19,7 @@ fn busy() -> MigrationCounts {
 fn nothing_is_written_once_the_lock_in_the_old_store_is_lost() {
     let (from, to) = (MemoryStore::new(), MemoryStore::new());
     add(&from, 1);
-    let found = migrate(&Lost(from), &to).run().unwrap();
+    let found = migrate(&lost(from), &to).run().unwrap();
     assert_eq!(found, busy());
     assert!(contents(&to).is_empty());
 }
@@ -28,7 +29,7 @@ fn nothing_is_written_once_the_lock_in_the_new_store_is_lost() {
     let (from, to) = (MemoryStore::new(), MemoryStore::new());
     add(&from, 1);
     let before = contents(&from);
-    let target = Lost(to.clone());
+    let target = lost(to.clone());
     let found = migrate(&from, &target).remove_moved(true).run().unwrap();
     assert_eq!(found, busy());
     assert!(contents(&to).is_empty());
@@ -36,36 +37,10 @@ fn nothing_is_written_once_the_lock_in_the_new_store_is_lost() {
 }
 
 /// A store whose locks are lost as soon as they are given.
-#[derive(Debug)]
-struct Lost(MemoryStore);
-
-impl SessionStore for Lost {
-    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        self.0.session(id)
-    }
-
-    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
-        self.0.remove(id)
-    }
-
-    fn purge_expired(&self) -> Result<u64, StorageError> {
-        self.0.purge_expired()
-    }
-
-    fn for_each_session(
-        &self,
-        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        self.0
-            .for_each_session(&mut |found| visit(found.wrapped(LostLock)))
-    }
-
-    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
-        Ok(Arc::new(LostLock(self.0.session_by_digest(digest)?)))
+fn lost(inner: MemoryStore) -> Wrapped {
+    Wrapped {
+        inner,
+        wrap: |session| Arc::new(LostLock(session)),
     }
 }
 

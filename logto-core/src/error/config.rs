@@ -61,7 +61,7 @@ pub enum ConfigError {
     },
     /// The URL of a storage has a scheme that there is no storage for.
     #[error(
-        "no storage has the scheme {scheme:?}: there are memory:, sqlite://, sled://, file://, and redis:// with its kin"
+        "no storage has the scheme {scheme:?}: there are memory:, sqlite://, sled://, file://, redis://, rediss://, redis+cluster:// and redis+sentinel://"
     )]
     UnknownStorage {
         /// The scheme of the URL.
