@@ -9,6 +9,7 @@ mod bare;
 mod measure;
 #[path = "../../logto-storage-redis/tests/common/server.rs"]
 mod server;
+#[path = "../support/threads.rs"]
 mod threads;
 #[path = "../support/tokens.rs"]
 #[allow(dead_code)]
@@ -24,7 +25,6 @@ use logto_testing::FakeLogto;
 use bare::Bare;
 use measure::{Sides, Work, prepared, repeated};
 use server::RedisServer;
-use threads::in_threads;
 use tokens::Tokens;
 
 const SESSIONS: usize = 100_000;
@@ -70,6 +70,13 @@ fn main() {
     row("callback", "the same over `MemoryStore`", &|| {
         Sides::timed(callbacks(everysec.store(16)), callbacks(MemoryStore::new()))
     });
+}
+
+/// What one of the threads waits for one.
+fn in_threads<W: FnMut() + Send + 'static>(works: impl ExactSizeIterator<Item = W>) -> Work {
+    let threads = works.len() as u32;
+    let mut shared = threads::in_threads(works);
+    Box::new(move |iterations| shared(iterations) * threads)
 }
 
 /// A server, and many sessions on it.

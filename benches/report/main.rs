@@ -19,6 +19,8 @@ mod canned;
     path = "../../logto-core/benches/verification/raw_ring.rs"
 )]
 mod check;
+#[path = "../support/threads.rs"]
+mod in_threads;
 mod measure;
 #[path = "../support/raw.rs"]
 mod raw;

@@ -1,15 +1,13 @@
 //! What an operation costs where several threads do it at once: the time of all, by the number of all.
 
 use std::hint::black_box;
-use std::sync::Barrier;
-use std::thread;
-use std::time::Instant;
 
 use logto::SessionId;
 use logto::storage::PersistKey;
 
 use crate::access_tokens::{logto, resource, signed_in};
-use crate::measure::{Sides, Work};
+use crate::in_threads::in_threads;
+use crate::measure::Sides;
 use crate::report::{Aim, Report};
 use crate::stores::{Backend, Pair};
 use crate::tokens::{self, MAP, Tokens};
@@ -59,38 +57,4 @@ fn updates(threads: usize) -> Sides {
         move || bare.update(values.next())
     }));
     Sides::timed(ours, floor)
-}
-
-/// How much longer than other samples: threads take a while to get going.
-const LONGER: u64 = 8;
-
-/// From the start of the first to the end of the last.
-fn in_threads<W: FnMut() + Send + 'static>(works: impl Iterator<Item = W>) -> Work {
-    let mut works: Vec<_> = works.collect();
-    Box::new(move |iterations| {
-        let each = (LONGER * iterations).div_ceil(works.len() as u64);
-        let barrier = Barrier::new(works.len());
-        let run = |work: &mut W| {
-            barrier.wait();
-            let started = Instant::now();
-            (0..each).for_each(|_| work());
-            (started, Instant::now())
-        };
-        let times: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = works
-                .iter_mut()
-                .map(|work| scope.spawn(|| run(work)))
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
-        });
-        let started = times.iter().map(|(started, _)| started).min().unwrap();
-        let ended = times.iter().map(|(_, ended)| ended).max().unwrap();
-        let done = each * works.len() as u64;
-        ended
-            .duration_since(*started)
-            .mul_f64(iterations as f64 / done as f64)
-    })
 }

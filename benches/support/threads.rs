@@ -1,4 +1,4 @@
-//! Several threads doing one thing at once, for as long as the slowest takes.
+//! Several threads doing one thing at once.
 
 use std::sync::Barrier;
 use std::thread;
@@ -9,11 +9,11 @@ use crate::measure::Work;
 /// How much longer than other samples: threads take a while to get going.
 const LONGER: u64 = 8;
 
-/// What one of them waits for one, from the start of the first to the end of the last.
-pub fn in_threads<W: FnMut() + Send + 'static>(works: impl Iterator<Item = W>) -> Work {
+/// All of them share the work: from the start of the first to the end of the last.
+pub(crate) fn in_threads<W: FnMut() + Send + 'static>(works: impl Iterator<Item = W>) -> Work {
     let mut works: Vec<_> = works.collect();
     Box::new(move |iterations| {
-        let each = LONGER * iterations;
+        let each = (LONGER * iterations).div_ceil(works.len() as u64);
         let barrier = Barrier::new(works.len());
         let run = |work: &mut W| {
             barrier.wait();
@@ -33,6 +33,9 @@ pub fn in_threads<W: FnMut() + Send + 'static>(works: impl Iterator<Item = W>) -
         });
         let started = times.iter().map(|(started, _)| started).min().unwrap();
         let ended = times.iter().map(|(_, ended)| ended).max().unwrap();
-        ended.duration_since(*started).mul_f64(1.0 / LONGER as f64)
+        let done = each * works.len() as u64;
+        ended
+            .duration_since(*started)
+            .mul_f64(iterations as f64 / done as f64)
     })
 }
