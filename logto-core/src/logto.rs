@@ -3,6 +3,7 @@
 mod builder;
 mod discovery_cache;
 mod introspection;
+mod last_request;
 mod logout;
 mod seen_tokens;
 mod time_keeper;
@@ -15,13 +16,14 @@ use std::time::Duration;
 pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
 pub(crate) use self::discovery_cache::DiscoveryCache;
+use self::last_request::LastRequest;
 pub use self::logout::VerifiedLogoutToken;
 use self::seen_tokens::SeenTokens;
 use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
 use crate::error::{LogtoError, SignInError};
 use crate::models::SignInOptions;
-use crate::oidc::authorize::{LastRequest, Request};
+use crate::oidc::authorize::Request;
 use crate::oidc::discovery;
 use crate::oidc_core::{Link, OidcCore};
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use super::{DiscoveryCache, Inner, Logto, SeenTokens, TimeKeeper};
+use super::{DiscoveryCache, Inner, LastRequest, Logto, SeenTokens, TimeKeeper};
 use crate::clock::Clock;
 use crate::config::LogtoConfig;
 use crate::error::{ConfigError, LogtoError};
 use crate::http::{HttpClient, TOTAL_TIMEOUT};
-use crate::oidc::authorize::LastRequest;
 use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
 
 /// The most that the clocks may differ.
