@@ -1,28 +1,80 @@
 //! The blocking Rust SDK for [Logto](https://logto.io): sign-in, sessions and access tokens for web,
 //! desktop and command-line programs, without an async runtime.
 //!
-//! A program makes one [`Logto`] at start, and a [`LogtoClient`] of it for each user session:
+//! Logto is an open-source identity server: it shows the sign-in page, knows the users, their organizations and
+//! roles, and speaks OpenID Connect. This crate is the program's side of that. It is for programs that have no
+//! async runtime and want none: web applications on a blocking framework, desktop and command-line programs,
+//! API servers, background jobs. A program that has one calls it from the threads it has for blocking work.
+//!
+//! # Where to begin
+//!
+//! | you write | begin with | guide |
+//! | --- | --- | --- |
+//! | a web application | `web::WebAuth`, feature `web` or `rouille` | [`web_application`](guides::web_application) |
+//! | a desktop program | `desktop::sign_in`, feature `desktop` | [`desktop`](guides::desktop) |
+//! | a command-line program | the same, and `desktop::device_sign_in` | [`command_line`](guides::command_line) |
+//! | an API that is called with access tokens | [`AccessTokenVerifier`] | [`api_server`](guides::api_server) |
+//! | a job that acts for itself | [`Logto::machine`] | [`MachineClient`] |
+//! | anything else that signs users in | [`Logto`] and [`LogtoClient`], as below | |
+//!
+//! What concerns all of them, such as which storage, what to do on which error, and what an attacker may try, is in the
+//! other [`guides`].
+//!
+//! # The first sign-in
+//!
+//! A program makes one [`Logto`] at start. It holds the settings, and what has been learnt from the server. For
+//! each user session it makes a [`LogtoClient`], which costs next to nothing. What a session holds lies in a
+//! store, under a [`SessionId`]. `web` and `desktop` do all of this for you; this is what they do:
 //!
 //! ```
 //! use logto::storage::MemoryStore;
 //! use logto::{Logto, LogtoConfig, SessionId};
+//! # let fake = logto_testing::FakeLogto::builder()
+//! #     .user(logto_testing::FakeUser::new("alice").name("Alice"))
+//! #     .resource("https://api.example.com", ["read:orders"])
+//! #     .start();
+//! # let (endpoint, app_id, app_secret) = (fake.endpoint(), fake.app_id(), fake.app_secret());
 //!
-//! let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
-//! let store = MemoryStore::new(); // or a store that survives a restart: see `storage`
+//! // Once, at start. `LogtoConfig::from_env` reads the three from LOGTO_ENDPOINT, LOGTO_APP_ID, LOGTO_APP_SECRET.
+//! let config = LogtoConfig::new(endpoint, app_id)
+//!     .app_secret(app_secret)
+//!     .resources(["https://api.example.com"])
+//!     .scopes(["read:orders"]);
+//! let logto = Logto::new(config)?;
+//! let store = MemoryStore::new(); // or one that survives a restart: see `storage`
 //!
-//! let session_id = SessionId::random(); // or parsed from the session cookie
-//! let client = logto.session(&store, &session_id);
+//! // A visitor wants to sign in: their browser is sent to Logto, and keeps the id in a cookie.
+//! let visitor = SessionId::random();
+//! let url = logto.session(&store, &visitor).sign_in("http://localhost:3000/callback")?;
+//!
+//! // It comes back. The session gets a new id, for the cookie, and holds the tokens from now on.
+//! # let callback = fake.authorize(&url);
+//! let (user, signed_in) = logto.finish_sign_in(&store, &visitor, &callback)?;
+//! assert_eq!(signed_in.claims.name.as_deref(), Some("Alice"));
+//!
+//! // Every later request: one read of the store, and nothing over the network.
+//! let client = logto.session(&store, &user);
+//! assert!(client.is_authenticated()?);
+//!
+//! // A token for an API: from the store while it is fresh, else refreshed; once, however many ask.
+//! let token = client.access_token("https://api.example.com")?;
+//! assert!(token.is_some());
+//!
+//! // The end: tokens are gone here, and the browser is sent to end the session at Logto.
+//! let signed_out = client.sign_out("http://localhost:3000/")?;
 //! assert!(!client.is_authenticated()?);
+//! # assert!(signed_out.url.starts_with(fake.endpoint()));
 //! # Ok::<(), logto::LogtoError>(())
 //! ```
 //!
-//! From there: [`LogtoClient::sign_in`] gives the URL to send the browser to,
-//! [`LogtoClient::handle_sign_in_callback`] finishes the sign-in, [`LogtoClient::access_token`] gives a
-//! fresh token for an API for as long as the user stays signed in, and [`LogtoClient::sign_out`] ends
-//! it. [`storage`] says where sessions can be kept, and [`guides::many_machines`] how an application grows
-//! from one process to many machines. An API server holds what it is called with against an
-//! [`AccessTokenVerifier`]. A desktop or command-line program signs its user in with one call: see the module
-//! `desktop`, of the feature of that name.
+//! # What you can lean on
+//!
+//! - Every check that OpenID Connect asks of a relying party is made, on by default: state, nonce, PKCE, issuer,
+//!   audience, times, signatures. See the [threat model](guides::threat_model).
+//! - A refresh token that is used up is never shown again: threads, clients and processes that share a store wait for one
+//!   refresh, which is stored before anybody sees its token.
+//! - Nothing is stored before it is known to be good, and what is stored survives `kill -9`.
+//! - Nothing panics on bad input, and no secret is in an error, a `Debug` or a log line.
 //!
 //! # Features
 //!

@@ -15,7 +15,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use logto::storage::{self, EncryptedStore, EncryptionKey, SessionStore, migrate};
+use logto::storage::{
+    self, EncryptedStore, EncryptionKey, PersistKey, SessionStore, StorageError, StorageErrorKind,
+    migrate,
+};
 
 use arguments::{Command, Job, Side};
 use progress::Progress;
@@ -53,6 +56,13 @@ fn run(job: &Job) -> Result<u8, Box<dyn Error>> {
     must_exist(&job.from)?;
     let from = open(&job.from)?;
     let to = open(&job.to)?;
+    if job.to.key_variable.is_some() && is_sealed(&*from) {
+        return Err(
+            "the values of FROM are encrypted, and --to-key would do it twice: \
+                    give --from-key too, or neither to copy them as they are"
+                .into(),
+        );
+    }
     let mut progress = Progress::start();
     let outcome = migrate(&*from, &*to)
         .remove_moved(job.moves)
@@ -88,6 +98,24 @@ fn open(side: &Side) -> Result<Box<dyn SessionStore>, Box<dyn Error>> {
     let key = EncryptionKey::from_base64(&text)
         .map_err(|error| format!("the key in {variable} cannot be used: {error}"))?;
     Ok(Box::new(EncryptedStore::new(store, key)))
+}
+
+/// Whether the first session that has an ID token or a refresh token has it in a sealed box.
+fn is_sealed(store: &dyn SessionStore) -> bool {
+    /// `LogtoBox`, with which a box begins, in base64url.
+    const BOX: &str = "TG9ndG9Cb3";
+    let mut sealed = None;
+    // What fails here fails in the migration again, and is told there.
+    let _ = store.for_each_session(&mut |found| {
+        let token = |key| found.storage().get(key).ok().flatten();
+        let first = token(PersistKey::IdToken).or_else(|| token(PersistKey::RefreshToken));
+        sealed = first.map(|token| token.starts_with(BOX));
+        match sealed {
+            None => Ok(()),
+            Some(_) => Err(StorageError::new(StorageErrorKind::Backend, "seen enough")),
+        }
+    });
+    sealed.unwrap_or(false)
 }
 
 fn with_sources(error: &dyn Error) -> String {

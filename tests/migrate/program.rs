@@ -327,6 +327,31 @@ fn a_store_that_is_not_there_is_not_made_to_be_moved() {
 }
 
 #[test]
+fn a_store_that_is_encrypted_is_not_encrypted_again() {
+    let scene = Scene::new();
+    let key = EncryptionKey::from_base64(OTHER_KEY).unwrap();
+    add(&EncryptedStore::new(scene.sqlite("from.db"), key), 1);
+    let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sqlite", "to.db"));
+    let outcome = scene.migrate(&["--to-key", "OTHER_KEY", &from, &to]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("give --from-key too"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(contents(&scene.sqlite("to.db")).is_empty());
+    scene.migrates(&[
+        "--from-key",
+        "OTHER_KEY",
+        "--to-key",
+        "OTHER_KEY",
+        &from,
+        &to,
+    ]);
+    assert_eq!(contents(&scene.sqlite("to.db")).len(), 1);
+}
+
+#[test]
 fn a_key_that_cannot_be_used_is_told_and_not_shown() {
     let scene = Scene::new();
     add(&scene.sqlite("from.db"), 1);
