@@ -1,7 +1,24 @@
 //! Guides: what concerns more than one module.
 
+// Without the features that they tell of, they cannot link to them.
+#![cfg_attr(
+    not(all(
+        feature = "desktop",
+        feature = "file",
+        feature = "redis",
+        feature = "rouille",
+        feature = "sqlite-system",
+        feature = "platform-verifier",
+        feature = "native-tls"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
 #[doc = include_str!("guides/many_machines.md")]
 pub mod many_machines {}
 
 #[doc = include_str!("guides/performance.md")]
 pub mod performance {}
+
+#[doc = include_str!("guides/web_application.md")]
+pub mod web_application {}
