@@ -22,3 +22,9 @@ pub mod performance {}
 
 #[doc = include_str!("guides/web_application.md")]
 pub mod web_application {}
+
+#[doc = include_str!("guides/desktop.md")]
+pub mod desktop {}
+
+#[doc = include_str!("guides/command_line.md")]
+pub mod command_line {}
