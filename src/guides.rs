@@ -28,3 +28,9 @@ pub mod desktop {}
 
 #[doc = include_str!("guides/command_line.md")]
 pub mod command_line {}
+
+#[doc = include_str!("guides/api_server.md")]
+pub mod api_server {}
+
+#[doc = include_str!("guides/organizations.md")]
+pub mod organizations {}
