@@ -34,3 +34,9 @@ pub mod api_server {}
 
 #[doc = include_str!("guides/organizations.md")]
 pub mod organizations {}
+
+#[doc = include_str!("guides/behind_a_proxy.md")]
+pub mod behind_a_proxy {}
+
+#[doc = include_str!("guides/private_ca.md")]
+pub mod private_ca {}
