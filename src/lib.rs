@@ -22,7 +22,8 @@
 //! it. [`storage`] says where sessions can be kept, and [`guides::many_machines`] how an application grows
 //! from one process to many machines. An API server holds what it is called with against an
 //! [`AccessTokenVerifier`]. A desktop or command-line program signs its user in with one call: see the module
-//! `desktop`, of the feature of that name.
+//! `desktop`, of the feature of that name. The [`guides`] go through each of these from the first program to
+//! production.
 //!
 //! # Features
 //!
