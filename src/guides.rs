@@ -1,7 +1,63 @@
 //! Guides: what concerns more than one module.
+//!
+//! | you write | read |
+//! | --- | --- |
+//! | a web application | [`web_application`] |
+//! | a program on the user's machine, with a window or without | [`desktop`] |
+//! | commands and scripts | [`command_line`] |
+//! | an API that is called with access tokens | [`api_server`] |
+//!
+//! | you want to | read |
+//! | --- | --- |
+//! | allow users different things, or have customers with users of their own | [`organizations`] |
+//! | run behind a reverse proxy, or reach Logto by a proxy | [`behind_a_proxy`] |
+//! | use a Logto of your own, with a private certificate authority or in containers | [`private_ca`] |
+//! | go from one process to many machines | [`many_machines`] |
+//! | know what it costs | [`performance`] |
+//! | choose where sessions are kept | `storage_choice` |
+//! | keep them in a database of your own | `writing_a_backend` |
+//! | test your program | `testing` |
+//! | know what is protected from whom | `threat_model` |
+//! | know what happens when something fails | `failures` |
+//! | come from Logto's Python SDK | `migrating_from_python` |
+
+// Without the features that they tell of, they cannot link to them.
+#![cfg_attr(
+    not(all(
+        feature = "desktop",
+        feature = "file",
+        feature = "redis",
+        feature = "rouille",
+        feature = "sqlite-system",
+        feature = "platform-verifier",
+        feature = "native-tls"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 #[doc = include_str!("guides/many_machines.md")]
 pub mod many_machines {}
 
 #[doc = include_str!("guides/performance.md")]
 pub mod performance {}
+
+#[doc = include_str!("guides/web_application.md")]
+pub mod web_application {}
+
+#[doc = include_str!("guides/desktop.md")]
+pub mod desktop {}
+
+#[doc = include_str!("guides/command_line.md")]
+pub mod command_line {}
+
+#[doc = include_str!("guides/api_server.md")]
+pub mod api_server {}
+
+#[doc = include_str!("guides/organizations.md")]
+pub mod organizations {}
+
+#[doc = include_str!("guides/behind_a_proxy.md")]
+pub mod behind_a_proxy {}
+
+#[doc = include_str!("guides/private_ca.md")]
+pub mod private_ca {}

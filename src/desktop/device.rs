@@ -15,8 +15,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Signs the user in by a page that they open on any device, such as their telephone: for machines
 /// without a browser ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)). Blocks until they have
-/// finished, and returns who it is. At Logto it needs a *Native* application with the device flow
-/// turned on.
+/// finished, and returns who it is. At Logto it needs a *Native* application that was made for
+/// the device flow; such a one cannot sign in by [`sign_in`](super::sign_in).
 ///
 /// While the server cannot be asked it is asked again, ever more slowly, until the code expires.
 ///

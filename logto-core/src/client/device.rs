@@ -10,7 +10,7 @@ use crate::oidc::device::{self, Poll};
 impl LogtoClient {
     /// Starts a sign-in for which the user opens a page on another device, such as a telephone
     /// ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)). At Logto it needs a *Native* application
-    /// with the device flow turned on.
+    /// that was made for the device flow; such a one cannot sign in by [`sign_in`](Self::sign_in).
     ///
     /// Show the user the code and the URL, and [poll](Self::poll_device_sign_in). Nothing is stored
     /// yet, and nobody is signed out.
