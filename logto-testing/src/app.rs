@@ -60,8 +60,9 @@ impl FakeApp {
         self
     }
 
-    /// Lets the application use the device flow, as a native application can at Logto. Default: it may
-    /// not.
+    /// Makes it an application for the device flow: it has a user sign in on another device, and can send
+    /// no browser to sign in, as at Logto, where an application has the one or the other. Default: it has
+    /// the browser.
     #[must_use]
     pub fn device_flow(mut self) -> Self {
         self.device_flow = true;
@@ -130,6 +131,7 @@ impl FakeApp {
     pub(crate) fn accepts_redirect_uri(&self, uri: &str) -> bool {
         match self.kind {
             AppKind::Machine => false,
+            _ if self.device_flow => false,
             AppKind::Web => accepts(&self.redirect_uris, |registered| registered == uri),
             AppKind::Native => accepts(&self.redirect_uris, |registered| {
                 registered == uri || differs_by_loopback_port(registered, uri)

@@ -195,3 +195,17 @@ fn refusals() {
         "missing required parameter 'device_code'"
     );
 }
+
+#[test]
+fn an_application_for_devices_sends_no_browser_to_sign_in() {
+    let fake = start();
+    let http = Http::new(&fake);
+    let answer = http.get(
+        "/oidc/auth?client_id=tv&redirect_uri=http://127.0.0.1/callback&response_type=code&scope=openid",
+    );
+    assert_eq!(answer.status, 400);
+    assert!(answer.text.contains("invalid_redirect_uri"));
+    let code = [("grant_type", "authorization_code"), ("code", "a code")];
+    let refused = http.token("tv", &code);
+    assert_eq!(refused.error(), error(400, "invalid_request"));
+}

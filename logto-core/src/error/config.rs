@@ -93,6 +93,12 @@ pub enum ConfigError {
         /// What is wrong with it, without any of it.
         reason: String,
     },
+    /// Root certificates that were given to be trusted cannot be used.
+    #[error("the root certificates cannot be used: {reason}")]
+    InvalidRootCertificates {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// A duration is out of its bounds.
     #[error("{name} must be at most {limit} seconds")]
     TooLong {

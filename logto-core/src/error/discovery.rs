@@ -7,7 +7,7 @@ pub enum DiscoveryError {
     /// The metadata is of another issuer than the configured endpoint's
     /// ([OpenID Connect Discovery, section 4.3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation)).
     #[error(
-        "the server says that its issuer is {actual:?}, expected {expected:?}; set `LogtoConfig::issuer` if that is right"
+        "the server says that its issuer is {actual:?}, expected {expected:?}; if that is right, configure it as the `issuer`"
     )]
     IssuerMismatch {
         /// The issuer that was expected.

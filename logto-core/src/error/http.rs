@@ -41,7 +41,7 @@ pub enum HttpError {
     /// The server's certificate is refused, so the request was not sent: it is of an authority that is
     /// not trusted, such as a company's own, or of another host, or it has expired.
     #[error(
-        "{url}: the server's certificate is refused; if it is of a private certificate authority, give that one's root certificate to the agent of `UreqClient::with_agent`"
+        "{url}: the server's certificate is refused; if it is of a private certificate authority, give that one's root certificate to `UreqClient::with_root_certificates`"
     )]
     Certificate {
         /// Where the request was to go.

@@ -111,6 +111,9 @@ pub(crate) fn send_logged(
     let took = started.elapsed().as_millis();
     match &result {
         Ok(response) => log::debug!("{method} {place}: {} in {took} ms", response.status()),
+        Err(error @ HttpError::Certificate { source, .. }) => {
+            log::warn!("{method} {error} after {took} ms: {source}");
+        }
         Err(error) => log::warn!("{method} {error} after {took} ms"),
     }
     result

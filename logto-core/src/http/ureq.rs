@@ -16,6 +16,8 @@ use url::Url;
 
 use super::{CONNECT_TIMEOUT, ConnectWithin, HttpClient, TOTAL_TIMEOUT, place};
 use crate::config;
+#[cfg(feature = "rustls")]
+use crate::error::ConfigError;
 use crate::error::HttpError;
 
 /// A second under the five after which Logto closes an idle connection.
@@ -74,7 +76,47 @@ impl UreqClient {
         Self::with_defaults(default_config().tls_config(tls.build()))
     }
 
-    /// With an agent of your own, for a proxy, a private certificate authority, or other timeouts.
+    /// With the defaults, but trusting these root certificates and no others: those of a private
+    /// certificate authority, which a Logto of one's own may have. `pem` is what is in the authority's
+    /// file: one certificate or several, in PEM.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::InvalidRootCertificates`] if it holds no certificate, or something damaged.
+    ///
+    /// ```no_run
+    /// # use logto_core as logto;
+    /// use logto::{Logto, LogtoConfig, UreqClient};
+    ///
+    /// let http = UreqClient::with_root_certificates(&std::fs::read("/etc/ssl/our-root.pem")?)?;
+    /// let logto = Logto::builder(LogtoConfig::new("https://logto.example.com", "my-app-id"))
+    ///     .http_client(http)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "rustls")]
+    pub fn with_root_certificates(pem: &[u8]) -> Result<Self, ConfigError> {
+        use ::ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+        let invalid = |reason: &str| ConfigError::InvalidRootCertificates {
+            reason: reason.to_owned(),
+        };
+        let mut roots = Vec::new();
+        for item in parse_pem(pem) {
+            match item {
+                Ok(PemItem::Certificate(root)) => roots.push(root),
+                Ok(_) => {}
+                Err(_) => return Err(invalid("the text is damaged")),
+            }
+        }
+        if roots.is_empty() {
+            return Err(invalid("there is no certificate in it; is it in PEM?"));
+        }
+        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots));
+        Ok(Self::with_defaults(default_config().tls_config(tls.build())))
+    }
+
+    /// With an agent of your own, for a proxy or other timeouts.
     ///
     /// Whatever the agent's settings, redirects are not followed, a status is no error, and loopback
     /// hosts are reached without a proxy. Keep its `max_idle_age` under five seconds, and give it a
@@ -95,29 +137,6 @@ impl UreqClient {
     ///     .build();
     /// let http = UreqClient::with_agent(agent.into());
     /// # Ok::<(), ureq::Error>(())
-    /// ```
-    ///
-    /// A Logto of one's own whose certificate is of a private authority; that one's root certificate is
-    /// then the only one that is trusted:
-    ///
-    #[cfg_attr(feature = "rustls", doc = "```no_run")]
-    #[cfg_attr(not(feature = "rustls"), doc = "```ignore")]
-    /// # use logto_core as logto;
-    /// use logto::{Logto, LogtoConfig, UreqClient};
-    /// use std::time::Duration;
-    /// use ureq::tls::{Certificate, RootCerts, TlsConfig};
-    ///
-    /// let root = Certificate::from_pem(&std::fs::read("/etc/ssl/our-root.pem")?)?;
-    /// let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root]));
-    /// let agent = ureq::Agent::config_builder()
-    ///     .tls_config(tls.build())
-    ///     .timeout_global(Some(Duration::from_secs(15)))
-    ///     .max_idle_age(Duration::from_secs(4))
-    ///     .build();
-    /// let logto = Logto::builder(LogtoConfig::new("https://logto.example.com", "my-app-id"))
-    ///     .http_client(UreqClient::with_agent(agent.into()))
-    ///     .build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_agent(agent: Agent) -> Self {
         Self { agent }

@@ -34,7 +34,9 @@ pub(super) fn exchange(
         now: provider.milliseconds(),
     };
     let tokens = match (required(params, "grant_type")?, app.kind) {
-        ("authorization_code", AppKind::Web | AppKind::Native) => code_grant::exchange(&request)?,
+        ("authorization_code", AppKind::Web | AppKind::Native) if !app.device_flow => {
+            code_grant::exchange(&request)?
+        }
         ("refresh_token", AppKind::Web | AppKind::Native) => refresh_grant::refresh(&request)?,
         (device_authorization::GRANT_TYPE, _) if app.device_flow => device_grant::poll(&request)?,
         (token_exchange::GRANT_TYPE, _) if app.token_exchange => {
