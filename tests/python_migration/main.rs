@@ -1,15 +1,20 @@
 //! What Logto's Python SDK has stored is read, and its users stay signed in.
 
+mod adopt;
+mod guide;
 mod import;
 mod python;
+mod python_names;
 
 use std::time::Duration;
 
 use logto::storage::{OwnerDigest, SessionStore, SqliteStore};
-use logto::{Logto, LogtoClient, LogtoConfig, Revocation, UserInfoScope};
+use logto::web::WebAuth;
+use logto::{Logto, LogtoClient, LogtoConfig, Revocation, SessionId, UserInfoScope};
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser};
 use tempfile::TempDir;
 
+use adopt::adopt;
 use import::{import, session_id};
 use python::WebApp;
 
@@ -148,6 +153,33 @@ fn back_channel_logout_finds_it() {
     let alice = OwnerDigest::of_user(scene.fake.issuer(), "alice");
     assert_eq!(scene.store.sessions_of(&alice).unwrap().len(), 1);
     assert!(client.is_authenticated().unwrap());
+}
+
+#[test]
+fn the_cookie_of_the_python_application_is_as_good_as_ours() {
+    let scene = Scene::new();
+    scene.sign_in_with_python("alice");
+    scene.imported();
+    let auth = WebAuth::new(
+        scene.logto.clone(),
+        scene.store.clone(),
+        "https://app.example.com",
+    );
+    let auth = auth.unwrap();
+    let sub = |cookie: &str| {
+        let request = http::Request::get("/").header("cookie", cookie);
+        let mut request = request.body(()).unwrap();
+        adopt(request.headers_mut(), "sessionid", "__Host-logto");
+        let user = auth.user(&request).unwrap();
+        user.map(|user| user.claims().sub.clone())
+    };
+    let theirs = format!("a=1; sessionid={SESSION}");
+    assert_eq!(sub(&theirs).as_deref(), Some("alice"));
+    assert_eq!(sub("sessionid=another"), None);
+    assert_eq!(sub("a=1"), None);
+    let ours = SessionId::random();
+    let both = format!("{theirs}; __Host-logto={}", ours.expose());
+    assert_eq!(sub(&both), None, "ours counts");
 }
 
 /// The Python SDK keeps the access tokens of whoever was signed in before.

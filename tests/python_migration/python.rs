@@ -50,6 +50,21 @@ impl WebApp {
         self.run(&["export_sessions.py", &database])
     }
 
+    /// What this code prints, which has a storage in `storage` and a user's way to Logto in `browser`.
+    pub fn run_code(&self, code: &str) -> String {
+        let file = self.directory.path().join("code.py");
+        fs::write(&file, code).expect("temporary files can be written");
+        let mut command = Command::new(&self.python);
+        command
+            .args(["-I", "-B", "first_sign_in.py"])
+            .stdin(File::open(&file).expect("it was written"))
+            .env("LOGTO_ENDPOINT", &self.endpoint)
+            .env("LOGTO_APP_ID", "app")
+            .env("LOGTO_APP_SECRET", "secret")
+            .current_dir(sources());
+        succeeded(&mut command)
+    }
+
     fn request(&self, session: &str, action: &[&str]) -> Value {
         let database = self.database();
         let mut arguments = vec!["web_app.py", &self.endpoint, &database, session];
@@ -70,6 +85,15 @@ impl WebApp {
         let path = self.directory.path().join("sessions.db");
         path.to_str().expect("temporary paths are UTF-8").to_owned()
     }
+}
+
+/// Every public name of the Python SDK.
+pub fn names() -> Vec<String> {
+    let mut command = Command::new(installed());
+    command
+        .args(["-I", "-B", "names.py"])
+        .current_dir(sources());
+    serde_json::from_str(&succeeded(&mut command)).expect("it prints JSON")
 }
 
 fn text(value: &Value) -> String {
