@@ -20,7 +20,8 @@
 //! [`LogtoClient::handle_sign_in_callback`] finishes the sign-in, [`LogtoClient::access_token`] gives a
 //! fresh token for an API for as long as the user stays signed in, and [`LogtoClient::sign_out`] ends
 //! it. [`storage`] says where sessions can be kept, and [`guides::many_machines`] how an application grows
-//! from one process to many machines. An API server holds what it is called with against an
+//! from one process to many machines. Who comes from Logto's Python SDK finds each of its names, and a way for
+//! stored sessions, in [`guides::migrating_from_python`]. An API server holds what it is called with against an
 //! [`AccessTokenVerifier`]. A desktop or command-line program signs its user in with one call: see the module
 //! `desktop`, of the feature of that name.
 //!

@@ -6,7 +6,7 @@ import sys
 
 KEYS = ["idToken", "refreshToken", "accessTokenMap", "signInSession"]
 
-# Here goes what your application keeps its sessions in.
+# Here goes what your application keeps its sessions in, without those that have expired.
 sessions = sqlite3.connect(sys.argv[1]).execute("SELECT id, data FROM sessions")
 
 for cookie, data in sessions:
