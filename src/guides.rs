@@ -13,13 +13,14 @@
 //! | run behind a reverse proxy, or reach Logto by a proxy | [`behind_a_proxy`] |
 //! | use a Logto of your own, with a private certificate authority or in containers | [`private_ca`] |
 //! | go from one process to many machines | [`many_machines`] |
+//! | choose where sessions are kept | [`storage_choice`] |
+//! | keep them in a database of your own | [`writing_a_backend`] |
 //! | know what it costs | [`performance`] |
-//! | choose where sessions are kept | `storage_choice` |
-//! | keep them in a database of your own | `writing_a_backend` |
-//! | test your program | `testing` |
-//! | know what is protected from whom | `threat_model` |
-//! | know what happens when something fails | `failures` |
-//! | come from Logto's Python SDK | `migrating_from_python` |
+//! | test your program | [`testing`] |
+//! | know what to do when something fails | [`failures`] |
+//! | know what is protected from whom | [`threat_model`] |
+//! | know why it is made as it is | [`design`] |
+//! | come from Logto's Python SDK | [`migrating_from_python`] |
 
 // Without the features that they tell of, they cannot link to them.
 #![cfg_attr(
@@ -34,12 +35,6 @@
     )),
     allow(rustdoc::broken_intra_doc_links)
 )]
-
-#[doc = include_str!("guides/many_machines.md")]
-pub mod many_machines {}
-
-#[doc = include_str!("guides/performance.md")]
-pub mod performance {}
 
 #[doc = include_str!("guides/web_application.md")]
 pub mod web_application {}
@@ -61,3 +56,30 @@ pub mod behind_a_proxy {}
 
 #[doc = include_str!("guides/private_ca.md")]
 pub mod private_ca {}
+
+#[doc = include_str!("guides/many_machines.md")]
+pub mod many_machines {}
+
+#[doc = include_str!("guides/storage_choice.md")]
+pub mod storage_choice {}
+
+#[doc = include_str!("guides/writing_a_backend.md")]
+pub mod writing_a_backend {}
+
+#[doc = include_str!("guides/performance.md")]
+pub mod performance {}
+
+#[doc = include_str!("guides/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("guides/failures.md")]
+pub mod failures {}
+
+#[doc = include_str!("guides/threat_model.md")]
+pub mod threat_model {}
+
+#[doc = include_str!("guides/migrating_from_python.md")]
+pub mod migrating_from_python {}
+
+#[doc = include_str!("../DESIGN.md")]
+pub mod design {}

@@ -1,5 +1,8 @@
 //! Every symbol of the seed (the API of Logto's Python SDK), in the seed's order, and used.
 
+#[path = "python_migration/python_names.rs"]
+mod python_names;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -472,6 +475,28 @@ fn every_name_that_differs_is_an_alias() {
     for name in names.split_whitespace() {
         assert!(aliases.contains(name), "no #[doc(alias = {name:?})]");
     }
+}
+
+/// The guide for those who come from the Python SDK leaves no name out.
+#[test]
+fn the_guide_has_every_name() {
+    let guide = python_names::in_the_guide();
+    let names = names_in(include_str!("seed.rs"));
+    assert!(names.len() > 100, "{names:?}");
+    let missing: Vec<_> = names.difference(&guide).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// The names that the comments of this file are, and nothing else.
+fn names_in(source: &str) -> BTreeSet<String> {
+    let comments = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("// "));
+    let lists = comments.filter(|text| !text.replace(", ", "").contains(' '));
+    lists
+        .flat_map(|list| list.split(", "))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn aliases(folder: &Path) -> BTreeSet<String> {

@@ -229,3 +229,7 @@ pub use logout_token::LogoutToken;
 pub use misbehaviour::Misbehaviour;
 pub use record::RecordedRequest;
 pub use user::FakeUser;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

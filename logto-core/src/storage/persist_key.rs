@@ -20,7 +20,7 @@ pub enum PersistKey {
     SignInSession,
     /// `owner`: the text of a [`SessionOwner`](crate::SessionOwner), by which a store finds the
     /// session. Logto's other SDKs do not have it: what they have stored is found from the next sign-in
-    /// on.
+    /// or refresh on.
     Owner,
 }
 
