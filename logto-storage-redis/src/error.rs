@@ -85,6 +85,12 @@ impl Failure {
     fn kind(&self) -> StorageErrorKind {
         match self {
             Failure::PoolExhausted(_) => StorageErrorKind::Busy,
+            Failure::Connect(_)
+            | Failure::UnknownHost(_)
+            | Failure::Broken(_)
+            | Failure::TimedOut
+            | Failure::NoMaster(_)
+            | Failure::NoNode => StorageErrorKind::Unavailable,
             Failure::Unexpected(_) => StorageErrorKind::Corrupt,
             Failure::Refused(refusal) => refusal.kind(),
             Failure::NotLoggedIn => StorageErrorKind::PermissionDenied,
@@ -160,6 +166,8 @@ impl Refusal {
                 StorageErrorKind::PermissionDenied
             }
             "WRONGTYPE" => StorageErrorKind::Corrupt,
+            "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "NOREPLICAS" | "TRYAGAIN" | "MOVED"
+            | "ASK" => StorageErrorKind::Unavailable,
             _ => StorageErrorKind::Backend,
         }
     }

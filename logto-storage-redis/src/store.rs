@@ -237,7 +237,8 @@ impl RedisStoreBuilder {
     ///
     /// - [`Unsupported`](logto_core::StorageErrorKind::Unsupported) if the URL or another setting cannot be used.
     /// - [`PermissionDenied`](logto_core::StorageErrorKind::PermissionDenied) if the server does not accept the user or the password.
-    /// - [`Backend`](logto_core::StorageErrorKind::Backend) if there is no server, or another one.
+    /// - [`Unavailable`](logto_core::StorageErrorKind::Unavailable) if no server answers there.
+    /// - [`Backend`](logto_core::StorageErrorKind::Backend) if it is none of Redis, or refuses a setting.
     pub fn open(self) -> Result<RedisStore, StorageError> {
         let mut address = self.address?;
         let prefix = self.key_prefix.or(address.options.prefix.take());

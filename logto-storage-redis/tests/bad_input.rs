@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use logto_core::StorageErrorKind::{Backend, Corrupt, PermissionDenied, Unsupported};
+use logto_core::StorageErrorKind::{Backend, Corrupt, PermissionDenied, Unavailable, Unsupported};
 use logto_core::{PersistKey, SessionStore, Storage, StorageError};
 use logto_storage_redis::RedisStore;
 
@@ -76,15 +76,15 @@ fn a_server_that_is_not_there_is_told_at_once() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let error = assert_failed(open(&free.to_string()), Backend, "refused");
+    let error = assert_failed(open(&free.to_string()), Unavailable, "refused");
     assert!(error.to_string().contains(&free.to_string()), "{error}");
-    assert_failed(open("no-such-host.invalid"), Backend, "has no address");
+    assert_failed(open("no-such-host.invalid"), Unavailable, "has no address");
 }
 
 #[test]
 fn whatever_answers_there_has_no_more_time_than_the_timeout() {
     let silent = |_: &mut TcpStream| thread::sleep(NEVER);
-    assert_failed(open(silent, SOON), Backend, "(`timeout`)");
+    assert_failed(open(silent, SOON), Unavailable, "(`timeout`)");
     // Each byte would be another wait.
     let dripping = |stream: &mut TcpStream| {
         while stream
@@ -104,7 +104,7 @@ fn whatever_answers_there_has_no_more_time_than_the_timeout() {
             thread::sleep(Duration::from_millis(20));
         }
     };
-    assert_failed(open(endless, SOON), Backend, "(`timeout`)");
+    assert_failed(open(endless, SOON), Unavailable, "(`timeout`)");
 }
 
 #[test]
@@ -214,11 +214,11 @@ fn huge_lengths_take_no_memory() {
 fn a_server_that_closes_at_once_is_told() {
     assert_failed(
         open(|_: &mut TcpStream| (), NEVER),
-        Backend,
+        Unavailable,
         "closed the connection",
     );
     let in_the_middle = open(says_and_closes(b"$100\r\nabc".to_vec()), NEVER);
-    assert_failed(in_the_middle, Backend, "closed the connection");
+    assert_failed(in_the_middle, Unavailable, "closed the connection");
 }
 
 #[test]
@@ -253,11 +253,11 @@ fn a_server_that_hangs_in_the_midst_loses_nothing() {
     for _ in 0..2 {
         let session = store.default_session();
         let read = in_time(move || session.get(PersistKey::IdToken));
-        assert_failed(read, Backend, "(`timeout`)");
+        assert_failed(read, Unavailable, "(`timeout`)");
     }
     let hanging = store.default_session();
     let written = in_time(move || hanging.set(PersistKey::AccessTokenMap, Some(SECRET)));
-    assert_failed(written, Backend, "(`timeout`)");
+    assert_failed(written, Unavailable, "(`timeout`)");
     server.resume();
     let store = RedisStore::open(&server.url()).unwrap();
     let read = store.default_session().get(PersistKey::IdToken).unwrap();
@@ -356,7 +356,7 @@ fn nodes_that_disagree_are_not_asked_for_ever() {
         });
         let url = format!("redis+cluster://{address}");
         let opened = in_time(move || RedisStore::builder(&url).timeout(SOON).open());
-        assert_failed(opened, Backend, "disagree");
+        assert_failed(opened, Unavailable, "disagree");
     }
 }
 

@@ -8,7 +8,7 @@ mod server;
 use std::thread;
 use std::time::Duration;
 
-use logto_core::StorageErrorKind::{Backend, Busy};
+use logto_core::StorageErrorKind::{Busy, Unavailable};
 use logto_core::{PersistKey, SessionStore, Storage};
 use logto_storage_redis::{RedisStore, RedisStoreBuilder};
 
@@ -81,7 +81,7 @@ fn a_server_that_stays_away_is_told_after_the_timeout() {
     let session = store.default_session();
     server.stop();
     let read = in_time(move || session.get(PersistKey::IdToken));
-    assert_failed(read, Backend, "refused");
+    assert_failed(read, Unavailable, "refused");
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn who_gets_no_connection_is_told_of_the_setting() {
     let hanging = thread::spawn(move || holder.get(PersistKey::IdToken));
     thread::sleep(SOON);
     let patient = thread::spawn(move || store.default_session().get(PersistKey::IdToken));
-    assert_failed(hanging.join().unwrap(), Backend, "(`timeout`)");
+    assert_failed(hanging.join().unwrap(), Unavailable, "(`timeout`)");
     // It has the place after the first, for what is left of its time, or none.
     let error = patient.join().unwrap().unwrap_err();
-    assert!([Backend, Busy].contains(&error.kind()), "{error}");
+    assert!([Unavailable, Busy].contains(&error.kind()), "{error}");
     server.resume();
 }
 

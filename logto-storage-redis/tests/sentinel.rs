@@ -7,7 +7,7 @@ mod server;
 
 use std::time::Duration;
 
-use logto_core::StorageErrorKind::{Backend, PermissionDenied};
+use logto_core::StorageErrorKind::{PermissionDenied, Unavailable};
 use logto_core::{PersistKey, SessionStore, Storage};
 use logto_storage_redis::RedisStore;
 
@@ -92,5 +92,5 @@ fn an_unknown_service_is_named() {
     let sentinel = Sentinel::start("sessions", &master);
     let url = format!("redis+sentinel://:{SECRET}@{}/others", sentinel.address());
     let opened = in_time(move || RedisStore::builder(&url).timeout(LONG * 1000).open());
-    assert_failed(opened, Backend, "\"others\"");
+    assert_failed(opened, Unavailable, "\"others\"");
 }

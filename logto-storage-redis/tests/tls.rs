@@ -7,7 +7,7 @@ mod server;
 
 use std::time::Duration;
 
-use logto_core::StorageErrorKind::{Backend, Unsupported};
+use logto_core::StorageErrorKind::{Backend, Unavailable, Unsupported};
 use logto_core::{PersistKey, SessionStore, Storage, StorageError};
 use logto_storage_redis::RedisStore;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -85,7 +85,7 @@ fn tls_must_be_on_both_sides() {
     let url = without.url().replace("redis://", "rediss://");
     let builder = RedisStore::builder(&url).root_certificate(authority.pem());
     let opened = in_time(move || builder.timeout(Duration::from_millis(400)).open());
-    assert_failed(opened, Backend, "");
+    assert_failed(opened, Unavailable, "");
 }
 
 #[test]

@@ -74,8 +74,7 @@ impl TlsLogto {
     }
 }
 
-/// The settings of an agent that trusts this authority, as the documentation of
-/// `UreqClient::with_agent` shows them.
+/// The settings of an agent that trusts this authority.
 pub fn trusting(root_pem: &str) -> TlsConfig {
     let root = Certificate::from_pem(root_pem.as_bytes()).unwrap();
     TlsConfig::builder()
@@ -136,6 +135,33 @@ fn ask_inside(request: &[u8], inside: SocketAddr) -> Vec<u8> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     answer
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_its_root_is_given() {
+    let (logto, _) = TlsLogto::start(|address| format!("https://{address}"));
+    let (other, _) = authority(&["127.0.0.1"]);
+    let several = format!("{other}\n{}", logto.root_pem);
+    let http = UreqClient::with_root_certificates(several.as_bytes()).unwrap();
+    logto.sign_in(http).unwrap();
+    let http = UreqClient::with_root_certificates(other.as_bytes()).unwrap();
+    logto.sign_in(http).unwrap_err();
+}
+
+#[test]
+fn what_is_no_root_certificate_is_refused_at_once() {
+    let (root, _) = authority(&["127.0.0.1"]);
+    let damaged = root.replace("-----END", "----END");
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    for (pem, reason) in [
+        ("", "no certificate"),
+        ("/etc/ssl/our-root.pem", "no certificate"),
+        (&key, "no certificate"),
+        (&damaged, "damaged"),
+    ] {
+        let error = UreqClient::with_root_certificates(pem.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(reason), "{pem}: {error}");
+    }
 }
 
 #[test]

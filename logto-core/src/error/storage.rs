@@ -10,6 +10,8 @@ use std::fmt;
 pub enum StorageErrorKind {
     /// Somebody else holds the lock or the database; try again.
     Busy,
+    /// The server that keeps the sessions cannot be reached, or does not serve just now; try again.
+    Unavailable,
     /// What is stored cannot be read: not of this program, damaged, or truncated.
     Corrupt,
     /// What is stored was encrypted with none of the given keys.
@@ -20,7 +22,7 @@ pub enum StorageErrorKind {
     PermissionDenied,
     /// The backend does not do this at all.
     Unsupported,
-    /// Anything else the backend reports: disk full, connection lost, …
+    /// Anything else the backend reports: disk full, a setting that it refuses, …
     Backend,
 }
 
@@ -69,7 +71,8 @@ impl StorageError {
 
     /// Whether the same call may succeed a moment later.
     pub fn is_retryable(&self) -> bool {
-        self.kind() == StorageErrorKind::Busy
+        use StorageErrorKind::*;
+        matches!(self.kind(), Busy | Unavailable)
     }
 
     /// Whether it lies in what is stored, so that no later call fares better.

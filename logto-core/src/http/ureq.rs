@@ -113,7 +113,9 @@ impl UreqClient {
             return Err(invalid("there is no certificate in it; is it in PEM?"));
         }
         let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots));
-        Ok(Self::with_defaults(default_config().tls_config(tls.build())))
+        Ok(Self::with_defaults(
+            default_config().tls_config(tls.build()),
+        ))
     }
 
     /// With an agent of your own, for a proxy or other timeouts.

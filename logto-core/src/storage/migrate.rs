@@ -157,7 +157,7 @@ impl<'a> Migration<'a> {
 
     fn copy_if_possible(&mut self, session: &FoundSession) -> Result<(), StorageError> {
         match self.copy(session) {
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.kind() == StorageErrorKind::Busy => {
                 log::warn!("a session is in use and not copied: {error}");
                 self.counts.busy += 1;
                 Ok(())
@@ -230,7 +230,7 @@ impl<'a> Migration<'a> {
                 return Ok(());
             }
             Ok(false) => log::warn!("a session that was copied is not removed: it has changed"),
-            Err(error) if error.is_retryable() || error.is_for_good() => {
+            Err(error) if error.kind() == StorageErrorKind::Busy || error.is_for_good() => {
                 log::warn!("a session that was copied is not removed: {error}");
             }
             Err(error) => return Err(error),
