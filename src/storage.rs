@@ -9,6 +9,8 @@
 //! | what is on disk | nothing | one file, and two or three beside it | for each session a file, a lock file, and one or two marks of its owner | a directory | nothing here |
 //! | adds to the build | nothing | SQLite in C | nothing | sled and what it stands on, which nobody maintains | the crate `redis` |
 //!
+//! The guide [`storage_choice`](crate::guides::storage_choice) tells more of each, and of keys, purges and backups.
+//!
 //! A web application takes `SqliteStore`. A desktop or command-line program takes `FileStorage`, with its
 //! key in the system's keyring or from a passphrase. `SledStore` is for a program that has sled already.
 //! `RedisStore` is for an application on several machines, and needs a server of Redis or Valkey. No other is
