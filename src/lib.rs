@@ -50,6 +50,8 @@
 //! `webbrowser`, of the feature `desktop`, tells at `debug` what address it opens, which at a sign-out
 //! holds the ID token: leave it at `info`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use logto_core::*;
 
 #[cfg(feature = "desktop")]
