@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,8 @@ use logto_testing::{FakeApp, FakeLogto};
 use ureq::Agent;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+const SECRET: &str = "secret";
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -27,15 +29,12 @@ fn main() {
 /// It prints where to send the browser, and reads the callback.
 fn session(mut program: Command) -> String {
     let base_url = "http://localhost:3000";
-    let fake = fake_for(&mut program, FakeApp::web("app", "secret"), base_url);
-    program.env("REDIRECT_URI", format!("{base_url}/callback"));
-    let mut child = Running(
-        program
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap(),
-    );
+    let fake = fake_for(&mut program, FakeApp::web("app", SECRET), base_url);
+    program
+        .env("LOGTO_APP_SECRET", SECRET)
+        .env("REDIRECT_URI", format!("{base_url}/callback"))
+        .stdin(Stdio::piped());
+    let mut child = Running(program.stdout(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(child.0.stdout.take().unwrap());
     let mut url = String::new();
     lines.read_line(&mut url).unwrap();
@@ -49,17 +48,14 @@ fn session(mut program: Command) -> String {
 
 /// It listens, and every page of it is for users.
 fn server(mut program: Command) -> String {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let (address, base_url) = (
-        format!("localhost:{port}"),
-        format!("http://localhost:{port}"),
-    );
-    let _fake = fake_for(&mut program, FakeApp::web("app", "secret"), &base_url);
-    let _child = Running(program.env("ADDRESS", &address).spawn().unwrap());
+    let port = free_port();
+    let address = format!("localhost:{port}");
+    let base_url = format!("http://{address}");
+    let _fake = fake_for(&mut program, FakeApp::web("app", SECRET), &base_url);
+    program
+        .env("LOGTO_APP_SECRET", SECRET)
+        .env("ADDRESS", &address);
+    let _child = Running(program.spawn().unwrap());
     wait_for(|| TcpStream::connect(&address).ok());
     visit(&base_url)
 }
@@ -69,12 +65,10 @@ fn desktop(mut program: Command) -> String {
     let opened = std::env::current_dir().unwrap().join("opened");
     let fake = fake_for(&mut program, FakeApp::native("app"), "http://127.0.0.1");
     let browser = browser_that_writes_to(&opened);
-    let child = program
+    program
         .env("BROWSER", browser)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut child = Running(child);
+        .env("PASSPHRASE", "correct horse");
+    let mut child = Running(program.stdout(Stdio::piped()).spawn().unwrap());
     let url = wait_for(|| std::fs::read_to_string(&opened).ok());
     ureq::get(&fake.authorize(&url)).call().unwrap();
     let mut said = String::new();
@@ -89,7 +83,7 @@ fn desktop(mut program: Command) -> String {
     said
 }
 
-fn browser_that_writes_to(opened: &Path) -> std::path::PathBuf {
+fn browser_that_writes_to(opened: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
 
     let browser = opened.with_file_name("browser");
@@ -104,9 +98,7 @@ fn fake_for(program: &mut Command, app: FakeApp, base_url: &str) -> FakeLogto {
     let fake = FakeLogto::builder().app(app).start();
     program
         .env("LOGTO_ENDPOINT", fake.endpoint())
-        .env("LOGTO_APP_ID", "app")
-        .env("LOGTO_APP_SECRET", "secret")
-        .env("PASSPHRASE", "correct horse");
+        .env("LOGTO_APP_ID", "app");
     fake
 }
 
@@ -144,6 +136,11 @@ fn visit(base_url: &str) -> String {
         }
     }
     panic!("the redirects do not come to an end: {url}");
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
