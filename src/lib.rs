@@ -33,7 +33,7 @@
 //! | `native-tls` | `UreqClient::with_native_tls`: TLS by the operating system's own library | |
 //! | `aws-lc-rs` | checks signatures with aws-lc-rs, not ring: ES384 in less than a third of the time, and ES512 at all | |
 //! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
-//! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
+//! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite, 3.45.3 or newer | |
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `redis` | `storage::RedisStore`: Redis or Valkey, for several machines | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
