@@ -85,7 +85,7 @@
 //! | `native-tls` | `UreqClient::with_native_tls`: TLS by the operating system's own library | |
 //! | `aws-lc-rs` | checks signatures with aws-lc-rs, not ring: ES384 in less than a third of the time, and ES512 at all | |
 //! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
-//! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite | |
+//! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite, 3.45.3 or newer | |
 //! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
 //! | `redis` | `storage::RedisStore`: Redis or Valkey, for several machines | |
 //! | `sled` | `storage::SledStore`: for one process, without C code | |
@@ -101,6 +101,8 @@
 //! wire, and `sled` what it writes. A logger that keeps its lines leaves these two at `debug`. And
 //! `webbrowser`, of the feature `desktop`, tells at `debug` what address it opens, which at a sign-out
 //! holds the ID token: leave it at `info`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use logto_core::*;
 

@@ -3,6 +3,8 @@
 //! Applications use the crate `logto`, which hands on everything here and the storages. A storage
 //! backend depends on this crate: it implements [`Storage`] and [`SessionStore`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod access_token_verifier;
 mod cached;
 mod client;

@@ -73,6 +73,21 @@ fn imports_are_seen_wherever_they_stand() {
     );
 }
 
+#[test]
+fn contributors_are_told_the_same_layers() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../CONTRIBUTING.md");
+    let document = fs::read_to_string(path).unwrap();
+    let told: BTreeSet<(&str, u8)> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter_map(|(layer, rest)| Some((layer.parse().ok()?, rest.split_once(" |")?.0)))
+        .flat_map(|(layer, modules)| modules.split(", ").map(move |name| (name, layer)))
+        .map(|(name, layer)| (name.trim_matches('`'), layer))
+        .collect();
+    let held = LAYERS.into_iter().filter(|(name, _)| *name != "lib");
+    assert_eq!(told, held.collect());
+}
+
 fn violations(imports: &Imports, layers: &BTreeMap<&str, u8>) -> Vec<String> {
     let mut found = Vec::new();
     for (from, targets) in imports {

@@ -177,6 +177,8 @@
 //! A holder that hangs keeps its lock until its process ends. Do not `fork` while one is held: the child has
 //! it too.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod directory;
 mod error;
 mod fs;

@@ -158,6 +158,8 @@
 #![doc = include_str!("../acl.txt")]
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod error;
 mod lease;
 mod lifetime;

@@ -114,6 +114,8 @@
 //!
 //! Tokens are stored in clear, as in SQLite. sled's files cannot be copied while a program has them open.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod database;
 mod directory;
 mod durable;

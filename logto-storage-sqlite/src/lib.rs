@@ -123,6 +123,8 @@
 //! `bundled`, on by default, compiles SQLite in, which takes a C compiler. Without it the system's
 //! library is linked; it must be version 3.45.3 or newer.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod checkpoint;
 mod database;
 mod error;

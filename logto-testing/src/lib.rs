@@ -190,6 +190,8 @@
 //!
 //! Pushed authorization requests, consent pages, ES512, the Management API and TLS. Accounts have no passwords.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod algorithm;
 mod app;
 mod browser;
