@@ -1,7 +1,7 @@
 //! What a registry and docs.rs ask of each package that is published.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -45,6 +45,32 @@ fn every_package_brings_its_readme_and_both_licenses() {
 }
 
 #[test]
+fn every_package_holds_what_its_source_includes() {
+    for package in published() {
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+        let folder = manifest.parent().unwrap();
+        let packaged: Vec<PathBuf> = cargo(&["package", "--list", "--allow-dirty"], folder)
+            .lines()
+            .map(|path| folder.join(path).canonicalize().unwrap_or_default())
+            .collect();
+        let sources = packaged
+            .iter()
+            .filter(|path| path.extension() == Some("rs".as_ref()));
+        for source in sources {
+            let text = fs::read_to_string(source).unwrap();
+            for included in text.split("include_str!(\"").skip(1) {
+                let (path, _) = included.split_once('"').unwrap();
+                let path = source.parent().unwrap().join(path).canonicalize();
+                assert!(
+                    packaged.contains(&path.unwrap()),
+                    "{source:?}: {included:.40}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn docs_rs_shows_every_feature_and_names_it() {
     let expected = serde_json::json!({
         "all-features": true,
@@ -69,13 +95,22 @@ fn the_oldest_rust_is_one_for_all_and_in_the_readme() {
     assert!(readme.contains(&format!("\nRust {stated} or newer")));
 }
 
+fn cargo(arguments: &[&str], folder: &Path) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    let output = command
+        .args(arguments)
+        .arg("--locked")
+        .current_dir(folder)
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 fn published() -> Vec<Value> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--no-deps"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    let mut metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps"], root);
+    let mut metadata: Value = serde_json::from_str(&metadata).unwrap();
     let mut packages: Vec<Value> = metadata["packages"].as_array_mut().unwrap().split_off(0);
     packages.retain(|package| package["publish"].is_null());
     assert!(packages.len() > 1);
