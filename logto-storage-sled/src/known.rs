@@ -41,7 +41,11 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use logto_core::PersistKey::AccessTokenMap;
+    use logto_core::{SessionStore as _, Storage as _};
+
     use super::*;
+    use crate::store::SledStore;
 
     #[test]
     fn what_is_read_twice_is_known() {
@@ -54,5 +58,20 @@ mod tests {
         assert_eq!(known.text(other), None, "has another name");
         known.note(other, "text");
         assert_eq!([known.text(one), known.text(other)], [None, None]);
+    }
+    #[test]
+    fn a_known_value_is_read_no_longer_than_it_is_stored() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path().join("sessions")).unwrap();
+        let [reader, writer] = [store.default_session(), store.default_session()];
+        for letter in ["a", "b"] {
+            let text = letter.repeat(10_000);
+            writer.set(AccessTokenMap, Some(&text)).unwrap();
+            for _ in 0..3 {
+                assert_eq!(reader.get(AccessTokenMap).unwrap(), Some(text.clone()));
+            }
+        }
+        writer.set(AccessTokenMap, None).unwrap();
+        assert_eq!(reader.get(AccessTokenMap).unwrap(), None);
     }
 }
