@@ -46,8 +46,8 @@ impl fmt::Debug for LastBoxKey {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EncryptionKey, SealError, Sealer};
     use super::*;
+    use crate::seal::{EncryptionKey, SealError, Sealer};
 
     #[test]
     fn a_key_is_derived_once_for_one_box() {
