@@ -253,7 +253,7 @@ impl Opened {
     }
 }
 
-/// In one piece: a vector that is dropped is overwritten byte by byte, which takes ten times as long.
+/// In one piece: a vector that is dropped is overwritten byte by byte, which takes many times as long.
 impl Drop for Opened {
     fn drop(&mut self) {
         self.plaintext.as_mut_slice().zeroize();

@@ -89,7 +89,7 @@ impl From<String> for Secret {
 }
 
 /// Overwrites the string in one piece and leaves it empty, before it is dropped: that would overwrite byte by
-/// byte, which takes ten times as long.
+/// byte, which takes many times as long.
 fn overwrite_at_once(text: &mut String) {
     text.as_mut_str().zeroize();
     text.clear();
