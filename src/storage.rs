@@ -37,10 +37,10 @@ mod open;
 
 pub use logto_core::{
     Argon2Cost, Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, EncryptionKey,
-    EncryptionKeyError, FoundSession, IdleLifetime, LocalLock, LocalLocks, MemoryStorage,
-    MemoryStore, MemoryStoreBuilder, Migration, MigrationCounts, MigrationError, Opened,
-    OwnerDigest, PersistKey, SealError, Sealer, SessionId, SessionOwner, SessionStore, Storage,
-    StorageError, StorageErrorKind, StorageLock, migrate,
+    EncryptionKeyError, FoundSession, IdleLifetime, LastBoxKey, LocalLock, LocalLocks,
+    MemoryStorage, MemoryStore, MemoryStoreBuilder, Migration, MigrationCounts, MigrationError,
+    Opened, OwnerDigest, PersistKey, SealError, Sealer, SessionId, SessionOwner, SessionStore,
+    Storage, StorageError, StorageErrorKind, StorageLock, migrate,
 };
 #[cfg(feature = "file")]
 pub use logto_storage_file::{FileStorage, FileStore, FileStoreBuilder};

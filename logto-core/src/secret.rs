@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// A token, a secret, a verifier: a string that `Debug` does not show, that compares in constant
 /// time, and that is overwritten in memory when it is dropped.
@@ -62,6 +62,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl Drop for Secret {
+    fn drop(&mut self) {
+        overwrite_at_once(&mut self.0);
+    }
+}
+
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         same_secret(self.expose(), other.expose())
@@ -80,6 +86,13 @@ impl From<String> for Secret {
     fn from(value: String) -> Self {
         Self::new(value)
     }
+}
+
+/// Overwrites the string in one piece and leaves it empty, before it is dropped: that would overwrite byte by
+/// byte, which takes many times as long.
+fn overwrite_at_once(text: &mut String) {
+    text.as_mut_str().zeroize();
+    text.clear();
 }
 
 /// Compares two strings in a time that does not depend on where they differ.

@@ -88,7 +88,7 @@ impl Directory {
         let path = &place.session;
         match self.fs.read(path) {
             Ok(Some(bytes)) => {
-                let opened = self.sealer.open(CONTEXT, &bytes);
+                let opened = self.sealer.open_again(&place.last_key, CONTEXT, bytes);
                 opened.map(Some).map_err(|e| error::not_opened(path, e))
             }
             Ok(None) if !self.path.is_dir() => Err(error::not_read(

@@ -114,11 +114,13 @@ fn open_to_read(path: &Path) -> Result<Option<(File, u64)>, ReadError> {
 }
 
 /// A file is not changed once it has its name, so its length holds.
-fn read_whole(mut file: File, length: u64) -> Result<Vec<u8>, ReadError> {
+fn read_whole(file: File, length: u64) -> Result<Vec<u8>, ReadError> {
     if length > LONGEST_FILE {
         return Err(ReadError::TooLong);
     }
-    let mut bytes = vec![0; length as usize];
-    file.read_exact(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    if file.take(length).read_to_end(&mut bytes)? as u64 != length {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
     Ok(bytes)
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
+use logto_core::LastBoxKey;
+
 use crate::owners;
 
 /// The SHA-256 of `default`: the digest of the session of a program with one user.
@@ -27,6 +29,8 @@ pub(crate) struct Place {
     pub(crate) write: PathBuf,
     /// The directory of the marks by which sessions are found; `None` of a session alone.
     pub(crate) owners: Option<PathBuf>,
+    /// Of what is stored, when it was read last.
+    pub(crate) last_key: LastBoxKey,
 }
 
 impl Place {
@@ -39,6 +43,7 @@ impl Place {
             lock: directory.join(format!("{hex}.lock")),
             write: directory.join(format!("{}.write", &hex[..2])),
             owners: Some(directory.join(owners::DIRECTORY)),
+            last_key: LastBoxKey::default(),
         }
     }
 
@@ -55,6 +60,7 @@ impl Place {
             lock: beside(".lock"),
             write: beside(".write"),
             owners: None,
+            last_key: LastBoxKey::default(),
         }
     }
 

@@ -120,6 +120,7 @@ mod database;
 mod directory;
 mod durable;
 mod error;
+mod known;
 mod owners;
 mod permissions;
 mod record;

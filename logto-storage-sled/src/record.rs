@@ -157,7 +157,7 @@ impl std::fmt::Debug for Value<'_> {
 }
 
 impl Beside {
-    fn new(text: &[u8]) -> Self {
+    pub(crate) fn new(text: &[u8]) -> Self {
         Self {
             name: SessionId::random().digest(),
             length: text.len() as u32,

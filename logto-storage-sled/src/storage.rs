@@ -9,7 +9,8 @@ use logto_core::{
 };
 
 use crate::database::{Database, Writes};
-use crate::record::{self, Record, Value};
+use crate::known::Known;
+use crate::record::{self, Beside, Record, Value};
 use crate::store::Shared;
 use crate::{error, owners};
 
@@ -23,6 +24,7 @@ const LONGEST_VALUE: usize = 16 * 1024 * 1024;
 pub(crate) struct SledStorage {
     shared: Arc<Shared>,
     session: [u8; 32],
+    known: Known,
 }
 
 /// What a look at a session showed.
@@ -36,7 +38,11 @@ enum Look {
 
 impl SledStorage {
     pub(crate) fn new(shared: Arc<Shared>, session: [u8; 32]) -> Self {
-        Self { shared, session }
+        Self {
+            shared,
+            session,
+            known: Known::default(),
+        }
     }
 
     fn database(&self) -> &Database {
@@ -72,13 +78,27 @@ impl SledStorage {
         let (used_at, value) = record::find(&bytes, key.as_str()).map_err(damaged)?;
         let text = match value {
             None => return Ok(Look::Found(used_at, None)),
-            Some(Value::Inside(text)) => record::text(text.to_vec()),
-            Some(Value::Beside(beside)) => match database.beside(beside)? {
-                Some(text) => record::text(text),
+            Some(Value::Inside(text)) => record::text(text.to_vec()).map_err(damaged)?,
+            Some(Value::Beside(beside)) => match self.beside(beside)? {
+                Some(text) => text,
                 None => return Ok(Look::Replaced),
             },
         };
-        Ok(Look::Found(used_at, Some(text.map_err(damaged)?)))
+        Ok(Look::Found(used_at, Some(text)))
+    }
+
+    /// A value beside its record; `None` if it was replaced since the record was read.
+    fn beside(&self, beside: Beside) -> Result<Option<String>, StorageError> {
+        if let Some(text) = self.known.text(beside) {
+            return Ok(Some(text));
+        }
+        let database = self.database();
+        let Some(bytes) = database.beside(beside)? else {
+            return Ok(None);
+        };
+        let text = record::text(bytes).map_err(|_| database.damaged())?;
+        self.known.note(beside, &text);
+        Ok(Some(text))
     }
 
     /// Makes these changes, which are not durable yet. Whether there was anything to write.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use logto::desktop::{self, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions};
 use logto::storage::{
-    Change, EncryptedStorage, EncryptedStore, EncryptionKey, FileStorage, FileStore, MemoryStorage,
-    MemoryStore, PersistKey, RedisStore, Sealer, SessionStore, SledStore, SqliteStore, Storage,
+    Change, EncryptedStorage, EncryptedStore, EncryptionKey, FileStorage, FileStore, LastBoxKey,
+    MemoryStorage, MemoryStore, PersistKey, RedisStore, Sealer, SessionStore, SledStore,
+    SqliteStore, Storage,
 };
 use logto::{
     AccessToken, AccessTokenMap, AccessTokenVerifier, ClientCredentialsGrant, CodeGrant,
@@ -146,7 +147,9 @@ fn values() -> Vec<(&'static str, String)> {
     let logto = Logto::new(config()).unwrap();
     let key = || EncryptionKey::from_bytes(*key_bytes());
     let sealer = Sealer::new(key());
-    let opened = sealer.open(&[], &sealer.seal(&[], SECRET.as_bytes()).unwrap());
+    let last_key = LastBoxKey::default();
+    let sealed = sealer.seal(&[], SECRET.as_bytes()).unwrap();
+    let opened = sealer.open_again(&last_key, &[], sealed);
     let fake = FakeLogto::start();
     let core = Logto::new(LogtoConfig::new(fake.endpoint(), "app").app_secret(SECRET));
     let core: OidcCore = core.unwrap().oidc_core().unwrap();
@@ -216,6 +219,7 @@ fn values() -> Vec<(&'static str, String)> {
             debug(&EncryptionKey::from_passphrase(SECRET).unwrap()),
         ),
         ("IdTokenClaims", debug(&claims)),
+        ("LastBoxKey", debug(&last_key)),
         ("Logto", debug(&logto)),
         ("LogtoBuilder", debug(&Logto::builder(config()))),
         ("LogtoClient", debug(&logto.client(signed_in()))),

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use super::LogtoClient;
 use crate::crypto::sha256;
@@ -18,7 +17,7 @@ use crate::storage::{LocalLock, LocalLocks, PersistKey, StorageLock};
 
 /// The map of access tokens as it was read last, so that it is parsed again only when it has changed.
 #[derive(Default)]
-pub(super) struct ParsedAccessTokens(Mutex<Option<(Zeroizing<String>, Arc<AccessTokenMap>)>>);
+pub(super) struct ParsedAccessTokens(Mutex<Option<(Secret, Arc<AccessTokenMap>)>>);
 
 /// Whether a cached token is handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,12 +103,12 @@ impl LogtoClient {
         };
         let mut parsed = self.parsed.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, map)) = parsed.as_ref()
-            && known.as_str() == text
+            && known.expose() == text
         {
             return Ok(Arc::clone(map));
         }
         let map = Arc::new(parse(PersistKey::AccessTokenMap, &text).unwrap_or_default());
-        *parsed = Some((Zeroizing::new(text), Arc::clone(&map)));
+        *parsed = Some((Secret::new(text), Arc::clone(&map)));
         Ok(map)
     }
 

@@ -1,6 +1,6 @@
 //! What time it is for cached tokens, on a clock that may be set back.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 /// Smaller differences are the clock's own, in seconds: half of the margin by default.
@@ -11,15 +11,16 @@ const SLACK: i64 = 30;
 #[derive(Debug)]
 pub(super) struct TimeKeeper {
     started: Instant,
-    /// The furthest that the time of day was ahead of the monotonic clock; `None` before the first look.
-    furthest: Mutex<Option<i64>>,
+    /// The furthest that the time of day was ahead of the monotonic clock, in seconds; `i64::MIN` before
+    /// the first look.
+    furthest: AtomicI64,
 }
 
 impl TimeKeeper {
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
-            furthest: Mutex::new(None),
+            furthest: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -30,15 +31,19 @@ impl TimeKeeper {
 
     /// The server agrees with the time of day, so it is right, whatever it was before.
     pub fn confirm(&self, time_of_day: i64) {
-        *self.lock() = Some(time_of_day.saturating_sub(self.elapsed()));
+        let ahead = time_of_day.saturating_sub(self.elapsed());
+        self.furthest.store(ahead, Ordering::Relaxed);
     }
 
     fn now_after(&self, elapsed: i64, time_of_day: i64) -> i64 {
         let ahead = time_of_day.saturating_sub(elapsed);
-        let mut furthest = self.lock();
-        let known = furthest.map_or(ahead, |furthest| furthest.max(ahead));
-        *furthest = Some(known);
-        match known.saturating_sub(ahead) {
+        let mut furthest = self.furthest.load(Ordering::Relaxed);
+        // Nearly always there is nothing to write, which would slow other threads down.
+        if furthest < ahead {
+            self.furthest.fetch_max(ahead, Ordering::Relaxed);
+            furthest = ahead;
+        }
+        match furthest.saturating_sub(ahead) {
             set_back if set_back > SLACK => time_of_day.saturating_add(set_back),
             _ => time_of_day,
         }
@@ -47,10 +52,6 @@ impl TimeKeeper {
     /// By the monotonic clock, in seconds.
     fn elapsed(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<i64>> {
-        self.furthest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
 
 use super::SealError;
-use super::header::{Header, Kdf, TAG_LEN};
+use super::header::{Header, Kdf};
 
 const KEY_ID: &[u8] = b"logto sealed box 1: key id";
 const BOX_KEY: &[u8] = b"logto sealed box 1: box key";
@@ -16,6 +16,9 @@ pub(super) struct RootKey {
     bytes: Zeroizing<[u8; 32]>,
     id: [u8; 8],
 }
+
+/// What one box is encrypted with.
+pub(super) type BoxKey = LessSafeKey;
 
 /// What is drawn anew for each box.
 pub(super) struct Fresh {
@@ -76,33 +79,32 @@ impl RootKey {
         Ok(sealed)
     }
 
-    pub(super) fn open(
-        &self,
-        header: &Header,
-        header_len: usize,
-        context: &[&[u8]],
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (head, body) = sealed.split_at(header_len);
-        let mut plaintext = Zeroizing::new(body.to_vec());
-        self.box_key(&header.box_salt)
-            .open_in_place(
-                nonce(header),
-                Aad::from(authenticated(head, context)),
-                &mut plaintext,
-            )
-            .map_err(|_| SealError::Corrupt)?;
-        plaintext.truncate(body.len() - TAG_LEN);
-        Ok(plaintext)
-    }
-
-    fn box_key(&self, box_salt: &[u8; 32]) -> LessSafeKey {
+    pub(super) fn box_key(&self, box_salt: &[u8; 32]) -> BoxKey {
         let root = Salt::new(HKDF_SHA256, box_salt).extract(self.bytes.as_slice());
         let key = root
             .expand(&[BOX_KEY], &AES_256_GCM)
             .expect("HKDF-SHA-256 gives 32 bytes");
         LessSafeKey::new(UnboundKey::from(key))
     }
+}
+
+/// What is in a box. It takes the place of the box in memory.
+pub(super) fn open(
+    key: &BoxKey,
+    header: &Header,
+    header_len: usize,
+    context: &[&[u8]],
+    sealed: Vec<u8>,
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let mut bytes = Zeroizing::new(sealed);
+    let aad = Aad::from(authenticated(&bytes[..header_len], context));
+    let length = key
+        .open_within(nonce(header), aad, &mut bytes, header_len..)
+        .map_err(|_| SealError::Corrupt)?
+        .len();
+    // What is left behind it is overwritten with the rest.
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 struct Length<const N: usize>;

@@ -7,7 +7,7 @@ const VERSION: u8 = 1;
 const HKDF: u8 = 1;
 const ARGON2ID: u8 = 2;
 
-pub(super) const TAG_LEN: usize = 16;
+const TAG_LEN: usize = 16;
 
 pub(super) struct Header {
     pub(super) key_id: [u8; 8],
