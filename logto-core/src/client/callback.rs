@@ -139,8 +139,8 @@ impl LogtoClient {
         let text = to_json(&sign_ins)?;
         // If a machine that fails takes this back, it takes back the tokens too, which are written later;
         // and the server takes a code once only.
-        self.storage
-            .update_unsynced(&[Change::set(PersistKey::SignInSession, &text)])?;
+        let changes = [Change::set(PersistKey::SignInSession, &text)];
+        lock.last_write(|| self.storage.update_unsynced(&changes))?;
         Ok(sign_in)
     }
 
@@ -240,7 +240,7 @@ impl LogtoClient {
             // Its changes may not be atomic: better nobody signed in than two users in one session.
             self.storage.update(&NO_TOKENS)?;
         }
-        write(&changes)?;
+        lock.last_write(|| write(&changes))?;
         Ok(claims)
     }
 }

@@ -53,6 +53,11 @@ impl SessionLock<'_> {
         }
     }
 
+    /// Writes the session for the last time under this lock, which a storage may release with it.
+    pub fn last_write<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.storage.last_write(write)
+    }
+
     /// To be called before a new refresh token is stored: whoever reads it must wait too, until the
     /// rest of the session is stored. Nobody else has its lock, because nobody else knows it.
     pub fn include(&self, refresh_token: &Secret) {
