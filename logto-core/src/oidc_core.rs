@@ -268,9 +268,14 @@ impl OidcCore {
             request.extensions_mut().insert(ConnectWithin(time));
         }
         let answer = self.link.send(Ok(request), ANSWER_LIMIT)?;
+        let tokens = token::response(&answer);
+        let refresh_token = match &tokens {
+            Ok(tokens) => tokens.refresh_token.clone(),
+            Err(_) => token::rotated(&answer),
+        };
         Ok(Refreshed {
-            refresh_token: token::rotated(&answer),
-            tokens: token::response(&answer),
+            refresh_token,
+            tokens,
         })
     }
 

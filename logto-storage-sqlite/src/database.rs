@@ -9,7 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::checkpoint::Log;
 use crate::locks::FileLocks;
-use crate::pool::Pool;
+use crate::pool::{Pool, Synchronous};
 use crate::{error, permissions, schema};
 
 /// How long a read may be held up in order to note that it was.
@@ -21,9 +21,6 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Database {
     pool: Pool,
-    /// A lease need not outlive the machine, nor does what is written unsynced, so they do not wait for
-    /// the disk.
-    unsynced: Pool,
     log: Arc<Log>,
     locks: Arc<FileLocks>,
     busy_timeout: Duration,
@@ -44,7 +41,6 @@ impl Database {
         let log = Arc::new(Log::default());
         let database = Self {
             pool: Pool::new(path.clone(), Arc::clone(&log)),
-            unsynced: Pool::not_durable(path.clone(), Arc::clone(&log)),
             log,
             locks,
             busy_timeout,
@@ -89,7 +85,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        self.write_within(self.busy_timeout, &self.pool, work)
+        self.write_within(self.busy_timeout, Synchronous::Full, work)
     }
 
     /// As [`write`](Self::write), but not durable until the next write that is: all stand in one log, in
@@ -98,7 +94,28 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        self.write_within(self.busy_timeout, &self.unsynced, work)
+        self.write_within(self.busy_timeout, Synchronous::Normal, work)
+    }
+
+    /// A write to this session, which also ends the lease of a holder who writes for the last time.
+    pub(crate) fn write_session(
+        &self,
+        session: &[u8; 32],
+        synchronous: Synchronous,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StorageError> {
+        let Some(lease) = self.locks.ending(session) else {
+            return self.write_within(self.busy_timeout, synchronous, work);
+        };
+        let was_held = self.write_within(self.busy_timeout, synchronous, |transaction| {
+            work(transaction)?;
+            lease.delete(transaction)
+        })?;
+        self.locks.forget_ending(session);
+        if !was_held {
+            lease.warn_of_loss();
+        }
+        Ok(())
     }
 
     /// As [`write_unsynced`](Self::write_unsynced), with more patience.
@@ -107,7 +124,7 @@ impl Database {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         let timeout = self.busy_timeout.max(RELEASE_TIMEOUT);
-        self.write_within(timeout, &self.unsynced, work)
+        self.write_within(timeout, Synchronous::Normal, work)
     }
 
     /// As [`write`](Self::write), but gives up soon where others are writing.
@@ -115,18 +132,18 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        self.write_within(self.busy_timeout.min(NOTE_TIMEOUT), &self.pool, work)
+        self.write_within(self.busy_timeout.min(NOTE_TIMEOUT), Synchronous::Full, work)
     }
 
     /// The turn comes before the connection, so that waiting writers leave connections to readers.
     fn write_within<T>(
         &self,
         timeout: Duration,
-        pool: &Pool,
+        synchronous: Synchronous,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         let turn = self.locks.writer(timeout)?;
-        let mut connection = pool.take(timeout)?;
+        let mut connection = self.pool.take_to_write(timeout, synchronous)?;
         let written = transact(&mut connection, work)
             .map_err(|error| error::failed("written", self.path(), error))?;
         if self.log.is_overdue() {

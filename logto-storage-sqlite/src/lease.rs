@@ -54,6 +54,15 @@ impl Lease {
         Ok(deleted == 1)
     }
 
+    /// To be called when its holder finds it gone.
+    pub(crate) fn warn_of_loss(&self) {
+        log::warn!(
+            "the lock of a session was held for longer than its lease of {:?}: another process took \
+             the session over",
+            self.lasts,
+        );
+    }
+
     /// Whether the session is still the same holder's by the same turn.
     pub(crate) fn is_same_holding(&self, other: &Self) -> bool {
         (self.holder, self.turn) == (other.holder, other.turn)

@@ -92,8 +92,9 @@
 //!
 //! Two who refresh the tokens of one session at once show the server the same refresh token, and it
 //! signs the user out. So the client does it under [`Storage::lock`](logto_core::Storage::lock). Here
-//! that is a *lease*: a row that names the holder. It is written and deleted without waiting for the
-//! disk, because it is worth nothing after a power failure. Threads of one process queue in memory, and
+//! that is a *lease*: a row that names the holder. It is written without waiting for the disk,
+//! because it is worth nothing after a power failure, and deleted so, or in one transaction with the
+//! [last write](logto_core::StorageLock::last_write) under it. Threads of one process queue in memory, and
 //! one of them asks for the lease; a process that waits looks again after 1 to 32 milliseconds. No
 //! transaction is open while the lock is held, so nobody waits for it but those who want the same lock.
 //!

@@ -1,6 +1,7 @@
 //! Sole use of a session among all threads and processes that have the file open.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 pub(crate) struct SessionLock<'a> {
     database: &'a Database,
     lease: Lease,
+    /// Whether a write has ended the lease.
+    is_ended: AtomicBool,
     _local: LocalLock,
 }
 
@@ -48,6 +51,7 @@ impl<'a> SessionLock<'a> {
         Ok(Self {
             database,
             lease,
+            is_ended: AtomicBool::new(false),
             _local: local,
         })
     }
@@ -62,20 +66,30 @@ impl SessionLock<'_> {
             .read(|connection| Lease::find(connection, session));
         matches!(found, Ok(Some(found)) if found.is_same_holding(&self.lease))
     }
+
+    /// Calls `write`, and what that writes to the session ends the lease in the same transaction.
+    pub(crate) fn around_last_write(&self, write: &mut dyn FnMut()) {
+        let locks = self.database.locks();
+        locks.end_with_next_write(&self.lease);
+        write();
+        let is_ended = !locks.forget_ending(&self.lease.session);
+        self.is_ended.store(is_ended, Ordering::Relaxed);
+    }
 }
 
 impl Drop for SessionLock<'_> {
     fn drop(&mut self) {
+        if *self.is_ended.get_mut() {
+            return;
+        }
+        // It is still there where a write has panicked.
+        self.database.locks().forget_ending(&self.lease.session);
         let deleted = self
             .database
             .release_lease(|transaction| self.lease.delete(transaction));
         match deleted {
             Ok(true) => {}
-            Ok(false) => log::warn!(
-                "the lock of a session was held for longer than its lease of {:?}: another process \
-                 took the session over",
-                self.lease.lasts,
-            ),
+            Ok(false) => self.lease.warn_of_loss(),
             Err(error) => log::warn!("the lock of a session could not be released: {error}"),
         }
     }
@@ -139,7 +153,116 @@ fn pause(before: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use logto_core::{Change, PersistKey, SessionId, SessionStore as _, Storage};
+    use rusqlite::Connection;
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::SqliteStore;
+
+    const CHANGE: Change<'_> = Change::set(PersistKey::IdToken, "a");
+
+    /// A store, and another connection to its file.
+    struct Scene {
+        store: SqliteStore,
+        connection: Connection,
+        _directory: TempDir,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("sessions.db");
+            let store = SqliteStore::builder(&path).busy_timeout(Duration::from_millis(10));
+            Self {
+                store: store.open().unwrap(),
+                connection: Connection::open(path).unwrap(),
+                _directory: directory,
+            }
+        }
+
+        fn leases(&self) -> i64 {
+            let sql = "SELECT count(*) FROM leases";
+            self.connection
+                .query_row(sql, [], |row| row.get(0))
+                .unwrap()
+        }
+    }
+
+    fn lock(session: &dyn Storage) -> logto_core::StorageLock<'_> {
+        session.lock(Duration::ZERO).unwrap()
+    }
+
+    #[test]
+    fn the_last_write_under_a_lock_ends_the_lease_in_the_same_step() {
+        let scene = Scene::new();
+        let (id, new_id) = (SessionId::random(), SessionId::random());
+        let session = scene.store.session(&id);
+        let writes: [&dyn Fn() -> Result<(), StorageError>; 3] = [
+            &|| session.update(&[CHANGE]),
+            &|| session.update_unsynced(&[CHANGE]),
+            &|| scene.store.replace(&id, &new_id, &[CHANGE]),
+        ];
+        for (n, write) in writes.into_iter().enumerate() {
+            let lock = lock(&*session);
+            session.set(PersistKey::RefreshToken, Some("r")).unwrap();
+            assert_eq!((scene.leases(), lock.is_held()), (1, true), "{n}");
+            lock.last_write(write).unwrap();
+            assert_eq!((scene.leases(), lock.is_held()), (0, false), "{n}");
+            // Others of this process still wait for the lock itself.
+            assert!(session.lock(Duration::ZERO).is_err());
+        }
+        assert!(session.get(PersistKey::RefreshToken).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_last_write_that_fails_leaves_the_lock_as_it_was() {
+        let scene = Scene::new();
+        let session = scene.store.default_session();
+        let held = lock(&*session);
+        scene.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        held.last_write(|| session.update(&[CHANGE])).unwrap_err();
+        scene.connection.execute_batch("COMMIT").unwrap();
+        assert_eq!((scene.leases(), held.is_held()), (1, true));
+        // It was the last one in vain only.
+        session.update(&[CHANGE]).unwrap();
+        assert!(held.is_held());
+        drop(held);
+        assert_eq!(scene.leases(), 0);
+    }
+
+    #[test]
+    fn only_the_holders_write_to_the_session_is_the_last() {
+        let scene = Scene::new();
+        let session = scene.store.default_session();
+        let another = scene.store.session(&SessionId::random());
+        let held = lock(&*session);
+        held.last_write(|| {
+            another.update(&[CHANGE]).unwrap();
+            // As the updates of a wrapper that has none of its own.
+            session.set(PersistKey::IdToken, None).unwrap();
+            let write = || session.update(&[CHANGE]).unwrap();
+            std::thread::scope(|scope| scope.spawn(write).join().unwrap());
+            assert_eq!((scene.leases(), held.is_held()), (1, true));
+        });
+        drop(held);
+        assert_eq!(scene.leases(), 0);
+    }
+
+    #[test]
+    fn a_panic_in_the_last_write_leaves_nothing_behind() {
+        let scene = Scene::new();
+        let session = scene.store.default_session();
+        let held = lock(&*session);
+        let panicking = || held.last_write(|| panic!("in between"));
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panicking));
+        assert!(caught.is_err());
+        drop(held);
+        assert_eq!(scene.leases(), 0);
+        let held = lock(&*session);
+        session.update(&[CHANGE]).unwrap();
+        assert!(held.is_held());
+    }
 
     #[test]
     fn pauses_grow_and_are_bounded() {

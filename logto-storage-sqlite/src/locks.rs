@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use logto_core::{LocalLock, LocalLocks, StorageError, StorageErrorKind};
@@ -24,6 +25,14 @@ pub(crate) struct FileLocks {
     presence: Mutex<Option<Arc<Presence>>>,
     /// Leases of other processes, by session.
     watched: Mutex<HashMap<[u8; 32], Watch>>,
+    /// Leases of this process that the holder's next write ends, by session.
+    ending: Mutex<HashMap<[u8; 32], Ending>>,
+}
+
+struct Ending {
+    lease: Lease,
+    /// Others may write to the session too, without the lock.
+    holder: ThreadId,
 }
 
 /// How long this process has watched a lease of another one.
@@ -49,6 +58,7 @@ impl FileLocks {
             writer: LocalLocks::default(),
             presence: Mutex::default(),
             watched: Mutex::default(),
+            ending: Mutex::default(),
         });
         files.retain(|_, locks| locks.strong_count() > 0);
         files.insert(path, Arc::downgrade(&locks));
@@ -108,6 +118,27 @@ impl FileLocks {
                 false
             }
         }
+    }
+
+    /// From now on this thread's next write to the session ends this lease.
+    pub(crate) fn end_with_next_write(&self, lease: &Lease) {
+        let ending = Ending {
+            lease: lease.clone(),
+            holder: thread::current().id(),
+        };
+        unpoisoned(&self.ending).insert(lease.session, ending);
+    }
+
+    /// The lease that a write to the session by this thread ends.
+    pub(crate) fn ending(&self, session: &[u8; 32]) -> Option<Lease> {
+        let endings = unpoisoned(&self.ending);
+        let ending = endings.get(session)?;
+        (ending.holder == thread::current().id()).then(|| ending.lease.clone())
+    }
+
+    /// Whether a write was still to end the lease of this session. Now none will.
+    pub(crate) fn forget_ending(&self, session: &[u8; 32]) -> bool {
+        unpoisoned(&self.ending).remove(session).is_some()
     }
 
     /// Whose lease it was does not matter any more.

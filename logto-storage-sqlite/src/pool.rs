@@ -14,7 +14,7 @@ use crate::error;
 /// Connections are opened on demand, up to this many, and kept.
 const MOST_CONNECTIONS: usize = 16;
 
-/// What every connection has; `synchronous` comes with it. `fullfsync` makes macOS write through the
+/// What every connection has; `synchronous` is as each writer wants it. `fullfsync` makes macOS write through the
 /// disk's cache; `temp_store` keeps tokens out of temporary files; `cache_size`, in negative KiB, holds the
 /// upper pages of a million sessions.
 const CONNECTION_SETTINGS: &str = "
@@ -31,35 +31,48 @@ const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 pub(crate) struct Pool {
     path: PathBuf,
-    synchronous: &'static str,
     log: Arc<Log>,
     slots: Mutex<Slots>,
     returned: Condvar,
 }
 
 struct Slots {
-    unused: Vec<Connection>,
+    /// The one used last comes last, and is taken first: it has the newest pages in its cache, which it
+    /// reads again from the log where another connection has written.
+    unused: Vec<Open>,
     open: usize,
     /// How many callers wait for a connection. To wake nobody costs a system call, too.
     waiting: usize,
 }
 
+struct Open {
+    connection: Connection,
+    synchronous: Synchronous,
+}
+
+/// How a commit ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Synchronous {
+    /// What was written is durable.
+    Full,
+    /// What was written is in order, and seen by all processes, but may be lost if the machine fails.
+    /// What others have made durable is not.
+    Normal,
+}
+
+impl Synchronous {
+    fn statement(self) -> &'static str {
+        match self {
+            Self::Full => "PRAGMA synchronous = FULL",
+            Self::Normal => "PRAGMA synchronous = NORMAL",
+        }
+    }
+}
+
 impl Pool {
-    /// What these connections write is durable.
     pub(crate) fn new(path: PathBuf, log: Arc<Log>) -> Self {
-        Self::with_synchronous(path, "FULL", log)
-    }
-
-    /// What these connections write is in order, and seen by all processes, but may be lost if the
-    /// machine fails. What others have made durable is not.
-    pub(crate) fn not_durable(path: PathBuf, log: Arc<Log>) -> Self {
-        Self::with_synchronous(path, "NORMAL", log)
-    }
-
-    fn with_synchronous(path: PathBuf, synchronous: &'static str, log: Arc<Log>) -> Self {
         Self {
             path,
-            synchronous,
             log,
             slots: Mutex::new(Slots {
                 unused: Vec::new(),
@@ -78,26 +91,44 @@ impl Pool {
     /// for other writers.
     pub(crate) fn take(&self, wait: Duration) -> Result<Pooled<'_>, StorageError> {
         let mut pooled = Pooled {
-            connection: self.take_unused(wait)?,
+            open: self.take_unused(wait)?,
             pool: self,
         };
         let wait = wait.min(LONGEST_WAIT);
-        match &pooled.connection {
-            Some(connection) => connection
+        match &pooled.open {
+            Some(open) => open
+                .connection
                 .busy_timeout(wait)
                 .map_err(|error| error::failed("opened", &self.path, error))?,
-            None => pooled.connection = Some(self.connect(wait)?),
+            None => pooled.open = Some(self.connect(wait)?),
+        }
+        Ok(pooled)
+    }
+
+    /// As [`take`](Self::take), to write with.
+    pub(crate) fn take_to_write(
+        &self,
+        wait: Duration,
+        synchronous: Synchronous,
+    ) -> Result<Pooled<'_>, StorageError> {
+        let mut pooled = self.take(wait)?;
+        let open = pooled.open();
+        if open.synchronous != synchronous {
+            open.connection
+                .execute_batch(synchronous.statement())
+                .map_err(|error| error::failed("opened", &self.path, error))?;
+            open.synchronous = synchronous;
         }
         Ok(pooled)
     }
 
     /// `None` where the caller is to open another one.
-    fn take_unused(&self, wait: Duration) -> Result<Option<Connection>, StorageError> {
+    fn take_unused(&self, wait: Duration) -> Result<Option<Open>, StorageError> {
         let started = Instant::now();
         let mut slots = self.slots();
         loop {
-            if let Some(connection) = slots.unused.pop() {
-                return Ok(Some(connection));
+            if let Some(open) = slots.unused.pop() {
+                return Ok(Some(open));
             }
             if slots.open < MOST_CONNECTIONS {
                 slots.open += 1;
@@ -115,7 +146,7 @@ impl Pool {
     }
 
     /// Does not create the file: that is done with care for its mode, and once.
-    fn connect(&self, wait: Duration) -> Result<Connection, StorageError> {
+    fn connect(&self, wait: Duration) -> Result<Open, StorageError> {
         let failed = |error| error::failed("opened", &self.path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
@@ -131,18 +162,21 @@ impl Pool {
         connection.busy_timeout(wait).map_err(failed)?;
         connection
             .execute_batch(CONNECTION_SETTINGS)
-            .and_then(|()| connection.pragma_update(None, "synchronous", self.synchronous))
+            .and_then(|()| connection.execute_batch(Synchronous::Full.statement()))
             .and_then(|()| self.log.watch(&mut connection))
             .map_err(failed)?;
-        Ok(connection)
+        Ok(Open {
+            connection,
+            synchronous: Synchronous::Full,
+        })
     }
 
-    fn give_back(&self, connection: Option<Connection>) {
+    fn give_back(&self, open: Option<Open>) {
         // A transaction that could not be rolled back must not reach the next caller.
-        let reusable = connection.filter(Connection::is_autocommit);
+        let reusable = open.filter(|open| open.connection.is_autocommit());
         let mut slots = self.slots();
         match reusable {
-            Some(connection) => slots.unused.push(connection),
+            Some(open) => slots.unused.push(open),
             None => slots.open -= 1,
         }
         let is_awaited = slots.waiting > 0;
@@ -167,27 +201,33 @@ fn all_in_use() -> StorageError {
 
 /// A connection that goes back to its pool on drop.
 pub(crate) struct Pooled<'a> {
-    connection: Option<Connection>,
+    open: Option<Open>,
     pool: &'a Pool,
+}
+
+impl Pooled<'_> {
+    fn open(&mut self) -> &mut Open {
+        self.open.as_mut().expect("there until the drop")
+    }
 }
 
 impl Deref for Pooled<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("there until the drop")
+        &self.open.as_ref().expect("there until the drop").connection
     }
 }
 
 impl DerefMut for Pooled<'_> {
     fn deref_mut(&mut self) -> &mut Connection {
-        self.connection.as_mut().expect("there until the drop")
+        &mut self.open().connection
     }
 }
 
 impl Drop for Pooled<'_> {
     fn drop(&mut self) {
-        self.pool.give_back(self.connection.take());
+        self.pool.give_back(self.open.take());
     }
 }
 
@@ -210,6 +250,23 @@ mod tests {
             let _second = pool.take(Duration::ZERO).unwrap();
         }
         assert_eq!(pool.slots().open, 2);
+    }
+
+    #[test]
+    fn a_connection_writes_as_each_caller_wants() {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = pool(&directory);
+        let level = |connection: &Connection| -> i64 {
+            let level = connection.query_row("PRAGMA synchronous", [], |row| row.get(0));
+            level.unwrap()
+        };
+        for _ in 0..2 {
+            let normal = pool.take_to_write(Duration::ZERO, Synchronous::Normal);
+            assert_eq!(level(&normal.unwrap()), 1);
+            let full = pool.take_to_write(Duration::ZERO, Synchronous::Full);
+            assert_eq!(level(&full.unwrap()), 2);
+        }
+        assert_eq!(pool.slots().open, 1);
     }
 
     #[test]
@@ -255,11 +312,8 @@ mod tests {
     #[test]
     fn every_connection_is_durable_and_overwrites_what_it_deletes() {
         let directory = tempfile::tempdir().unwrap();
-        let connection = pool(&directory).take(Duration::ZERO).map(|mut pooled| {
-            let connection = pooled.connection.take();
-            connection.unwrap()
-        });
-        let connection = connection.unwrap();
+        let pool = pool(&directory);
+        let connection = pool.take(Duration::ZERO).unwrap();
         for (pragma, expected) in [
             ("synchronous", 2),
             ("foreign_keys", 1),

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use crate::database::Database;
 use crate::lock::SessionLock;
 use crate::owners;
+use crate::pool::Synchronous;
 
 /// One session of a [`SqliteStore`](crate::SqliteStore), named by the digest of its id.
 pub(crate) struct SqliteStorage {
@@ -64,25 +65,34 @@ impl Storage for SqliteStorage {
         Ok(value)
     }
 
+    /// Never ends a lease: a wrapper may make an update of several of these.
     fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.update(&[Change { key, value }])
+        let idle = self.database.idle();
+        self.database
+            .write(|transaction| apply(transaction, idle, &self.session, &[Change { key, value }]))
     }
 
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
         let idle = self.database.idle();
+        let work = |transaction: &Transaction<'_>| apply(transaction, idle, &self.session, changes);
         self.database
-            .write(|transaction| apply(transaction, idle, &self.session, changes))
+            .write_session(&self.session, Synchronous::Full, work)
     }
 
     fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
         let idle = self.database.idle();
+        let work = |transaction: &Transaction<'_>| apply(transaction, idle, &self.session, changes);
         self.database
-            .write_unsynced(|transaction| apply(transaction, idle, &self.session, changes))
+            .write_session(&self.session, Synchronous::Normal, work)
     }
 
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         let lock = SessionLock::acquire(&self.database, self.session, timeout)?;
-        Ok(StorageLock::lease(lock, SessionLock::is_held))
+        Ok(StorageLock::lease_ended_by_write(
+            lock,
+            SessionLock::is_held,
+            SessionLock::around_last_write,
+        ))
     }
 }
 

@@ -9,9 +9,11 @@ use logto_core::{
     Change, Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId,
     SessionStore, Storage, StorageError, SystemClock,
 };
+use rusqlite::Transaction;
 
 use crate::database::Database;
 use crate::owners;
+use crate::pool::Synchronous;
 use crate::purge;
 use crate::storage::{self, SqliteStorage};
 
@@ -119,11 +121,12 @@ impl SessionStore for SqliteStore {
     ) -> Result<(), StorageError> {
         let (from, to) = (from.digest(), to.digest());
         let idle = self.database.idle();
-        self.database.write(|transaction| {
+        let work = |transaction: &Transaction<'_>| {
             storage::remove_by_digest(transaction, &from)?;
             storage::remove_by_digest(transaction, &to)?;
             storage::apply(transaction, idle, &to, changes)
-        })
+        };
+        self.database.write_session(&from, Synchronous::Full, work)
     }
 
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {

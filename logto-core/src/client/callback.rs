@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::LogtoClient;
-use super::stored::{SessionLock, to_json};
+use super::stored::{SessionLock, parse_sign_ins, to_json};
 use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, LogtoError, ResponseError, StorageError};
 use crate::logto::Logto;
@@ -47,9 +47,9 @@ impl Logto {
         callback_uri: &str,
     ) -> Result<(SessionId, SignedIn), LogtoError> {
         let client = self.session(store, id);
-        let (sign_in, verified) = client.verified_sign_in(callback_uri)?;
+        let (taken, verified) = client.verified_sign_in(callback_uri)?;
         let new_id = SessionId::random();
-        let signed_in = client.establish(&sign_in, verified, |tokens, sign_ins| {
+        let signed_in = client.establish(&taken, verified, |tokens, sign_ins| {
             let mut changes = tokens.to_vec();
             changes.push(Change::set(PersistKey::SignInSession, sign_ins));
             // The old id goes without ever having been signed in as this user.
@@ -81,43 +81,47 @@ impl LogtoClient {
     /// - Else, if the server cannot be asked, or the session cannot be read or written.
     #[doc(alias = "handleSignInCallback")]
     pub fn handle_sign_in_callback(&self, callback_uri: &str) -> Result<SignedIn, LogtoError> {
-        let (sign_in, verified) = self.verified_sign_in(callback_uri)?;
-        self.establish(&sign_in, verified, |tokens, _| self.storage.update(tokens))
+        let (taken, verified) = self.verified_sign_in(callback_uri)?;
+        self.establish(&taken, verified, |tokens, _| self.storage.update(tokens))
     }
 
     fn verified_sign_in(
         &self,
         callback_uri: &str,
-    ) -> Result<(SignInSession, VerifiedTokens), LogtoError> {
+    ) -> Result<(TakenSignIn, VerifiedTokens), LogtoError> {
         let callback = Callback::parse(callback_uri)?;
         // Before the metadata is had: a bad callback costs no request, and a server that is down
         // costs no sign-in.
-        self.find_sign_in(&callback)?;
+        let seen = self.find_sign_in(&callback)?;
         let core = self.logto.oidc_core()?;
-        let sign_in = self.take_sign_in(&callback)?;
+        let taken = self.take_sign_in(&callback, seen)?;
+        let sign_in = &taken.sign_in;
         let metadata = core.metadata();
         let is_issuer_promised = metadata.authorization_response_iss_parameter_supported;
         let code = callback.code(&metadata.issuer, is_issuer_promised)?;
-        let tokens = self.exchange(&core, &sign_in, &code)?;
+        let tokens = self.exchange(&core, sign_in, &code)?;
         let verified = self.verify(&core, sign_in.nonce.as_ref(), tokens)?;
         authentication::check(
             &verified.claims,
-            &sign_in,
+            sign_in,
             self.logto.now(),
             self.logto.clock_tolerance(),
         )?;
-        Ok((sign_in, verified))
+        Ok((taken, verified))
     }
 
-    fn find_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
-        self.find_among(&self.stored_sign_ins()?, callback)
+    /// Holds the callback to be of a sign-in under way, and returns all of them as they are stored.
+    fn find_sign_in(&self, callback: &Callback) -> Result<StoredSignIns, LogtoError> {
+        let stored = StoredSignIns::of(self.stored_token(PersistKey::SignInSession)?);
+        self.find_among(&stored.sign_ins, callback)?;
+        Ok(stored)
     }
 
-    fn find_among(
+    fn find_among<'a>(
         &self,
-        sign_ins: &PendingSignIns,
+        sign_ins: &'a PendingSignIns,
         callback: &Callback,
-    ) -> Result<SignInSession, LogtoError> {
+    ) -> Result<&'a SignInSession, LogtoError> {
         let state = callback.state()?;
         let sign_in = match sign_ins.find(state, self.logto.now()) {
             Found::Pending(sign_in) => sign_in,
@@ -126,22 +130,27 @@ impl LogtoClient {
             Found::Unknown => return Err(CallbackError::StateMismatch.into()),
         };
         callback.check_redirect_uri(&sign_in.redirect_uri)?;
-        Ok(sign_in.clone())
+        Ok(sign_in)
     }
 
     /// Whoever takes the sign-in out of the storage is the only one to send its code.
-    fn take_sign_in(&self, callback: &Callback) -> Result<SignInSession, LogtoError> {
+    fn take_sign_in(
+        &self,
+        callback: &Callback,
+        seen: StoredSignIns,
+    ) -> Result<TakenSignIn, LogtoError> {
         let lock = self.lock()?;
         let _state = self.lock_state(&lock, callback.state()?)?;
-        let mut sign_ins = self.stored_sign_ins()?;
-        let sign_in = self.find_among(&sign_ins, callback)?;
+        let StoredSignIns { mut sign_ins, .. } =
+            seen.or_newer(self.stored_token(PersistKey::SignInSession)?);
+        let sign_in = self.find_among(&sign_ins, callback)?.clone();
         sign_ins.finish(&sign_in.state, self.logto.now());
-        let text = to_json(&sign_ins)?;
+        let marked = Secret::from(to_json(&sign_ins)?);
         // If a machine that fails takes this back, it takes back the tokens too, which are written later;
         // and the server takes a code once only.
-        self.storage
-            .update_unsynced(&[Change::set(PersistKey::SignInSession, &text)])?;
-        Ok(sign_in)
+        let changes = [Change::set(PersistKey::SignInSession, marked.expose())];
+        lock.last_write(|| self.storage.update_unsynced(&changes))?;
+        Ok(TakenSignIn { sign_in, marked })
     }
 
     fn exchange(
@@ -187,18 +196,25 @@ impl LogtoClient {
     /// way.
     fn establish(
         &self,
-        sign_in: &SignInSession,
+        TakenSignIn { sign_in, marked }: &TakenSignIn,
         verified: VerifiedTokens,
         write: impl FnOnce(&[Change<'_>], &str) -> Result<(), StorageError>,
     ) -> Result<SignedIn, LogtoError> {
         // A refresh of the old session that is under way ends first, and is then replaced.
         let lock = self.lock()?;
-        let sign_ins = self.stored_sign_ins()?;
-        if !sign_ins.has_finished(&sign_in.state) {
-            return Err(CallbackError::SignedOutMeanwhile.into());
-        }
-        let sign_ins = to_json(&sign_ins)?;
-        let claims = self.replace_session(&lock, verified, |changes| write(changes, &sign_ins))?;
+        let stored = self.stored_token(PersistKey::SignInSession)?;
+        let sign_ins = match stored {
+            Some(stored) if stored == *marked => stored,
+            stored => {
+                let StoredSignIns { sign_ins, .. } = StoredSignIns::of(stored);
+                if !sign_ins.has_finished(&sign_in.state) {
+                    return Err(CallbackError::SignedOutMeanwhile.into());
+                }
+                Secret::from(to_json(&sign_ins)?)
+            }
+        };
+        let claims =
+            self.replace_session(&lock, verified, |changes| write(changes, sign_ins.expose()))?;
         Ok(SignedIn {
             claims,
             post_redirect_uri: sign_in.post_redirect_uri.clone(),
@@ -240,9 +256,37 @@ impl LogtoClient {
             // Its changes may not be atomic: better nobody signed in than two users in one session.
             self.storage.update(&NO_TOKENS)?;
         }
-        write(&changes)?;
+        lock.last_write(|| write(&changes))?;
         Ok(claims)
     }
+}
+
+/// The sign-ins under way in the session.
+struct StoredSignIns {
+    text: Option<Secret>,
+    sign_ins: PendingSignIns,
+}
+
+impl StoredSignIns {
+    fn of(text: Option<Secret>) -> Self {
+        let sign_ins = parse_sign_ins(text.as_ref().map(Secret::expose));
+        Self { text, sign_ins }
+    }
+
+    /// These, if they still are what is stored, which need not be parsed again then.
+    fn or_newer(self, text: Option<Secret>) -> Self {
+        match text == self.text {
+            true => self,
+            false => Self::of(text),
+        }
+    }
+}
+
+/// A sign-in whose code nobody else sends.
+struct TakenSignIn {
+    sign_in: SignInSession,
+    /// All sign-ins as they were stored then.
+    marked: Secret,
 }
 
 /// The tokens of a sign-in, verified, and not stored yet.

@@ -151,7 +151,7 @@ impl LogtoClient {
             log::debug!("a session has ended while its access token was on the way");
             return Ok(None);
         }
-        self.store_refreshed(&request.cache_key(), &tokens, claims.as_ref())?;
+        self.store_refreshed(lock, &request.cache_key(), &tokens, claims.as_ref())?;
         Unstored::forget(refresh_token);
         Ok(Some(tokens.access_token.expose().to_owned()))
     }
@@ -241,6 +241,7 @@ impl LogtoClient {
 
     fn store_refreshed(
         &self,
+        lock: &SessionLock<'_>,
         key: &str,
         tokens: &TokenResponse,
         claims: Option<&IdTokenClaims>,
@@ -277,7 +278,7 @@ impl LogtoClient {
                 .as_deref()
                 .map(|owner| Change::set(PersistKey::Owner, owner)),
         );
-        Ok(self.storage.update(&changes)?)
+        Ok(lock.last_write(|| self.storage.update(&changes))?)
     }
 
     /// Whose session it is, if that is not what is stored: another SDK stores no owner, and then nothing

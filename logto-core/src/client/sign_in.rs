@@ -7,7 +7,7 @@ use crate::models::SignInOptions;
 use crate::oidc::callback::Callback;
 use crate::oidc::pkce;
 use crate::session::{Found, SignInSession};
-use crate::storage::PersistKey;
+use crate::storage::{Change, PersistKey};
 
 impl LogtoClient {
     /// Starts a sign-in, and returns the URL to send the browser to.
@@ -58,11 +58,12 @@ impl LogtoClient {
     }
 
     fn remember(&self, sign_in: SignInSession, now: i64) -> Result<(), LogtoError> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let mut sign_ins = self.stored_sign_ins()?;
         sign_ins.add(sign_in, now);
         let text = to_json(&sign_ins)?;
-        Ok(self.storage.set(PersistKey::SignInSession, Some(&text))?)
+        let changes = [Change::set(PersistKey::SignInSession, &text)];
+        Ok(lock.last_write(|| self.storage.update(&changes))?)
     }
 
     /// Whether this URL, or its path and query, is where a sign-in under way in this session comes

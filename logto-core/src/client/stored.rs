@@ -52,6 +52,11 @@ impl SessionLock<'_> {
         }
     }
 
+    /// Writes the session for the last time under this lock, which a storage may release with it.
+    pub fn last_write<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.storage.last_write(write)
+    }
+
     /// To be called before a new refresh token is stored: whoever reads it must wait too, until the
     /// rest of the session is stored. Nobody else has its lock, because nobody else knows it.
     pub fn include(&self, refresh_token: &Secret) {
@@ -113,9 +118,8 @@ impl LogtoClient {
     }
 
     pub(super) fn stored_sign_ins(&self) -> Result<PendingSignIns, StorageError> {
-        let text = self.storage.get(PersistKey::SignInSession)?;
-        let sign_ins = text.and_then(|text| parse(PersistKey::SignInSession, &text));
-        Ok(sign_ins.unwrap_or_default())
+        let text = self.stored_token(PersistKey::SignInSession)?;
+        Ok(parse_sign_ins(text.as_ref().map(Secret::expose)))
     }
 
     /// The refresh token to send next: a rotated one that waits for its ID token's verification goes
@@ -233,6 +237,12 @@ impl LogtoClient {
 fn lock_in_process(name: &Secret, timeout: Duration) -> Result<LocalLock, StorageError> {
     static LOCKS: LazyLock<LocalLocks> = LazyLock::new(LocalLocks::default);
     LOCKS.lock(sha256(name.expose().as_bytes()), timeout)
+}
+
+/// Of what is stored of the sign-ins under way.
+pub(super) fn parse_sign_ins(text: Option<&str>) -> PendingSignIns {
+    let sign_ins = text.and_then(|text| parse(PersistKey::SignInSession, text));
+    sign_ins.unwrap_or_default()
 }
 
 /// A value that cannot be read is as good as none. It is not told what it was, because it may hold a

@@ -1,5 +1,6 @@
 //! The way to the server.
 
+mod gathering;
 mod ureq;
 
 use std::fmt::Debug;

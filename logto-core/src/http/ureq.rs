@@ -9,11 +9,12 @@ use ::ureq::Agent;
 use ::ureq::config::{Config, ConfigBuilder};
 use ::ureq::typestate::AgentScope;
 use ::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ::ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ::ureq::unversioned::transport::{Connector as _, DefaultConnector, NextTimeout};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use url::Url;
 
+use super::gathering::GatheringConnector;
 use super::{CONNECT_TIMEOUT, ConnectWithin, HttpClient, TOTAL_TIMEOUT, place};
 use crate::config;
 #[cfg(feature = "rustls")]
@@ -52,7 +53,8 @@ impl UreqClient {
     }
 
     fn with_defaults(config: ConfigBuilder<AgentScope>) -> Self {
-        let (connector, addresses) = (DefaultConnector::default(), <Addresses>::default());
+        let connector = DefaultConnector::default().chain(GatheringConnector);
+        let addresses = <Addresses>::default();
         Self::with_agent(Agent::with_parts(config.build(), connector, addresses))
     }
 
@@ -245,10 +247,11 @@ impl UreqClient {
         &self,
         request: Request<impl ::ureq::AsSendBody>,
     ) -> Result<Response<::ureq::Body>, ::ureq::Error> {
-        let is_loopback = is_loopback(request.uri());
+        let has_proxy = self.agent.config().proxy().is_some();
+        let is_past_proxy = has_proxy && is_loopback(request.uri());
         let connect_within = request.extensions().get::<ConnectWithin>().copied();
         let mut settings = self.agent.configure_request(request);
-        if is_loopback {
+        if is_past_proxy {
             // Plain http is fine on this machine, and nowhere else.
             settings = settings.proxy(None);
         }

@@ -1,6 +1,8 @@
 //! The authorization response, as the browser brings it
 //! ([OpenID Connect Core, section 3.1.2.5](https://openid.net/specs/openid-connect-core-1_0.html#AuthResponse)).
 
+use std::borrow::Cow;
+
 use url::Url;
 
 use crate::error::{CallbackError, LogtoError, OAuthError};
@@ -40,16 +42,17 @@ impl Callback {
         if url.fragment().is_some() {
             return Err(CallbackError::Fragment);
         }
+        let parameters = Parameters(url.query_pairs().collect());
         for name in FOREIGN_PARAMETERS {
-            if once(&url, name)?.is_some() {
+            if parameters.once(name)?.is_some() {
                 return Err(CallbackError::UnexpectedParameter { name });
             }
         }
         Ok(Self {
-            code: once(&url, "code")?,
-            state: once(&url, "state")?.map(Secret::from),
-            iss: once(&url, "iss")?,
-            error: oauth_error(&url)?,
+            code: parameters.once("code")?.map(str::to_owned),
+            state: parameters.once("state")?.map(Secret::from),
+            iss: parameters.once("iss")?.map(str::to_owned),
+            error: parameters.oauth_error()?,
             url,
             is_path_only,
         })
@@ -99,26 +102,31 @@ impl Callback {
     }
 }
 
-/// The value of a parameter that may stand once at most.
-fn once(url: &Url, name: &'static str) -> Result<Option<String>, CallbackError> {
-    let mut values = url.query_pairs().filter(|(key, _)| key == name);
-    let value = values.next().map(|(_, value)| value.into_owned());
-    match values.next() {
-        None => Ok(value),
-        Some(_) => Err(CallbackError::DuplicateParameter { name }),
-    }
-}
+/// The parameters of a query, decoded.
+struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-fn oauth_error(url: &Url) -> Result<Option<OAuthError>, CallbackError> {
-    let text = |name| Ok(once(url, name)?.map(|text| OAuthError::clean(&text)));
-    let Some(error) = once(url, "error")? else {
-        return Ok(None);
-    };
-    Ok(Some(OAuthError {
-        error_description: text("error_description")?,
-        error_uri: text("error_uri")?,
-        ..OAuthError::new(&error)
-    }))
+impl Parameters<'_> {
+    /// The value of a parameter that may stand once at most.
+    fn once(&self, name: &'static str) -> Result<Option<&str>, CallbackError> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name);
+        let value = values.next().map(|(_, value)| value.as_ref());
+        match values.next() {
+            None => Ok(value),
+            Some(_) => Err(CallbackError::DuplicateParameter { name }),
+        }
+    }
+
+    fn oauth_error(&self) -> Result<Option<OAuthError>, CallbackError> {
+        let text = |name| Ok(self.once(name)?.map(OAuthError::clean));
+        let Some(error) = self.once("error")? else {
+            return Ok(None);
+        };
+        Ok(Some(OAuthError {
+            error_description: text("error_description")?,
+            error_uri: text("error_uri")?,
+            ..OAuthError::new(error)
+        }))
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ pub struct StorageLock<'a> {
 
 trait Guard {
     fn is_held(&self) -> bool;
+
+    fn around_last_write(&self, write: &mut dyn FnMut()) {
+        write();
+    }
 }
 
 /// A lock that is held until it is dropped.
@@ -30,11 +34,18 @@ impl<G> Guard for Held<G> {
 struct Lease<G> {
     guard: G,
     is_held: fn(&G) -> bool,
+    around_last_write: Around<G>,
 }
+
+type Around<G> = fn(&G, write: &mut dyn FnMut());
 
 impl<G> Guard for Lease<G> {
     fn is_held(&self) -> bool {
         (self.is_held)(&self.guard)
+    }
+
+    fn around_last_write(&self, write: &mut dyn FnMut()) {
+        (self.around_last_write)(&self.guard, write);
     }
 }
 
@@ -54,8 +65,24 @@ impl<'a> StorageLock<'a> {
     /// A lock that dropping `guard` releases, and that may be lost before: a lease that has run out
     /// because this process was stopped, say. `is_held` tells whether it is still held.
     pub fn lease<G: 'a>(guard: G, is_held: fn(&G) -> bool) -> Self {
+        Self::lease_ended_by_write(guard, is_held, |_, write| write())
+    }
+
+    /// As [`lease`](Self::lease), of a backend that can end the lease in the same step as a write, which
+    /// saves it a step. `around_last_write` is called by [`last_write`](Self::last_write), and calls
+    /// `write` once: an update or a replacement of the locked session in it, on this thread, ends the lease if
+    /// it succeeds. [`set`](crate::Storage::set) must not, since a wrapper may make an update of several.
+    pub fn lease_ended_by_write<G: 'a>(
+        guard: G,
+        is_held: fn(&G) -> bool,
+        around_last_write: fn(&G, write: &mut dyn FnMut()),
+    ) -> Self {
         Self {
-            guard: Some(Box::new(Lease { guard, is_held })),
+            guard: Some(Box::new(Lease {
+                guard,
+                is_held,
+                around_last_write,
+            })),
         }
     }
 
@@ -63,6 +90,41 @@ impl<'a> StorageLock<'a> {
     /// be one that somebody else has used. Of [`none`](Self::none) it is `true`.
     pub fn is_held(&self) -> bool {
         self.guard.as_ref().is_none_or(|guard| guard.is_held())
+    }
+
+    /// Calls `write`, in which the session is written for the last time under this lock: by one
+    /// [`update`](crate::Storage::update), [`update_unsynced`](crate::Storage::update_unsynced) or
+    /// [`replace`](crate::SessionStore::replace) of it, on this thread. If that succeeds, it may have released
+    /// the lock in the same step: afterwards nothing is to be done but to drop it.
+    ///
+    /// ```
+    /// # use logto_core as logto;
+    /// use logto::{Change, MemoryStore, PersistKey, SessionId, SessionStore};
+    /// use std::time::Duration;
+    ///
+    /// let session = MemoryStore::new().session(&SessionId::random());
+    /// let lock = session.lock(Duration::from_secs(5))?;
+    /// if session.get(PersistKey::IdToken)?.is_none() {
+    ///     let changes = [Change::set(PersistKey::IdToken, "…")];
+    ///     lock.last_write(|| session.update(&changes))?;
+    /// }
+    /// # Ok::<(), logto_core::StorageError>(())
+    /// ```
+    pub fn last_write<T>(&self, write: impl FnOnce() -> T) -> T {
+        let Some(guard) = &self.guard else {
+            return write();
+        };
+        let (mut write, mut written) = (Some(write), None);
+        guard.around_last_write(&mut || {
+            if let Some(write) = write.take() {
+                written = Some(write());
+            }
+        });
+        match (written, write) {
+            (Some(written), _) => written,
+            (None, Some(write)) => write(),
+            (None, None) => unreachable!("what was called has returned"),
+        }
     }
 
     /// Whether this excludes anybody; `false` of [`none`](Self::none).

@@ -44,6 +44,7 @@ macro_rules! __storage_promises {
                 a_lock_is_waited_for
                 a_lock_is_released_on_drop
                 a_lock_is_released_when_its_holder_panics
+                a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it
                 a_lock_blocks_no_reads_and_writes
                 nothing_counted_under_the_lock_is_lost
                 debug_shows_no_value
@@ -296,6 +297,23 @@ pub fn a_lock_is_released_when_its_holder_panics(storage: &dyn Storage) {
     });
     assert!(holder.is_err());
     drop(lock(storage));
+}
+
+/// A write that may end the lock is a write like any other, and the lock is free when it is dropped.
+pub fn a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it(storage: &dyn Storage) {
+    let (durable, unsynced) = ([Change::set(IdToken, "1")], [Change::set(IdToken, "2")]);
+    let held = lock(storage);
+    held.last_write(|| storage.update(&durable)).unwrap();
+    assert_value(storage, IdToken, Some("1"));
+    drop(held);
+
+    let held = lock(storage);
+    let written = held.last_write(|| storage.update_unsynced(&unsynced));
+    written.unwrap();
+    assert_value(storage, IdToken, Some("2"));
+    drop(held);
+    drop(lock(storage));
+    assert_value(storage, IdToken, Some("2"));
 }
 
 /// Others read and write while the lock is held.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use logto_core::PersistKey::RefreshToken;
-use logto_core::{PersistKey, Storage, StorageError, StorageErrorKind, StorageLock};
+use logto_core::{Change, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock};
 
 /// Whoever takes longer than this hangs. Long, because test machines are slow at times.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -104,14 +104,20 @@ pub(super) fn die() -> ! {
     panic::resume_unwind(Box::new("on purpose"))
 }
 
-/// Reads, adds one and writes, under the lock.
+/// Reads, adds one and writes, under the lock. Every other time the write may end the lock.
 pub(super) fn count_up(storage: &dyn Storage) {
     let held = storage.lock(LONG_PATIENCE);
-    let _held = held.expect("the lock, among many");
+    let held = held.expect("the lock, among many");
     let count = counted(storage);
     // Whoever is not excluded comes in between.
     thread::sleep(Duration::from_millis(1));
-    set(storage, RefreshToken, &(count + 1).to_string());
+    let text = (count + 1).to_string();
+    let changes = [Change::set(RefreshToken, &text)];
+    match count % 2 {
+        0 => storage.update(&changes),
+        _ => held.last_write(|| storage.update(&changes)),
+    }
+    .expect("a write under the lock");
 }
 
 pub(super) fn counted(storage: &dyn Storage) -> usize {
