@@ -29,7 +29,7 @@ const EXPIRED: usize = 50;
 
 const SELECT: &str = "
     SELECT value FROM session_values
-    WHERE session = (SELECT id FROM sessions WHERE digest = ?1) AND key = ?2
+    WHERE row = (SELECT number FROM sessions WHERE digest = ?1) * 64 + ?2
 ";
 
 /// For how long nobody may be kept waiting, in nanoseconds.
@@ -98,22 +98,28 @@ fn load_sqlite(directory: &Path, digests: impl Iterator<Item = ([u8; 32], bool)>
         .unwrap();
     let now = SystemClock.unix_seconds() * 1_000;
     let transaction = connection.transaction().unwrap();
+    // Number 1 is the template's.
+    let mut newest = 1;
     for (digest, is_expired) in digests {
         let used_at = if is_expired { 0 } else { now };
-        let id = transaction
-            .prepare_cached("INSERT INTO sessions (digest, used_at) VALUES (?1, ?2)")
+        newest += 1;
+        transaction
+            .prepare_cached("INSERT INTO sessions (digest, number, used_at) VALUES (?1, ?2, ?3)")
             .unwrap()
-            .insert((digest, used_at))
+            .execute((digest, newest, used_at))
             .unwrap();
         transaction
             .prepare_cached(
-                "INSERT INTO session_values (session, key, value)
-                 SELECT ?1, key, value FROM session_values WHERE session = 1",
+                "INSERT INTO session_values (row, value)
+                 SELECT ?1 * 64 + row % 64, value FROM session_values WHERE row BETWEEN 64 AND 127",
             )
             .unwrap()
-            .execute([id])
+            .execute([newest])
             .unwrap();
     }
+    transaction
+        .execute("UPDATE newest SET number = ?1", [newest])
+        .unwrap();
     transaction.commit().unwrap();
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -187,7 +193,7 @@ impl Place {
             Engine::Sqlite => {
                 let connection = Connection::open(directory.join("sessions.db")).unwrap();
                 repeated(move || {
-                    let parameters = (digests.next().unwrap(), "accessTokenMap");
+                    let parameters = (digests.next().unwrap(), PersistKey::AccessTokenMap as i64);
                     let mut select = connection.prepare_cached(SELECT).unwrap();
                     let value: String = select.query_row(parameters, |row| row.get(0)).unwrap();
                     black_box(value);

@@ -27,9 +27,9 @@ pub(crate) fn purge_expired(database: &Database) -> Result<u64, StorageError> {
     let oldest = idle.oldest_live(idle.now());
     let mut purged = 0;
     let mut pace = Pace::new();
-    let mut after = i64::MIN;
+    let mut after = Vec::new();
     loop {
-        let page = database.read(|connection| page(connection, after, oldest))?;
+        let page = database.read(|connection| page(connection, &after, oldest))?;
         let mut left = &page.expired[..];
         while !left.is_empty() {
             let (step, rest) = left.split_at(pace.at_once.min(left.len()));
@@ -37,7 +37,7 @@ pub(crate) fn purge_expired(database: &Database) -> Result<u64, StorageError> {
             left = rest;
         }
         match page.last {
-            Some(last) => after = last,
+            Some(last) => after = last.to_vec(),
             None => return Ok(purged),
         }
     }
@@ -45,7 +45,7 @@ pub(crate) fn purge_expired(database: &Database) -> Result<u64, StorageError> {
 
 fn purge(
     database: &Database,
-    sessions: &[i64],
+    sessions: &[Expired],
     oldest: i64,
     pace: &mut Pace,
 ) -> Result<u64, StorageError> {
@@ -58,16 +58,24 @@ fn purge(
     Ok(purged)
 }
 
-/// Some sessions in the order of their ids.
-struct Page {
-    expired: Vec<i64>,
-    /// The last of all; `None` if there was none.
-    last: Option<i64>,
+/// Those whose values lie beside each other come together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Expired {
+    number: i64,
+    digest: [u8; 32],
 }
 
-fn page(connection: &Connection, after: i64, oldest: i64) -> rusqlite::Result<Page> {
+/// Some sessions in the order of their digests.
+struct Page {
+    expired: Vec<Expired>,
+    /// The last of all; `None` if there was none.
+    last: Option<[u8; 32]>,
+}
+
+fn page(connection: &Connection, after: &[u8], oldest: i64) -> rusqlite::Result<Page> {
     let mut select = connection.prepare_cached(
-        "SELECT id, used_at < ?2 FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?3",
+        "SELECT digest, number, used_at < ?2 FROM sessions
+         WHERE digest > ?1 ORDER BY digest LIMIT ?3",
     )?;
     let mut rows = select.query((after, oldest, PAGE))?;
     let mut page = Page {
@@ -75,22 +83,28 @@ fn page(connection: &Connection, after: i64, oldest: i64) -> rusqlite::Result<Pa
         last: None,
     };
     while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        if row.get(1)? {
-            page.expired.push(id);
+        let digest = row.get(0)?;
+        if row.get(2)? {
+            let number = row.get(1)?;
+            page.expired.push(Expired { number, digest });
         }
-        page.last = Some(id);
+        page.last = Some(digest);
     }
+    page.expired.sort_unstable();
     Ok(page)
 }
 
 /// Those of them that nobody has used meanwhile.
-fn delete(transaction: &Transaction<'_>, sessions: &[i64], oldest: i64) -> rusqlite::Result<u64> {
+fn delete(
+    transaction: &Transaction<'_>,
+    sessions: &[Expired],
+    oldest: i64,
+) -> rusqlite::Result<u64> {
     let mut delete =
-        transaction.prepare_cached("DELETE FROM sessions WHERE id = ?1 AND used_at < ?2")?;
+        transaction.prepare_cached("DELETE FROM sessions WHERE digest = ?1 AND used_at < ?2")?;
     let mut deleted = 0;
     for session in sessions {
-        deleted += delete.execute((session, oldest))? as u64;
+        deleted += delete.execute((session.digest, oldest))? as u64;
     }
     Ok(deleted)
 }
@@ -150,7 +164,7 @@ mod tests {
         connection
             .execute(
                 "WITH RECURSIVE ids (id) AS (SELECT 10 UNION ALL SELECT id + 3 FROM ids LIMIT ?1)
-                 INSERT INTO sessions (id, digest, used_at) SELECT id, randomblob(32), 0 FROM ids",
+                 INSERT INTO sessions (digest, number, used_at) SELECT randomblob(32), id, 0 FROM ids",
                 [expired],
             )
             .unwrap();
@@ -167,11 +181,9 @@ mod tests {
         let session = store.session(&SessionId::random());
         session.set(PersistKey::IdToken, Some("a")).unwrap();
         let mut connection = Connection::open(&path).unwrap();
-        let id = connection
-            .query_row("SELECT id FROM sessions", [], |row| row.get(0))
-            .unwrap();
+        let page = page(&connection, &[], i64::MAX).unwrap();
         let transaction = connection.transaction().unwrap();
-        assert_eq!(delete(&transaction, &[id], 0).unwrap(), 0);
-        assert_eq!(delete(&transaction, &[id], i64::MAX).unwrap(), 1);
+        assert_eq!(delete(&transaction, &page.expired, 0).unwrap(), 0);
+        assert_eq!(delete(&transaction, &page.expired, i64::MAX).unwrap(), 1);
     }
 }
