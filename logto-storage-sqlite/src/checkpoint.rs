@@ -36,18 +36,21 @@ impl Log {
 
     /// Whether it is to be copied while others write.
     pub(crate) fn is_due(&self) -> bool {
+        self.new_pages() >= PAGES
+    }
+
+    /// By how much it has grown since it was copied.
+    pub(crate) fn new_pages(&self) -> i32 {
         let pages = self.pages.load(Ordering::Relaxed);
         let copied = self.copied.load(Ordering::Relaxed);
         // A shorter log was started over.
-        let new = if pages < copied {
-            pages
-        } else {
-            pages - copied
-        };
-        new >= PAGES
+        match pages < copied {
+            true => pages,
+            false => pages - copied,
+        }
     }
 
-    /// Whether it is to be copied while others wait.
+    /// Whether what is left of it is to be copied while others wait.
     pub(crate) fn is_overdue(&self) -> bool {
         self.pages.load(Ordering::Relaxed) >= MOST_PAGES
     }

@@ -129,14 +129,25 @@ impl Database {
         let mut connection = pool.take(timeout)?;
         let written = transact(&mut connection, work)
             .map_err(|error| error::failed("written", self.path(), error))?;
-        if self.log.is_overdue() {
-            self.log.copy(&connection);
-        }
         drop(turn);
         if self.log.is_due() {
             self.log.copy(&connection);
         }
+        if self.log.is_overdue()
+            && let Ok(_turn) = self.locks.writer(timeout)
+        {
+            // What was written meanwhile: the next one can start the log over.
+            self.log.copy(&connection);
+        }
         Ok(written)
+    }
+
+    /// Copies the log if it has grown by so many pages since the last time.
+    pub(crate) fn copy_log(&self, pages: i32) -> Result<(), StorageError> {
+        if self.log.new_pages() >= pages {
+            self.log.copy(&*self.pool.take(self.busy_timeout)?);
+        }
+        Ok(())
     }
 }
 
