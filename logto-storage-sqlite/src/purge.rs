@@ -17,7 +17,7 @@ const PAGE: i64 = 10_000;
 const STEP: Duration = Duration::from_millis(10);
 
 /// How many pages a step may change, about. The disk takes as long as it likes for each of them.
-const STEP_PAGES: i64 = 128;
+const STEP_PAGES: i32 = 128;
 
 /// In how many pages a session stands whose values take none: its row, their rows, and its owners.
 const SESSION_PAGES: i64 = 4;
@@ -51,7 +51,7 @@ pub(crate) fn purge_expired(database: &Database) -> Result<u64, StorageError> {
 /// Leaves others as much time as it took.
 fn step(database: &Database, sessions: &[Expired], oldest: i64) -> Result<Step, StorageError> {
     let step = database.write(|transaction| delete(transaction, sessions, oldest))?;
-    database.copy_log(STEP_PAGES as i32)?;
+    database.copy_log_early(STEP_PAGES)?;
     let took = step.begun.elapsed();
     thread::sleep(took.clamp(Duration::from_millis(1), LONGEST_PAUSE));
     Ok(step)
@@ -116,7 +116,7 @@ fn delete(
     let mut pages = 0;
     for session in sessions {
         pages += SESSION_PAGES + bytes(transaction, session)? / PAGE_BYTES;
-        let is_over = pages > STEP_PAGES || step.begun.elapsed() > STEP;
+        let is_over = pages > i64::from(STEP_PAGES) || step.begun.elapsed() > STEP;
         if is_over && step.done > 0 {
             break;
         }
