@@ -120,6 +120,7 @@ mod durable;
 mod error;
 mod owners;
 mod permissions;
+mod purge;
 mod record;
 mod storage;
 mod store;
