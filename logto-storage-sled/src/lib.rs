@@ -123,6 +123,7 @@ mod error;
 mod known;
 mod owners;
 mod permissions;
+mod purge;
 mod record;
 mod storage;
 mod store;

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use logto_core::{
     Change, Clock, DEFAULT_IDLE_LIFETIME, FoundSession, IdleLifetime, OwnerDigest, SessionId,
@@ -13,17 +12,12 @@ use logto_core::{
 
 use crate::database::{Database, Writes};
 use crate::owners;
+use crate::purge;
 use crate::record::{self, Record};
 use crate::storage::{self, SledStorage};
 
-/// How many sessions are purged at once, between which others may write.
-const PURGED_AT_ONCE: usize = 64;
-
-/// Between two steps others write for as long as a step took, and at most for so long.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
 /// How many sessions are looked at in one go.
-const PAGE: usize = 256;
+pub(crate) const PAGE: usize = 256;
 
 /// The sessions of many users in one sled database, which is a directory.
 ///
@@ -153,25 +147,7 @@ impl SessionStore for SledStore {
 
     fn purge_expired(&self) -> Result<u64, StorageError> {
         let Shared { database, idle } = &*self.shared;
-        let oldest = idle.oldest_live(idle.now());
-        let mut purged = 0;
-        let mut behind = Vec::new();
-        loop {
-            let page = database.page(&behind, PAGE, |record| is_older(record, oldest))?;
-            for sessions in page.names.chunks(PURGED_AT_ONCE) {
-                let begun = Instant::now();
-                purged += purge(database, sessions, oldest)?;
-                thread::sleep(begun.elapsed().min(LONGEST_PAUSE));
-            }
-            match page.last {
-                Some(last) => behind = last.to_vec(),
-                None => break,
-            }
-        }
-        if purged > 0 {
-            database.sync()?;
-        }
-        Ok(purged)
+        purge::purge_expired(database, idle.oldest_live(idle.now()))
     }
 
     fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
@@ -208,7 +184,7 @@ impl SessionStore for SledStore {
 }
 
 /// Whether there was such a session.
-fn remove(
+pub(crate) fn remove(
     database: &Database,
     session: &[u8; 32],
     writes: &mut Writes,
@@ -225,23 +201,7 @@ fn remove(
     Ok(true)
 }
 
-/// Removes those of the sessions that nobody has used meanwhile.
-fn purge(database: &Database, sessions: &[[u8; 32]], oldest: i64) -> Result<u64, StorageError> {
-    let _turn = database.writer();
-    let mut writes = Writes::default();
-    let mut purged = 0;
-    for session in sessions {
-        let stored = database.record(session)?;
-        if stored.is_some_and(|record| is_older(&record, oldest)) {
-            remove(database, session, &mut writes)?;
-            purged += 1;
-        }
-    }
-    database.write(&writes)?;
-    Ok(purged)
-}
-
-fn is_older(record: &[u8], oldest: i64) -> bool {
+pub(crate) fn is_older(record: &[u8], oldest: i64) -> bool {
     record::used_at(record).is_ok_and(|used_at| used_at < oldest)
 }
 

@@ -10,10 +10,10 @@ use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
 /// As SQLite does by default.
-const PAGES: i32 = 1_000;
+pub(crate) const PAGES: i32 = 1_000;
 
 /// Writers that never pause keep the log from being started over, unless they wait for once.
-const MOST_PAGES: i32 = 8 * PAGES;
+pub(crate) const MOST_PAGES: i32 = 8 * PAGES;
 
 /// The log as this process last saw it.
 #[derive(Debug, Default)]
@@ -34,22 +34,24 @@ impl Log {
         }))
     }
 
-    /// Whether it is to be copied while others write.
+    /// Whether it is to be copied: it has grown since the last time, or is too long.
     pub(crate) fn is_due(&self) -> bool {
+        self.has_grown_by(PAGES) || self.is_as_long_as(MOST_PAGES)
+    }
+
+    /// Since it was copied.
+    pub(crate) fn has_grown_by(&self, new: i32) -> bool {
         let pages = self.pages.load(Ordering::Relaxed);
         let copied = self.copied.load(Ordering::Relaxed);
         // A shorter log was started over.
-        let new = if pages < copied {
-            pages
-        } else {
-            pages - copied
-        };
-        new >= PAGES
+        match pages < copied {
+            true => pages >= new,
+            false => pages - copied >= new,
+        }
     }
 
-    /// Whether it is to be copied while others wait.
-    pub(crate) fn is_overdue(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) >= MOST_PAGES
+    pub(crate) fn is_as_long_as(&self, pages: i32) -> bool {
+        self.pages.load(Ordering::Relaxed) >= pages
     }
 
     /// Copies as much as no reader still needs where it is, unless another thread is about to.
@@ -95,8 +97,7 @@ mod tests {
     fn a_log_that_was_started_over_counts_anew() {
         assert!(!log(10, 1_600).is_due());
         assert!(log(1_000, 1_600).is_due());
-        assert!(!log(1_000, 0).is_overdue());
-        assert!(log(8_000, 7_900).is_overdue());
+        assert!(log(8_000, 7_900).is_due());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::checkpoint::Log;
 use crate::locks::FileLocks;
 use crate::pool::{Pool, Synchronous};
-use crate::{error, permissions, schema};
+use crate::{checkpoint, error, permissions, schema};
 
 /// How long a read may be held up in order to note that it was.
 const NOTE_TIMEOUT: Duration = Duration::from_millis(100);
@@ -146,14 +146,32 @@ impl Database {
         let mut connection = self.pool.take_to_write(timeout, synchronous)?;
         let written = transact(&mut connection, work)
             .map_err(|error| error::failed("written", self.path(), error))?;
-        if self.log.is_overdue() {
-            self.log.copy(&connection);
-        }
         drop(turn);
         if self.log.is_due() {
-            self.log.copy(&connection);
+            self.copy_log(&connection, checkpoint::MOST_PAGES);
         }
         Ok(written)
+    }
+
+    /// For who writes much: copies the log more often, and keeps it short, so that no other writer comes
+    /// to do it.
+    pub(crate) fn copy_log_early(&self, pages: i32) -> Result<(), StorageError> {
+        if self.log.has_grown_by(pages) {
+            let connection = self.pool.take(self.busy_timeout)?;
+            self.copy_log(&connection, checkpoint::PAGES);
+        }
+        Ok(())
+    }
+
+    /// Copies the log while others write; one that is as long as this, to its end, so that the next
+    /// writer starts it over. For the end others wait, but it is short.
+    fn copy_log(&self, connection: &Connection, most: i32) {
+        self.log.copy(connection);
+        if self.log.is_as_long_as(most)
+            && let Ok(_turn) = self.locks.writer(self.busy_timeout)
+        {
+            self.log.copy(connection);
+        }
     }
 }
 

@@ -5,8 +5,7 @@ use rusqlite::{Connection, Transaction};
 
 /// The live sessions of an owner.
 const FIND: &str = "
-    SELECT sessions.digest FROM owners JOIN sessions ON sessions.id = owners.session
-    WHERE owners.owner = ?1 AND sessions.used_at >= ?2
+    SELECT session FROM owners JOIN sessions ON digest = session WHERE owner = ?1 AND used_at >= ?2
 ";
 
 /// The digests of the owner's sessions that were last used at `oldest` or later.
@@ -24,7 +23,7 @@ pub(crate) fn find(
 /// Notes by whom the session is found after this change of it.
 pub(crate) fn apply(
     transaction: &Transaction<'_>,
-    session: i64,
+    session: &[u8; 32],
     change: &Change<'_>,
 ) -> rusqlite::Result<()> {
     if change.key != PersistKey::Owner {

@@ -13,61 +13,75 @@ use crate::database::Database;
 /// another page in each write.
 const PAGE: i64 = 10_000;
 
-/// How long a step should keep others from writing. A slow disk makes it longer, but not by much.
-const STEP: Duration = Duration::from_millis(15);
+/// For how long a step deletes. What it has deleted must then still reach the disk.
+const STEP: Duration = Duration::from_millis(10);
+
+/// How many pages a step may change, about. The disk takes as long as it likes for each of them.
+const STEP_PAGES: i32 = 128;
+
+/// In how many pages a session stands whose values take none: its row, their rows, and its owners.
+const SESSION_PAGES: i64 = 4;
+
+const PAGE_BYTES: i64 = 4_096;
 
 /// Between two steps other processes, which look for a turn now and then, must find one.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
-const MOST_AT_ONCE: usize = 1024;
 
 /// Removes all sessions that were last used before their lifetime began, and returns how many.
 pub(crate) fn purge_expired(database: &Database) -> Result<u64, StorageError> {
     let idle = database.idle();
     let oldest = idle.oldest_live(idle.now());
     let mut purged = 0;
-    let mut pace = Pace::new();
-    let mut after = i64::MIN;
+    let mut after = Vec::new();
     loop {
-        let page = database.read(|connection| page(connection, after, oldest))?;
+        let page = database.read(|connection| page(connection, &after, oldest))?;
         let mut left = &page.expired[..];
         while !left.is_empty() {
-            let (step, rest) = left.split_at(pace.at_once.min(left.len()));
-            purged += purge(database, step, oldest, &mut pace)?;
-            left = rest;
+            let step = step(database, left, oldest)?;
+            purged += step.deleted;
+            left = &left[step.done..];
         }
         match page.last {
-            Some(last) => after = last,
+            Some(last) => after = last.to_vec(),
             None => return Ok(purged),
         }
     }
 }
 
-fn purge(
-    database: &Database,
-    sessions: &[i64],
-    oldest: i64,
-    pace: &mut Pace,
-) -> Result<u64, StorageError> {
-    let mut begun = None;
-    let purged = database.write(|transaction| {
-        begun = Some(Instant::now());
-        delete(transaction, sessions, oldest)
-    })?;
-    pace.after(begun.map_or(Duration::ZERO, |begun| begun.elapsed()));
-    Ok(purged)
+/// Leaves others as much time as it took.
+fn step(database: &Database, sessions: &[Expired], oldest: i64) -> Result<Step, StorageError> {
+    let step = database.write(|transaction| delete(transaction, sessions, oldest))?;
+    database.copy_log_early(STEP_PAGES)?;
+    let took = step.begun.elapsed();
+    thread::sleep(took.clamp(Duration::from_millis(1), LONGEST_PAUSE));
+    Ok(step)
 }
 
-/// Some sessions in the order of their ids.
+struct Step {
+    begun: Instant,
+    /// How many of the sessions were looked at.
+    done: usize,
+    deleted: u64,
+}
+
+/// Those whose values lie beside each other come together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Expired {
+    number: i64,
+    digest: [u8; 32],
+}
+
+/// Some sessions in the order of their digests.
 struct Page {
-    expired: Vec<i64>,
+    expired: Vec<Expired>,
     /// The last of all; `None` if there was none.
-    last: Option<i64>,
+    last: Option<[u8; 32]>,
 }
 
-fn page(connection: &Connection, after: i64, oldest: i64) -> rusqlite::Result<Page> {
+fn page(connection: &Connection, after: &[u8], oldest: i64) -> rusqlite::Result<Page> {
     let mut select = connection.prepare_cached(
-        "SELECT id, used_at < ?2 FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?3",
+        "SELECT digest, number, used_at < ?2 FROM sessions
+         WHERE digest > ?1 ORDER BY digest LIMIT ?3",
     )?;
     let mut rows = select.query((after, oldest, PAGE))?;
     let mut page = Page {
@@ -75,66 +89,63 @@ fn page(connection: &Connection, after: i64, oldest: i64) -> rusqlite::Result<Pa
         last: None,
     };
     while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        if row.get(1)? {
-            page.expired.push(id);
+        let digest = row.get(0)?;
+        if row.get(2)? {
+            let number = row.get(1)?;
+            page.expired.push(Expired { number, digest });
         }
-        page.last = Some(id);
+        page.last = Some(digest);
     }
+    page.expired.sort_unstable();
     Ok(page)
 }
 
-/// Those of them that nobody has used meanwhile.
-fn delete(transaction: &Transaction<'_>, sessions: &[i64], oldest: i64) -> rusqlite::Result<u64> {
+/// Those of the first ones that nobody has used meanwhile.
+fn delete(
+    transaction: &Transaction<'_>,
+    sessions: &[Expired],
+    oldest: i64,
+) -> rusqlite::Result<Step> {
     let mut delete =
-        transaction.prepare_cached("DELETE FROM sessions WHERE id = ?1 AND used_at < ?2")?;
-    let mut deleted = 0;
+        transaction.prepare_cached("DELETE FROM sessions WHERE digest = ?1 AND used_at < ?2")?;
+    let mut step = Step {
+        begun: Instant::now(),
+        done: 0,
+        deleted: 0,
+    };
+    let mut pages = 0;
     for session in sessions {
-        deleted += delete.execute((session, oldest))? as u64;
-    }
-    Ok(deleted)
-}
-
-/// How many sessions a step takes, by how long those before took.
-struct Pace {
-    at_once: usize,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { at_once: 32 }
-    }
-
-    /// Leaves others as much time as the step took.
-    fn after(&mut self, took: Duration) {
-        self.adapt(took);
-        thread::sleep(took.clamp(Duration::from_millis(1), LONGEST_PAUSE));
-    }
-
-    fn adapt(&mut self, took: Duration) {
-        if took > STEP {
-            self.at_once = (self.at_once / 2).max(1);
-        } else if took < STEP / 3 {
-            self.at_once = (self.at_once * 2).min(MOST_AT_ONCE);
+        pages += SESSION_PAGES + bytes(transaction, session)? / PAGE_BYTES;
+        let is_over = pages > i64::from(STEP_PAGES) || step.begun.elapsed() > STEP;
+        if is_over && step.done > 0 {
+            break;
         }
+        step.deleted += delete.execute((session.digest, oldest))? as u64;
+        step.done += 1;
     }
+    Ok(step)
+}
+
+/// How long its values are.
+fn bytes(transaction: &Transaction<'_>, session: &Expired) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached(
+            "SELECT ifnull(sum(octet_length(value)), 0) FROM session_values
+             WHERE row BETWEEN ?1 * 64 AND ?1 * 64 + 63",
+        )?
+        .query_row([session.number], |row| row.get(0))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use logto_core::{PersistKey, SessionId, SessionStore as _};
+
+    use tempfile::TempDir;
 
     use super::*;
     use crate::SqliteStore;
-
-    #[test]
-    fn a_pace_follows_the_disk() {
-        let mut pace = Pace::new();
-        (0..20).for_each(|_| pace.adapt(Duration::from_millis(1)));
-        assert_eq!(pace.at_once, MOST_AT_ONCE);
-        (0..20).for_each(|_| pace.adapt(Duration::from_secs(1)));
-        assert_eq!(pace.at_once, 1);
-    }
 
     #[test]
     fn what_has_expired_is_found_on_every_page_and_nothing_else() {
@@ -150,13 +161,61 @@ mod tests {
         connection
             .execute(
                 "WITH RECURSIVE ids (id) AS (SELECT 10 UNION ALL SELECT id + 3 FROM ids LIMIT ?1)
-                 INSERT INTO sessions (id, digest, used_at) SELECT id, randomblob(32), 0 FROM ids",
+                 INSERT INTO sessions (digest, number, used_at) SELECT randomblob(32), id, 0 FROM ids",
                 [expired],
             )
             .unwrap();
         assert_eq!(store.purge_expired().unwrap(), expired as u64);
         assert_eq!(store.purge_expired().unwrap(), 0);
         assert!(session.get(PersistKey::IdToken).unwrap().is_some());
+    }
+
+    /// So many expired sessions with so long a value each.
+    fn expired(directory: &TempDir, sessions: u32, length: u32) -> SqliteStore {
+        let store = SqliteStore::open(directory.path().join("sessions.db")).unwrap();
+        let connection = Connection::open(directory.path().join("sessions.db")).unwrap();
+        connection
+            .execute_batch(&format!(
+                "PRAGMA synchronous = OFF;
+                 BEGIN;
+                 WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids LIMIT {sessions})
+                 INSERT INTO sessions (digest, number, used_at) SELECT randomblob(32), id, 0 FROM ids;
+                 INSERT INTO session_values (row, value)
+                 SELECT number * 64, hex(zeroblob({length} / 2)) FROM sessions;
+                 COMMIT;
+                 PRAGMA wal_checkpoint(TRUNCATE);"
+            ))
+            .unwrap();
+        store
+    }
+
+    fn log_pages(directory: &TempDir) -> u64 {
+        let log = fs::metadata(directory.path().join("sessions.db-wal")).unwrap();
+        log.len() / PAGE_BYTES as u64
+    }
+
+    #[test]
+    fn a_step_changes_few_pages_whatever_the_sessions_hold() {
+        for length in [2, 2_000, 100_000] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = expired(&directory, 500, length);
+            let mut connection = Connection::open(directory.path().join("sessions.db")).unwrap();
+            let page = page(&connection, &[], i64::MAX).unwrap();
+            let transaction = connection.transaction().unwrap();
+            let step = delete(&transaction, &page.expired, i64::MAX).unwrap();
+            transaction.commit().unwrap();
+            assert!((1..=STEP_PAGES as usize).contains(&step.done));
+            assert!(log_pages(&directory) <= STEP_PAGES as u64);
+            drop(store);
+        }
+    }
+
+    #[test]
+    fn a_log_stays_short_during_a_purge() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = expired(&directory, 2_000, 2_000);
+        assert_eq!(store.purge_expired().unwrap(), 2_000);
+        assert!(log_pages(&directory) <= 3 * STEP_PAGES as u64);
     }
 
     #[test]
@@ -167,11 +226,10 @@ mod tests {
         let session = store.session(&SessionId::random());
         session.set(PersistKey::IdToken, Some("a")).unwrap();
         let mut connection = Connection::open(&path).unwrap();
-        let id = connection
-            .query_row("SELECT id FROM sessions", [], |row| row.get(0))
-            .unwrap();
+        let page = page(&connection, &[], i64::MAX).unwrap();
         let transaction = connection.transaction().unwrap();
-        assert_eq!(delete(&transaction, &[id], 0).unwrap(), 0);
-        assert_eq!(delete(&transaction, &[id], i64::MAX).unwrap(), 1);
+        assert_eq!(delete(&transaction, &page.expired, 0).unwrap().deleted, 0);
+        let step = delete(&transaction, &page.expired, i64::MAX).unwrap();
+        assert_eq!((step.done, step.deleted), (1, 1));
     }
 }

@@ -14,27 +14,27 @@ const APPLICATION_ID: i32 = 0x4c67_746f;
 
 /// Step by step from an empty file to the tables of today. The number of steps that a file has seen is
 /// its version; a released step never changes.
-const STEPS: &[&str] = &[
-    "
+const STEPS: &[&str] = &["
     CREATE TABLE sessions (
-        id INTEGER PRIMARY KEY,
-        digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32), -- the SHA-256 of the session's id
-        used_at INTEGER NOT NULL                                 -- milliseconds since 1970
-    ) STRICT;
+        digest BLOB PRIMARY KEY CHECK (length(digest) = 32),  -- the SHA-256 of the session's id
+        number INTEGER NOT NULL,                              -- given once, and never to another session
+        used_at INTEGER NOT NULL                              -- milliseconds since 1970
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE session_values (
-        session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-        key TEXT NOT NULL,
-        value TEXT NOT NULL,
-        PRIMARY KEY (session, key)
+        row INTEGER PRIMARY KEY,                              -- 64 times the session's number, and the key's
+        value TEXT NOT NULL
     ) STRICT;
+    CREATE TRIGGER values_of_no_session AFTER DELETE ON sessions BEGIN
+        DELETE FROM session_values WHERE row BETWEEN old.number * 64 AND old.number * 64 + 63;
+    END;
+    CREATE TABLE newest (number INTEGER NOT NULL) STRICT;     -- of the session that was made last
+    INSERT INTO newest VALUES (0);
     CREATE TABLE owners (                                     -- by whom sessions are found
         owner BLOB NOT NULL CHECK (length(owner) = 32),       -- the digest of a user, or of a server's session
-        session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        session BLOB NOT NULL REFERENCES sessions (digest) ON DELETE CASCADE ON UPDATE CASCADE,
         PRIMARY KEY (owner, session)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX owners_of_sessions ON owners (session);
-",
-    "
     CREATE TABLE leases (
         digest BLOB PRIMARY KEY CHECK (length(digest) = 32),  -- of the session that is locked
         holder BLOB NOT NULL CHECK (length(holder) = 32),     -- random, of the process that locked it
@@ -42,8 +42,7 @@ const STEPS: &[&str] = &[
         lasts INTEGER NOT NULL,                               -- milliseconds from when another sees it
         slot INTEGER                                          -- of the process's file, if it has one
     ) STRICT, WITHOUT ROWID;
-",
-];
+"];
 
 /// Pauses between two tries at what SQLite itself does not wait for.
 const PAUSE: Duration = Duration::from_millis(10);

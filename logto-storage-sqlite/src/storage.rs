@@ -96,7 +96,7 @@ impl Storage for SqliteStorage {
     }
 }
 
-/// The row of a session that exists and has not expired. An expired one is removed.
+/// The number of a session that exists and has not expired. An expired one is removed.
 pub(crate) fn live_session(
     transaction: &Transaction<'_>,
     idle: &IdleLifetime,
@@ -104,15 +104,15 @@ pub(crate) fn live_session(
     now: i64,
 ) -> rusqlite::Result<Option<i64>> {
     let found: Option<(i64, i64)> = transaction
-        .prepare_cached("SELECT id, used_at FROM sessions WHERE digest = ?1")?
+        .prepare_cached("SELECT number, used_at FROM sessions WHERE digest = ?1")?
         .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match found {
-        Some((id, used_at)) if idle.is_over(used_at, now) => {
-            remove(transaction, id)?;
+        Some((_, used_at)) if idle.is_over(used_at, now) => {
+            remove(transaction, session)?;
             Ok(None)
         }
-        found => Ok(found.map(|(id, _)| id)),
+        found => Ok(found.map(|(number, _)| number)),
     }
 }
 
@@ -136,11 +136,12 @@ pub(crate) fn page(
         .collect()
 }
 
-/// When the session was used last, and the value of this key.
+/// When the session was used last, and the value of this key. Two trees are searched, and in large files
+/// each search reads a page or two that nobody has read for long.
 ///
 /// Not as a left join: SQLite would compile that anew for each key that is bound to it.
 const SELECT: &str = "
-    SELECT used_at, (SELECT value FROM session_values WHERE session = id AND key = ?2)
+    SELECT used_at, (SELECT value FROM session_values WHERE row = number * 64 + ?2)
     FROM sessions WHERE digest = ?1
 ";
 
@@ -151,9 +152,7 @@ fn select(
 ) -> rusqlite::Result<Option<(i64, Option<String>)>> {
     connection
         .prepare_cached(SELECT)?
-        .query_row((session, key.as_str()), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row((session, key as i64), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
 }
 
@@ -164,70 +163,77 @@ pub(crate) fn apply(
     changes: &[Change<'_>],
 ) -> rusqlite::Result<()> {
     let now = idle.now();
-    let id = match live_session(transaction, idle, session, now)? {
-        Some(id) => touch(transaction, id, now)?,
-        None if changes.iter().all(|change| change.value.is_none()) => return Ok(()),
+    let is_set = changes.iter().any(|change| change.value.is_some());
+    let number = match live_session(transaction, idle, session, now)? {
+        Some(number) => {
+            touch(transaction, session, now)?;
+            number
+        }
+        None if !is_set => return Ok(()),
         None => insert(transaction, session, now)?,
     };
     for change in changes {
-        apply_one(transaction, id, change)?;
+        apply_one(transaction, number, change)?;
+        owners::apply(transaction, session, change)?;
     }
-    remove_if_empty(transaction, id)
+    remove_if_empty(transaction, session)
 }
 
-fn apply_one(transaction: &Transaction<'_>, id: i64, change: &Change<'_>) -> rusqlite::Result<()> {
-    let key = change.key.as_str();
+fn apply_one(
+    transaction: &Transaction<'_>,
+    number: i64,
+    change: &Change<'_>,
+) -> rusqlite::Result<()> {
+    let row = number * 64 + change.key as i64;
     match change.value {
         Some(value) => transaction
             .prepare_cached(
-                "INSERT INTO session_values (session, key, value) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (session, key) DO UPDATE SET value = excluded.value",
+                "INSERT INTO session_values (row, value) VALUES (?1, ?2)
+                 ON CONFLICT (row) DO UPDATE SET value = excluded.value",
             )?
-            .execute((id, key, value))?,
+            .execute((row, value))?,
         None => transaction
-            .prepare_cached("DELETE FROM session_values WHERE session = ?1 AND key = ?2")?
-            .execute((id, key))?,
+            .prepare_cached("DELETE FROM session_values WHERE row = ?1")?
+            .execute([row])?,
     };
-    owners::apply(transaction, id, change)
-}
-
-fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<i64> {
-    transaction
-        .prepare_cached("INSERT INTO sessions (digest, used_at) VALUES (?1, ?2)")?
-        .insert((session, now))
-}
-
-fn touch(transaction: &Transaction<'_>, id: i64, now: i64) -> rusqlite::Result<i64> {
-    transaction
-        .prepare_cached("UPDATE sessions SET used_at = ?1 WHERE id = ?2")?
-        .execute((now, id))?;
-    Ok(id)
-}
-
-fn remove(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached("DELETE FROM sessions WHERE id = ?1")?
-        .execute([id])?;
     Ok(())
 }
 
-pub(crate) fn remove_by_digest(
-    transaction: &Transaction<'_>,
-    session: &[u8; 32],
-) -> rusqlite::Result<()> {
+/// The number of the new session.
+fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<i64> {
+    let number = transaction
+        .prepare_cached("UPDATE newest SET number = number + 1 RETURNING number")?
+        .query_row([], |row| row.get(0))?;
+    transaction
+        .prepare_cached("INSERT INTO sessions (digest, number, used_at) VALUES (?1, ?2, ?3)")?
+        .execute((session, number, now))?;
+    Ok(number)
+}
+
+fn touch(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("UPDATE sessions SET used_at = ?1 WHERE digest = ?2")?
+        .execute((now, session))?;
+    Ok(())
+}
+
+/// With its values and owners.
+pub(crate) fn remove(transaction: &Transaction<'_>, session: &[u8; 32]) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
         .execute([session])?;
     Ok(())
 }
 
-fn remove_if_empty(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+fn remove_if_empty(transaction: &Transaction<'_>, session: &[u8; 32]) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "DELETE FROM sessions
-             WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM session_values WHERE session = ?1)",
+             WHERE digest = ?1 AND NOT EXISTS (
+                 SELECT 1 FROM session_values WHERE row BETWEEN number * 64 AND number * 64 + 63
+             )",
         )?
-        .execute([id])?;
+        .execute([session])?;
     Ok(())
 }
 
@@ -238,6 +244,23 @@ mod tests {
 
     use super::*;
     use crate::SqliteStore;
+
+    /// Files hold these numbers: a key that is new goes behind the others.
+    #[test]
+    fn the_numbers_of_the_keys_stay() {
+        let numbers = PersistKey::ALL.map(|key| (key as i64, key.as_str()));
+        assert_eq!(
+            numbers,
+            [
+                (0, "idToken"),
+                (1, "refreshToken"),
+                (2, "pendingRefreshToken"),
+                (3, "accessTokenMap"),
+                (4, "signInSession"),
+                (5, "owner"),
+            ]
+        );
+    }
 
     #[test]
     fn what_was_compiled_to_read_is_used_again() {

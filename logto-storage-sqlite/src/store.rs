@@ -100,15 +100,15 @@ impl SessionStore for SqliteStore {
         let idle = self.database.idle();
         self.database.write(|transaction| {
             let now = idle.now();
-            let Some(session) = storage::live_session(transaction, idle, &from, now)? else {
+            if storage::live_session(transaction, idle, &from, now)?.is_none() {
                 return Ok(());
-            };
+            }
+            if from != to {
+                storage::remove(transaction, &to)?;
+            }
             transaction
-                .prepare_cached("DELETE FROM sessions WHERE digest = ?1 AND id <> ?2")?
-                .execute((to, session))?;
-            transaction
-                .prepare_cached("UPDATE sessions SET digest = ?1, used_at = ?2 WHERE id = ?3")?
-                .execute((to, now, session))?;
+                .prepare_cached("UPDATE sessions SET digest = ?1, used_at = ?2 WHERE digest = ?3")?
+                .execute((to, now, from))?;
             Ok(())
         })
     }
@@ -122,8 +122,8 @@ impl SessionStore for SqliteStore {
         let (from, to) = (from.digest(), to.digest());
         let idle = self.database.idle();
         let work = |transaction: &Transaction<'_>| {
-            storage::remove_by_digest(transaction, &from)?;
-            storage::remove_by_digest(transaction, &to)?;
+            storage::remove(transaction, &from)?;
+            storage::remove(transaction, &to)?;
             storage::apply(transaction, idle, &to, changes)
         };
         self.database.write_session(&from, Synchronous::Full, work)
@@ -131,7 +131,7 @@ impl SessionStore for SqliteStore {
 
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
         self.database
-            .write(|transaction| storage::remove_by_digest(transaction, &id.digest()))
+            .write(|transaction| storage::remove(transaction, &id.digest()))
     }
 
     fn purge_expired(&self) -> Result<u64, StorageError> {

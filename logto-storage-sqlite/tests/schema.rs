@@ -42,7 +42,7 @@ fn a_new_file_says_whose_it_is() {
     let path = directory.path().join("sessions.db");
     drop(SqliteStore::open(&path).unwrap());
     assert_eq!(number(&path, "PRAGMA application_id"), 0x4c67_746f);
-    assert_eq!(number(&path, "PRAGMA user_version"), 2);
+    assert_eq!(number(&path, "PRAGMA user_version"), 1);
 }
 
 #[test]
@@ -55,84 +55,6 @@ fn an_empty_file_becomes_a_database() {
         .default_session()
         .set(PersistKey::IdToken, Some("a"))
         .unwrap();
-}
-
-#[test]
-fn a_version_1_file_keeps_its_sessions_and_gets_what_it_lacks() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("sessions.db");
-    let id = SessionId::random();
-    let by_hand = Connection::open(&path).unwrap();
-    by_hand
-        .execute_batch(
-            "PRAGMA application_id = 0x4c67746f;
-             PRAGMA user_version = 1;
-             CREATE TABLE sessions (
-                 id INTEGER PRIMARY KEY,
-                 digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
-                 used_at INTEGER NOT NULL
-             ) STRICT;
-             CREATE TABLE session_values (
-                 session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-                 key TEXT NOT NULL,
-                 value TEXT NOT NULL,
-                 PRIMARY KEY (session, key)
-             ) STRICT;
-             CREATE TABLE owners (
-                 owner BLOB NOT NULL CHECK (length(owner) = 32),
-                 session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-                 PRIMARY KEY (owner, session)
-             ) STRICT, WITHOUT ROWID;
-             CREATE INDEX owners_of_sessions ON owners (session);",
-        )
-        .unwrap();
-    by_hand
-        .execute(
-            "INSERT INTO sessions VALUES (7, ?1, 4102444800000)",
-            [id.digest()],
-        )
-        .unwrap();
-    by_hand
-        .execute(
-            "INSERT INTO session_values VALUES (7, 'refreshToken', 'kept')",
-            [],
-        )
-        .unwrap();
-    drop(by_hand);
-
-    let session = SqliteStore::open(&path).unwrap().session(&id);
-    assert_eq!(
-        session.get(PersistKey::RefreshToken).unwrap().as_deref(),
-        Some("kept")
-    );
-    let held = session.lock(Duration::ZERO).unwrap();
-    assert_eq!(number(&path, "SELECT count(*) FROM leases"), 1);
-    drop(held);
-    drop(session);
-    assert_eq!(number(&path, "PRAGMA user_version"), 2);
-    assert_eq!(schema(&path), schema_of_a_new_file());
-}
-
-/// All statements that made it, without comments and spaces.
-fn schema(path: &Path) -> Vec<String> {
-    let connection = Connection::open(path).unwrap();
-    let mut statement = connection
-        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
-        .unwrap();
-    let tables = statement.query_map([], |row| row.get::<_, String>(0));
-    tables.unwrap().map(|sql| words(&sql.unwrap())).collect()
-}
-
-fn words(sql: &str) -> String {
-    let code = sql.lines().map(|line| line.split("--").next().unwrap());
-    code.flat_map(str::split_whitespace).collect()
-}
-
-fn schema_of_a_new_file() -> Vec<String> {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("sessions.db");
-    drop(SqliteStore::open(&path).unwrap());
-    schema(&path)
 }
 
 #[test]
