@@ -221,8 +221,9 @@ impl Place {
             black_box(value.unwrap().unwrap());
         };
         (0..WARM_UPS).for_each(|_| self.known.iter().for_each(&read));
-        let mut ids = Vec::from(ids).into_iter().cycle();
-        repeated(move || read(&ids.next().unwrap()))
+        let ids = ids.to_vec();
+        let mut turns = (0..ids.len()).cycle();
+        repeated(move || read(&ids[turns.next().unwrap()]))
     }
 
     /// The same bytes without us.
