@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     TooFewReplicas { wanted: u32, reached: u32 },
     /// Sentinel knows no such service, or no master of it.
     NoMaster(String),
+    /// `redis+sentinel://` at something else.
+    IsNoSentinel,
     /// No node of the cluster could be asked, or none has the slot.
     NoNode,
     /// `redis://` at a node of a cluster.
@@ -128,6 +130,9 @@ impl Failure {
                 "{reached} of {wanted} replicas have what was written"
             ),
             Failure::NoMaster(service) => format!("Sentinel knows no master of the service {service:?}"),
+            Failure::IsNoSentinel => {
+                "what answers is no Sentinel; the address of a server begins with redis://".into()
+            }
             Failure::NoNode => "no node of the cluster answers for the key".into(),
             Failure::IsCluster => "this is a cluster; its address begins with redis+cluster://".into(),
             Failure::IsNoCluster => "this server is not in a cluster; its address begins with redis://".into(),
@@ -176,7 +181,9 @@ impl Refusal {
         match self.code.as_str() {
             "NOAUTH" => "the server wants a password".into(),
             "WRONGPASS" => "the server does not accept the user or the password".into(),
-            "NOPERM" => "the user may not do this; its ACL must allow it".into(),
+            "NOPERM" => {
+                "the user may not do this; the documentation of this crate says what its ACL must allow".into()
+            },
             "READONLY" => "this is a read-only replica; give the address of the master".into(),
             "DENIED" => "the server is in protected mode; give it a password".into(),
             "MISCONF" => "the server cannot save to its disk".into(),

@@ -329,7 +329,7 @@ fn an_address_of_the_wrong_kind_is_told_at_once() {
     let single = open(format!("redis+cluster://{}", shared().address()));
     assert_failed(single, Backend, "begins with redis://");
     let no_sentinel = open(format!("redis+sentinel://{}/service", shared().address()));
-    assert_failed(no_sentinel, Backend, "");
+    assert_failed(no_sentinel, Backend, "no Sentinel");
 }
 
 #[test]

@@ -105,7 +105,17 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     ),
     (Flaw::WaitsTooLong, &["a_lock_that_is_held_is_busy_in_time"]),
     (Flaw::DoesNotWait, &["a_lock_is_waited_for"]),
-    (Flaw::KeepsTheLock, &["a_lock_is_released_on_drop"]),
+    (
+        Flaw::KeepsTheLock,
+        &[
+            "a_lock_is_released_on_drop",
+            "a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it",
+        ],
+    ),
+    (
+        Flaw::LosesTheLastWrite,
+        &["a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it"],
+    ),
     (
         Flaw::KeepsTheLockOfThePanicked,
         &["a_lock_is_released_when_its_holder_panics"],

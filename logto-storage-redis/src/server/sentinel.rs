@@ -77,9 +77,13 @@ impl Sentinels {
         let answers = match anonymous {
             Err(Failure::Refused(refusal)) if refusal.code == "NOAUTH" => dialer
                 .dial_sentinel(endpoint, deadline)?
-                .call(&question, deadline)?,
-            answers => answers?,
+                .call(&question, deadline),
+            answers => answers,
         };
+        let answers = answers.map_err(|failure| match failure {
+            Failure::Refused(refusal) if refusal.code == "ERR" => Failure::IsNoSentinel,
+            failure => failure,
+        })?;
         let master: (Option<(String, u16)>,) = redis::from_redis_value(Value::Array(answers))
             .map_err(|_| Failure::Unexpected("Sentinel's answer is none"))?;
         Ok(master.0.map(|(host, port)| Endpoint { host, port }))

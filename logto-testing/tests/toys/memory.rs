@@ -43,6 +43,7 @@ pub(crate) enum Flaw {
     DoesNotWait,
     KeepsTheLock,
     KeepsTheLockOfThePanicked,
+    LosesTheLastWrite,
     WritesTakeTheLock,
     ReadsTakeTheLock,
     ShowsValues,
@@ -676,6 +677,7 @@ impl Storage for ToySession {
 
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
         match self.flaw() {
+            F::LosesTheLastWrite if IS_LAST_WRITE.get() => Ok(()),
             F::RefusesEmptyUpdates if changes.is_empty() => Err(failed("nothing to change")),
             F::UpdatesOneKey => self.change(&changes[..changes.len().min(1)]),
             F::FirstChangeCounts => {
@@ -727,10 +729,20 @@ impl Storage for ToySession {
             };
             self.store.sessions().entry(name).or_insert(session);
         }
-        Ok(StorageLock::new(Held {
+        let held = Held {
             lock: Some(lock),
             flaw: self.flaw(),
-        }))
+        };
+        let around_last_write = |_: &Held, write: &mut dyn FnMut()| {
+            IS_LAST_WRITE.set(true);
+            write();
+            IS_LAST_WRITE.set(false);
+        };
+        Ok(StorageLock::lease_ended_by_write(
+            held,
+            |_| true,
+            around_last_write,
+        ))
     }
 }
 
@@ -743,6 +755,10 @@ impl fmt::Debug for ToySession {
             _ => f.write_str("ToySession"),
         }
     }
+}
+
+thread_local! {
+    static IS_LAST_WRITE: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Held {
