@@ -54,18 +54,34 @@ impl Log {
         self.pages.load(Ordering::Relaxed) >= pages
     }
 
-    /// Copies as much as no reader still needs where it is, unless another thread is about to.
-    pub(crate) fn copy(&self, connection: &Connection) {
-        if self.is_being_copied.swap(true, Ordering::Acquire) {
-            return;
+    /// The right to copy, until it is dropped; `None` if another thread has it.
+    pub(crate) fn copier(&self) -> Option<Copier<'_>> {
+        match self.is_being_copied.swap(true, Ordering::Acquire) {
+            true => None,
+            false => Some(Copier(self)),
         }
-        self.copied
-            .store(self.pages.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// The only thread that copies the log.
+pub(crate) struct Copier<'a>(&'a Log);
+
+impl Copier<'_> {
+    /// Copies as much as no reader still needs where it is.
+    pub(crate) fn copy(&self, connection: &Connection) {
+        let log = self.0;
+        log.copied
+            .store(log.pages.load(Ordering::Relaxed), Ordering::Relaxed);
         let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        self.is_being_copied.store(false, Ordering::Release);
         if let Err(error) = copied {
             log::debug!("the log of the session database is copied later: {error}");
         }
+    }
+}
+
+impl Drop for Copier<'_> {
+    fn drop(&mut self) {
+        self.0.is_being_copied.store(false, Ordering::Release);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use logto_core::{IdleLifetime, StorageError};
@@ -104,16 +105,16 @@ impl Database {
         synchronous: Synchronous,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StorageError> {
-        let Some(lease) = self.locks.ending(session) else {
+        let Some(ending) = self.locks.ending(session) else {
             return self.write_within(self.busy_timeout, synchronous, work);
         };
         let was_held = self.write_within(self.busy_timeout, synchronous, |transaction| {
             work(transaction)?;
-            lease.delete(transaction)
+            ending.lease.delete(transaction)
         })?;
         self.locks.forget_ending(session);
-        if !was_held {
-            lease.warn_of_loss();
+        if !ending.is_ended.swap(true, Ordering::Relaxed) && !was_held {
+            ending.lease.warn_of_loss();
         }
         Ok(())
     }
@@ -148,29 +149,33 @@ impl Database {
             .map_err(|error| error::failed("written", self.path(), error))?;
         drop(turn);
         if self.log.is_due() {
-            self.copy_log(&connection, checkpoint::MOST_PAGES);
+            self.copy_log(&connection, checkpoint::MOST_PAGES, timeout);
         }
         Ok(written)
     }
 
     /// For who writes much: copies the log more often, and keeps it short, so that no other writer comes
     /// to do it.
-    pub(crate) fn copy_log_early(&self, pages: i32) -> Result<(), StorageError> {
-        if self.log.has_grown_by(pages) {
-            let connection = self.pool.take(self.busy_timeout)?;
-            self.copy_log(&connection, checkpoint::PAGES);
+    pub(crate) fn copy_log_early(&self, pages: i32) {
+        if self.log.has_grown_by(pages)
+            && let Ok(connection) = self.pool.take(self.busy_timeout)
+        {
+            self.copy_log(&connection, checkpoint::PAGES, self.busy_timeout);
         }
-        Ok(())
     }
 
     /// Copies the log while others write; one that is as long as this, to its end, so that the next
-    /// writer starts it over. For the end others wait, but it is short.
-    fn copy_log(&self, connection: &Connection, most: i32) {
-        self.log.copy(connection);
+    /// writer starts it over. For the end others wait, but it is short. Only one thread at a time does, since it
+    /// keeps a connection while it waits for its turn.
+    fn copy_log(&self, connection: &Connection, most: i32, timeout: Duration) {
+        let Some(copier) = self.log.copier() else {
+            return;
+        };
+        copier.copy(connection);
         if self.log.is_as_long_as(most)
-            && let Ok(_turn) = self.locks.writer(self.busy_timeout)
+            && let Ok(_turn) = self.locks.writer(timeout)
         {
-            self.log.copy(connection);
+            copier.copy(connection);
         }
     }
 }

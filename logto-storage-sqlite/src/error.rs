@@ -49,11 +49,14 @@ fn new(kind: StorageErrorKind, done: &str, path: &Path, why: &str) -> StorageErr
 }
 
 fn kind(error: &rusqlite::Error) -> StorageErrorKind {
-    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, Utf8Error};
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
     match error {
-        FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..) => {
-            StorageErrorKind::Corrupt
-        }
+        FromSqlConversionFailure(..)
+        | IntegralValueOutOfRange(..)
+        | InvalidColumnType(..)
+        | Utf8Error(..) => StorageErrorKind::Corrupt,
         _ => error
             .sqlite_error_code()
             .map_or(StorageErrorKind::Backend, kind_of_code),

@@ -1,6 +1,7 @@
 //! Sole use of a session among all threads and processes that have the file open.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use logto_core::{LocalLock, StorageError, StorageErrorKind};
 
 use crate::database::Database;
 use crate::lease::Lease;
+use crate::locks::FileLocks;
 
 /// The first pause between two looks at another process's lease.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -22,7 +24,7 @@ pub(crate) struct SessionLock<'a> {
     database: &'a Database,
     lease: Lease,
     /// Whether a write has ended the lease.
-    is_ended: AtomicBool,
+    is_ended: Arc<AtomicBool>,
     _local: LocalLock,
 }
 
@@ -51,7 +53,7 @@ impl<'a> SessionLock<'a> {
         Ok(Self {
             database,
             lease,
-            is_ended: AtomicBool::new(false),
+            is_ended: Arc::default(),
             _local: local,
         })
     }
@@ -70,20 +72,18 @@ impl SessionLock<'_> {
     /// Calls `write`, and what that writes to the session ends the lease in the same transaction.
     pub(crate) fn around_last_write(&self, write: &mut dyn FnMut()) {
         let locks = self.database.locks();
-        locks.end_with_next_write(&self.lease);
+        locks.end_with_next_write(&self.lease, &self.is_ended);
+        // Also where the write panics.
+        let _forgetting = Forgetting(locks, &self.lease.session);
         write();
-        let is_ended = !locks.forget_ending(&self.lease.session);
-        self.is_ended.store(is_ended, Ordering::Relaxed);
     }
 }
 
 impl Drop for SessionLock<'_> {
     fn drop(&mut self) {
-        if *self.is_ended.get_mut() {
+        if self.is_ended.load(Ordering::Relaxed) {
             return;
         }
-        // It is still there where a write has panicked.
-        self.database.locks().forget_ending(&self.lease.session);
         let deleted = self
             .database
             .release_lease(|transaction| self.lease.delete(transaction));
@@ -92,6 +92,15 @@ impl Drop for SessionLock<'_> {
             Ok(false) => self.lease.warn_of_loss(),
             Err(error) => log::warn!("the lock of a session could not be released: {error}"),
         }
+    }
+}
+
+/// Has no later write end the lease of this session.
+struct Forgetting<'a>(&'a FileLocks, &'a [u8; 32]);
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.0.forget_ending(self.1);
     }
 }
 

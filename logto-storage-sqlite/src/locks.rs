@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -29,8 +30,11 @@ pub(crate) struct FileLocks {
     ending: Mutex<HashMap<[u8; 32], Ending>>,
 }
 
-struct Ending {
-    lease: Lease,
+#[derive(Clone)]
+pub(crate) struct Ending {
+    pub(crate) lease: Lease,
+    /// Set by the write that has ended it.
+    pub(crate) is_ended: Arc<AtomicBool>,
     /// Others may write to the session too, without the lock.
     holder: ThreadId,
 }
@@ -121,24 +125,25 @@ impl FileLocks {
     }
 
     /// From now on this thread's next write to the session ends this lease.
-    pub(crate) fn end_with_next_write(&self, lease: &Lease) {
+    pub(crate) fn end_with_next_write(&self, lease: &Lease, is_ended: &Arc<AtomicBool>) {
         let ending = Ending {
             lease: lease.clone(),
+            is_ended: Arc::clone(is_ended),
             holder: thread::current().id(),
         };
         unpoisoned(&self.ending).insert(lease.session, ending);
     }
 
     /// The lease that a write to the session by this thread ends.
-    pub(crate) fn ending(&self, session: &[u8; 32]) -> Option<Lease> {
+    pub(crate) fn ending(&self, session: &[u8; 32]) -> Option<Ending> {
         let endings = unpoisoned(&self.ending);
         let ending = endings.get(session)?;
-        (ending.holder == thread::current().id()).then(|| ending.lease.clone())
+        (ending.holder == thread::current().id()).then(|| ending.clone())
     }
 
-    /// Whether a write was still to end the lease of this session. Now none will.
-    pub(crate) fn forget_ending(&self, session: &[u8; 32]) -> bool {
-        unpoisoned(&self.ending).remove(session).is_some()
+    /// No write is to end the lease of this session any more.
+    pub(crate) fn forget_ending(&self, session: &[u8; 32]) {
+        unpoisoned(&self.ending).remove(session);
     }
 
     /// Whose lease it was does not matter any more.

@@ -47,7 +47,8 @@ struct Slots {
 
 struct Open {
     connection: Connection,
-    synchronous: Synchronous,
+    /// `None` where it is not known.
+    synchronous: Option<Synchronous>,
 }
 
 /// How a commit ends.
@@ -113,11 +114,13 @@ impl Pool {
     ) -> Result<Pooled<'_>, StorageError> {
         let mut pooled = self.take(wait)?;
         let open = pooled.open();
-        if open.synchronous != synchronous {
+        if open.synchronous != Some(synchronous) {
+            // Not known if this fails.
+            open.synchronous = None;
             open.connection
                 .execute_batch(synchronous.statement())
                 .map_err(|error| error::failed("opened", &self.path, error))?;
-            open.synchronous = synchronous;
+            open.synchronous = Some(synchronous);
         }
         Ok(pooled)
     }
@@ -167,7 +170,7 @@ impl Pool {
             .map_err(failed)?;
         Ok(Open {
             connection,
-            synchronous: Synchronous::Full,
+            synchronous: Some(Synchronous::Full),
         })
     }
 

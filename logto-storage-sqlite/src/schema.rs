@@ -9,8 +9,8 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::error;
 
-/// What marks a database as ours: "Lgto".
-const APPLICATION_ID: i32 = 0x4c67_746f;
+/// What marks a database as ours: "LgtS".
+const APPLICATION_ID: i32 = 0x4c67_7453;
 
 /// Step by step from an empty file to the tables of today. The number of steps that a file has seen is
 /// its version; a released step never changes.

@@ -184,7 +184,11 @@ fn apply_one(
     number: i64,
     change: &Change<'_>,
 ) -> rusqlite::Result<()> {
-    let row = number * 64 + change.key as i64;
+    // A damaged number must not lead to the values of another session.
+    let row = number
+        .checked_mul(64)
+        .and_then(|first| first.checked_add(change.key as i64))
+        .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, number))?;
     match change.value {
         Some(value) => transaction
             .prepare_cached(
@@ -204,6 +208,17 @@ fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqli
     let number = transaction
         .prepare_cached("UPDATE newest SET number = number + 1 RETURNING number")?
         .query_row([], |row| row.get(0))?;
+    // In a damaged file it may be another session's, whose values these would become.
+    let is_taken: bool = transaction
+        .prepare_cached(
+            "SELECT EXISTS (
+                 SELECT 1 FROM session_values WHERE row BETWEEN ?1 * 64 AND ?1 * 64 + 63
+             )",
+        )?
+        .query_row([number], |row| row.get(0))?;
+    if is_taken {
+        return Err(rusqlite::Error::IntegralValueOutOfRange(0, number));
+    }
     transaction
         .prepare_cached("INSERT INTO sessions (digest, number, used_at) VALUES (?1, ?2, ?3)")?
         .execute((session, number, now))?;

@@ -152,12 +152,16 @@ fn a_private_authority_is_trusted_where_its_root_is_given() {
 fn what_is_no_root_certificate_is_refused_at_once() {
     let (root, _) = authority(&["127.0.0.1"]);
     let damaged = root.replace("-----END", "----END");
+    let cut = format!("{}\n-----END CERTIFICATE-----\n", &root[..200]);
+    let empty = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     let key = KeyPair::generate().unwrap().serialize_pem();
     for (pem, reason) in [
         ("", "no certificate"),
         ("/etc/ssl/our-root.pem", "no certificate"),
         (&key, "no certificate"),
         (&damaged, "damaged"),
+        (&cut, "damaged"),
+        (empty, "damaged"),
     ] {
         let error = UreqClient::with_root_certificates(pem.as_bytes()).unwrap_err();
         assert!(error.to_string().contains(reason), "{pem}: {error}");

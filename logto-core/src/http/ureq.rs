@@ -106,9 +106,9 @@ impl UreqClient {
         let mut roots = Vec::new();
         for item in parse_pem(pem) {
             match item {
-                Ok(PemItem::Certificate(root)) => roots.push(root),
+                Ok(PemItem::Certificate(root)) if is_sequence(root.der()) => roots.push(root),
+                Ok(PemItem::Certificate(_)) | Err(_) => return Err(invalid("the text is damaged")),
                 Ok(_) => {}
-                Err(_) => return Err(invalid("the text is damaged")),
             }
         }
         if roots.is_empty() {
@@ -145,6 +145,27 @@ impl UreqClient {
     pub fn with_agent(agent: Agent) -> Self {
         Self { agent }
     }
+}
+
+/// Whether this is one sequence in DER from end to end, as a certificate is. What is in it is looked at when
+/// a server shows its own.
+#[cfg(feature = "rustls")]
+fn is_sequence(der: &[u8]) -> bool {
+    let [0x30, length, rest @ ..] = der else {
+        return false;
+    };
+    let (length, rest) = match length {
+        0x00..=0x7f => (usize::from(*length), rest),
+        0x81..=0x84 => {
+            let Some((bytes, rest)) = rest.split_at_checked(usize::from(length & 0x7f)) else {
+                return false;
+            };
+            let number = |number, byte: &u8| number << 8 | usize::from(*byte);
+            (bytes.iter().fold(0, number), rest)
+        }
+        _ => return false,
+    };
+    length > 0 && length == rest.len()
 }
 
 fn default_config() -> ConfigBuilder<AgentScope> {

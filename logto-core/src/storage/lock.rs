@@ -71,7 +71,12 @@ impl<'a> StorageLock<'a> {
     /// As [`lease`](Self::lease), of a backend that can end the lease in the same step as a write, which
     /// saves it a step. `around_last_write` is called by [`last_write`](Self::last_write), and calls
     /// `write` once: an update or a replacement of the locked session in it, on this thread, ends the lease if
-    /// it succeeds. [`set`](crate::Storage::set) must not, since a wrapper may make an update of several.
+    /// it succeeds. [`set`](crate::Storage::set) must not, since a wrapper may make an update of several. Where
+    /// the write fails or panics the lock stays as it was, and no later write ends it. To drop the lock ends
+    /// this holder's lease and no other's. `last_write` may be called again, and within itself.
+    ///
+    /// A wrapper that makes one update of several of what it wraps does not hand on such a lock: it puts it
+    /// into one of its own ([`new`](Self::new)), which no write ends.
     pub fn lease_ended_by_write<G: 'a>(
         guard: G,
         is_held: fn(&G) -> bool,
@@ -123,7 +128,7 @@ impl<'a> StorageLock<'a> {
         match (written, write) {
             (Some(written), _) => written,
             (None, Some(write)) => write(),
-            (None, None) => unreachable!("what was called has returned"),
+            (None, None) => panic!("the write under the lock has panicked"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use logto_core::PersistKey::{IdToken, RefreshToken};
-use logto_core::{SessionId, SessionStore, Storage, StorageErrorKind};
+use logto_core::{Change, SessionId, SessionStore, Storage, StorageErrorKind};
 
 use crate::fixture::{Fixture, LIFETIME, assert_value};
 
@@ -107,4 +107,24 @@ fn count_up(session: &dyn Storage) {
     session
         .set(RefreshToken, Some(&(before + 1).to_string()))
         .unwrap();
+}
+
+/// More writers than connections, and a log that has become long: whoever copies it waits for a turn.
+#[test]
+fn writers_do_not_keep_all_connections_while_they_wait_for_a_turn() {
+    for (length, times) in [(200_000, 10), (4_000, 300)] {
+        let fixture = Fixture::new();
+        let value = "x".repeat(length);
+        thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| {
+                    for _ in 0..times {
+                        let session = fixture.store.session(&SessionId::random());
+                        let changes = [Change::set(IdToken, &value)];
+                        session.update_unsynced(&changes).unwrap();
+                    }
+                });
+            }
+        });
+    }
 }

@@ -1,10 +1,12 @@
 //! Sole use of a session.
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use logto_core::{SessionId, SessionStore, Storage, StorageErrorKind};
+use logto_core::PersistKey::IdToken;
+use logto_core::{Change, SessionId, SessionStore, Storage, StorageErrorKind};
 use logto_storage_sqlite::SqliteStore;
 
 use crate::fixture::{Fixture, count};
@@ -201,4 +203,39 @@ fn locks_hold_where_the_files_of_processes_cannot_be_had() {
     assert!(session.lock(SECOND / 100).is_err());
     drop(held);
     assert!(session.lock(Duration::ZERO).is_ok());
+}
+
+#[test]
+fn after_a_panic_in_the_last_write_no_later_one_ends_the_lease() {
+    let fixture = Fixture::new();
+    let session = fixture.store.session(&SessionId::random());
+    let lock = session.lock(Duration::ZERO).unwrap();
+    let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
+        lock.last_write(|| panic::resume_unwind(Box::new("on purpose")))
+    }));
+    assert!(panicked.is_err());
+    session.update(&[Change::set(IdToken, "a")]).unwrap();
+    assert!(lock.is_held());
+    drop(lock);
+    assert_eq!(count(&fixture.raw(), "leases"), 0);
+}
+
+#[test]
+fn a_last_write_may_be_repeated_and_nested() {
+    let fixture = Fixture::new();
+    let session = fixture.store.session(&SessionId::random());
+    let write = || session.update(&[Change::set(IdToken, "a")]).unwrap();
+    let lock = session.lock(Duration::ZERO).unwrap();
+    lock.last_write(write);
+    lock.last_write(write);
+    lock.last_write(|| ());
+    drop(lock);
+
+    let lock = session.lock(Duration::ZERO).unwrap();
+    lock.last_write(|| {
+        lock.last_write(|| ());
+        write();
+    });
+    drop(lock);
+    assert_eq!(count(&fixture.raw(), "leases"), 0);
 }

@@ -4,6 +4,7 @@ mod concurrency;
 mod fixture;
 mod idle;
 mod lock;
+mod numbers;
 mod secrets;
 mod storage;
 mod store;
