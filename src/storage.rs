@@ -3,7 +3,7 @@
 //! | | [`MemoryStore`] | `SqliteStore` | `FileStore`, `FileStorage` | `SledStore` | `RedisStore` |
 //! | --- | --- | --- | --- | --- | --- |
 //! | feature | none | `sqlite` | `file` | `sled` | `redis` |
-//! | sessions survive | nothing | restarts, `kill -9`, power failure | restarts, `kill -9`, power failure | restarts, `kill -9`; power failure as far as sled 0.34 does | what the server survives, as it is set |
+//! | sessions survive | nothing | restarts, `kill -9`, power failure | restarts, `kill -9`, power failure (on Windows it may undo the last writes) | restarts, `kill -9`; power failure as far as sled 0.34 does | what the server survives, as it is set |
 //! | shared by | the threads of a process | the processes of a machine | the processes of a machine | the threads of a process | machines |
 //! | tokens at rest | in memory only | in clear, in files of mode 0600 | encrypted | in clear, in a directory of mode 0700 | in clear, on the server |
 //! | what is on disk | nothing | one file, and two or three beside it | for each session a file, a lock file, and one or two marks of its owner | a directory | nothing here |
@@ -31,7 +31,8 @@
 //!
 //! A program with one user takes `FileStorage`, [`MemoryStorage`], or the
 //! [`default_session`](SessionStore::default_session) of any store. A store of your own implements
-//! [`Storage`] and [`SessionStore`]; two methods make a working one.
+//! [`Storage`] and [`SessionStore`]: two methods do for one user and one process, and the guide
+//! [`writing_a_backend`](crate::guides::writing_a_backend) says what the others are for.
 
 mod open;
 

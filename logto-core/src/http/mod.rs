@@ -113,9 +113,9 @@ pub(crate) fn send_logged(
     match &result {
         Ok(response) => log::debug!("{method} {place}: {} in {took} ms", response.status()),
         Err(error @ HttpError::Certificate { source, .. }) => {
-            log::warn!("{method} {error} after {took} ms: {source}");
+            log::warn!("{method} after {took} ms: {error}: {source}");
         }
-        Err(error) => log::warn!("{method} {error} after {took} ms"),
+        Err(error) => log::warn!("{method} after {took} ms: {error}"),
     }
     result
 }
