@@ -1,7 +1,7 @@
 //! What users wait for or pay for, each beside its floor: what nobody can do without, measured in turns with
 //! ours in the same run. `cargo bench --bench report [-- NAME…] [--rounds N] [--sessions N]…`
 //!
-//! A line for each row as soon as it is known, and a table of all at the end. With names, the rows
+//! A line for each row, and a table of all. A row's rounds are spread over the whole run. With names, the rows
 //! whose names start with one of them. `--sessions 1000000` adds what so many stored sessions cost, which takes
 //! minutes and gigabytes. Ratios carry from one machine to another, nanoseconds do not.
 
@@ -48,17 +48,19 @@ fn main() {
     let Some(mut report) = Report::from_arguments() else {
         return;
     };
-    verification::rows(&mut report);
-    access_tokens::rows(&mut report);
-    sign_in::rows(&mut report);
-    callback::rows(&mut report);
-    refresh::rows(&mut report);
-    api::rows(&mut report);
-    sessions::rows(&mut report);
-    storages::rows(&mut report);
-    threads::rows(&mut report);
+    while report.next_pass() {
+        verification::rows(&mut report);
+        access_tokens::rows(&mut report);
+        sign_in::rows(&mut report);
+        callback::rows(&mut report);
+        refresh::rows(&mut report);
+        api::rows(&mut report);
+        sessions::rows(&mut report);
+        storages::rows(&mut report);
+        threads::rows(&mut report);
+    }
     stored::rows(&mut report);
-    report.print_table();
+    report.print();
 }
 
 /// Of base64url.

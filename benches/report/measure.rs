@@ -16,6 +16,10 @@ pub(crate) struct Sides {
     floor: Work,
 }
 
+/// What a call took in each round, in nanoseconds: ours and the floor.
+#[derive(Default)]
+pub(crate) struct Samples(Vec<[f64; 2]>);
+
 /// Medians over all rounds.
 #[derive(Clone, Copy)]
 pub(crate) struct Measured {
@@ -36,7 +40,7 @@ impl Sides {
         Self { ours, floor }
     }
 
-    pub(crate) fn measure(mut self, rounds: usize) -> Measured {
+    pub(crate) fn measure(mut self, rounds: usize) -> Samples {
         let counts = [iterations(&mut self.ours), iterations(&mut self.floor)];
         let mut samples = Vec::with_capacity(rounds);
         for round in 0..rounds {
@@ -48,7 +52,17 @@ impl Sides {
             }
             samples.push(pair);
         }
-        let median_of = |of: fn(&[f64; 2]) -> f64| median(samples.iter().map(of).collect());
+        Samples(samples)
+    }
+}
+
+impl Samples {
+    pub(crate) fn add(&mut self, others: Samples) {
+        self.0.extend(others.0);
+    }
+
+    pub(crate) fn medians(&self) -> Measured {
+        let median_of = |of: fn(&[f64; 2]) -> f64| median(self.0.iter().map(of).collect());
         Measured {
             ours_ns: median_of(|pair| pair[0]),
             floor_ns: median_of(|pair| pair[1]),

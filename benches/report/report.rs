@@ -3,13 +3,17 @@
 use std::env;
 use std::fmt;
 
-use crate::measure::{Measured, Sides};
+use crate::measure::{Measured, Samples, Sides};
 
 const ROUNDS: usize = 101;
+
+/// A row's rounds are not one after the other: for seconds at a time a machine may be slower than else.
+const PASSES: usize = 5;
 
 pub(crate) struct Report {
     names: Vec<String>,
     rounds: usize,
+    passes: usize,
     stored_sessions: Vec<usize>,
     rows: Vec<Row>,
 }
@@ -18,6 +22,7 @@ struct Row {
     name: String,
     floor: &'static str,
     aim: Aim,
+    samples: Samples,
     measured: Measured,
 }
 
@@ -40,6 +45,7 @@ impl Report {
         let mut report = Self {
             names: Vec::new(),
             rounds: 1,
+            passes: 0,
             stored_sessions: Vec::new(),
             rows: Vec::new(),
         };
@@ -65,7 +71,13 @@ impl Report {
         Some(report)
     }
 
-    /// Measures a row, if it is wanted. `sides` makes what is to be measured.
+    /// Whether all rows are to be measured once more.
+    pub(crate) fn next_pass(&mut self) -> bool {
+        self.passes += 1;
+        self.passes <= PASSES.min(self.rounds)
+    }
+
+    /// Measures a part of a row's rounds, if it is wanted. `sides` makes what is to be measured.
     pub(crate) fn row(
         &mut self,
         name: &str,
@@ -73,8 +85,29 @@ impl Report {
         aim: Aim,
         sides: impl FnOnce() -> Sides,
     ) {
+        if !self.wants(name) {
+            return;
+        }
+        let samples = sides().measure(self.rounds.div_ceil(PASSES));
+        match self.rows.iter_mut().find(|row| row.name == name) {
+            Some(row) => {
+                row.samples.add(samples);
+                row.measured = row.samples.medians();
+            }
+            None => self.add(name, floor, aim, samples.medians(), samples),
+        }
+    }
+
+    /// Measures all rounds of a row at once, if it is wanted: one that is too dear to be made again.
+    pub(crate) fn row_at_once(
+        &mut self,
+        name: &str,
+        floor: &'static str,
+        aim: Aim,
+        sides: impl FnOnce() -> Sides,
+    ) {
         let rounds = self.rounds;
-        self.given(name, floor, aim, || sides().measure(rounds));
+        self.given(name, floor, aim, || sides().measure(rounds).medians());
     }
 
     /// How many sessions the stores are measured with; none unless asked for, since they take long to make.
@@ -93,15 +126,22 @@ impl Report {
         if !self.wants(name) {
             return;
         }
-        let measured = measure();
-        println!(
-            "row={name} ours_ns={:.0} floor_ns={:.0} ratio={:.3}",
-            measured.ours_ns, measured.floor_ns, measured.ratio
-        );
+        self.add(name, floor, aim, measure(), Samples::default());
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        floor: &'static str,
+        aim: Aim,
+        measured: Measured,
+        samples: Samples,
+    ) {
         self.rows.push(Row {
             name: name.to_owned(),
             floor,
             aim,
+            samples,
             measured,
         });
     }
@@ -112,7 +152,13 @@ impl Report {
         self.names.is_empty() || wanted.any(|wanted| name.starts_with(wanted.as_str()))
     }
 
-    pub(crate) fn print_table(&self) {
+    pub(crate) fn print(&self) {
+        for Row { name, measured, .. } in &self.rows {
+            println!(
+                "row={name} ours_ns={:.0} floor_ns={:.0} ratio={:.3}",
+                measured.ours_ns, measured.floor_ns, measured.ratio
+            );
+        }
         println!("\n| row | ours, µs | floor, µs | ratio | over, µs | aim | met | the floor is |");
         println!("| --- | ---: | ---: | ---: | ---: | --- | --- | --- |");
         for row in &self.rows {
@@ -128,6 +174,7 @@ impl fmt::Display for Row {
             floor,
             aim,
             measured,
+            ..
         } = self;
         let [ours, floor_us, over] =
             [measured.ours_ns, measured.floor_ns, measured.over_ns].map(|ns| ns / 1e3);

@@ -61,13 +61,13 @@ pub(crate) fn rows(report: &mut Report) {
             }
             let [many, few] = [sessions, KNOWN].map(|sessions| Place::with(engine, sessions));
             let floor = "the same of 1 000 sessions";
-            report.row(&bare, floor, Aim::None, || {
+            report.row_at_once(&bare, floor, Aim::None, || {
                 Sides::timed(many.bare_reads(), few.bare_reads())
             });
-            report.row(&get, floor, Aim::Ratio(2.0), || {
+            report.row_at_once(&get, floor, Aim::Ratio(2.0), || {
                 Sides::timed(many.reads(&many.known), few.reads(&few.known))
             });
-            report.row(&any, floor, Aim::Ratio(2.0), || {
+            report.row_at_once(&any, floor, Aim::Ratio(2.0), || {
                 Sides::timed(many.reads(&many.others), few.reads(&few.known))
             });
             let floor = "the longest write as long without a purge";
