@@ -40,7 +40,7 @@ fn main() {
         .collect();
     let row = |name: &str, floor: &str, sides: &dyn Fn() -> Sides| {
         if names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str())) {
-            let measured = sides().measure(ROUNDS);
+            let measured = sides().measure(ROUNDS).medians();
             println!(
                 "{name:24} {:9.1} µs {:9.1} µs {:6.2} ×   {floor}",
                 measured.ours_ns / 1e3,
