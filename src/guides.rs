@@ -81,5 +81,7 @@ pub mod threat_model {}
 #[doc = include_str!("guides/migrating_from_python.md")]
 pub mod migrating_from_python {}
 
+/// Why this SDK is as it is: questions and answers.
+///
 #[doc = include_str!("../DESIGN.md")]
 pub mod design {}

@@ -35,7 +35,7 @@
 //! #     .start();
 //! # let (endpoint, app_id, app_secret) = (fake.endpoint(), fake.app_id(), fake.app_secret());
 //!
-//! // Once, at start. `LogtoConfig::from_env` reads the three from LOGTO_ENDPOINT, LOGTO_APP_ID, LOGTO_APP_SECRET.
+//! // Once, at start. `LogtoConfig::from_env` takes these three from the environment.
 //! let config = LogtoConfig::new(endpoint, app_id)
 //!     .app_secret(app_secret)
 //!     .resources(["https://api.example.com"])
@@ -47,7 +47,7 @@
 //! let visitor = SessionId::random();
 //! let url = logto.session(&store, &visitor).sign_in("http://localhost:3000/callback")?;
 //!
-//! // It comes back. The session gets a new id, for the cookie, and holds the tokens from now on.
+//! // It comes back. The session gets a new id, for the cookie, and holds the tokens.
 //! # let callback = fake.authorize(&url);
 //! let (user, signed_in) = logto.finish_sign_in(&store, &visitor, &callback)?;
 //! assert_eq!(signed_in.claims.name.as_deref(), Some("Alice"));
@@ -56,7 +56,7 @@
 //! let client = logto.session(&store, &user);
 //! assert!(client.is_authenticated()?);
 //!
-//! // A token for an API: from the store while it is fresh, else refreshed; once, however many ask.
+//! // A token for an API: from the store while it is fresh, else refreshed, once for all.
 //! let token = client.access_token("https://api.example.com")?;
 //! assert!(token.is_some());
 //!
