@@ -259,21 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_last_write_leaves_nothing_behind() {
-        let scene = Scene::new();
-        let session = scene.store.default_session();
-        let held = lock(&*session);
-        let panicking = || held.last_write(|| panic!("in between"));
-        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panicking));
-        assert!(caught.is_err());
-        drop(held);
-        assert_eq!(scene.leases(), 0);
-        let held = lock(&*session);
-        session.update(&[CHANGE]).unwrap();
-        assert!(held.is_held());
-    }
-
-    #[test]
     fn pauses_grow_and_are_bounded() {
         for before in 0..40 {
             let longest = (FIRST_PAUSE * (1 << before.min(16))).min(LONGEST_PAUSE);
