@@ -4,6 +4,7 @@ mod back_channel;
 mod callback;
 mod context;
 mod device;
+mod issuer;
 mod machine;
 mod refresh;
 mod sign_in;

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::LogtoClient;
+use super::issuer;
 use super::stored::{Freshness, SessionLock, Unstored, to_json};
 use crate::error::{HttpError, LogtoError, StorageError, StorageErrorKind};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
@@ -97,12 +98,13 @@ impl LogtoClient {
             {
                 return Ok(expose(token));
             }
-            let Some(refresh_token) = self.stored_refresh_token()? else {
+            let session = self.session_tokens(lock)?;
+            let Some(refresh_token) = &session.refresh_token else {
                 return Ok(None);
             };
-            match self.refresh(lock, request, &refresh_token) {
+            match self.refresh(lock, request, refresh_token, session.claims().as_ref()) {
                 Err(error) if is_invalid_grant(&error) => {
-                    if !self.is_replaced(&refresh_token)? || attempts == MOST_ATTEMPTS {
+                    if !self.is_replaced(refresh_token)? || attempts == MOST_ATTEMPTS {
                         return Err(error);
                     }
                     attempts += 1;
@@ -137,21 +139,24 @@ impl LogtoClient {
         lock: &SessionLock<'_>,
         request: &AccessTokenRequest<'_>,
         refresh_token: &Secret,
+        session: Option<&IdTokenClaims>,
     ) -> Result<Option<String>, LogtoError> {
         let core = self.logto.oidc_core()?;
+        issuer::check(session, &core)?;
         let answer = self.send_refresh(lock, &core, request, refresh_token)?;
         let rotated = answer.refresh_token.filter(|token| token != refresh_token);
         if let Some(rotated) = &rotated {
             self.keep_rotated(lock, rotated, refresh_token);
         }
         let tokens = answer.tokens?;
-        let claims = self.verify_refreshed(&core, &tokens)?;
+        let claims = self.verify_refreshed(&core, &tokens, session)?;
         lock.check()?;
         if !self.is_still(&[Some(refresh_token), rotated.as_ref()])? {
             log::debug!("a session has ended while its access token was on the way");
             return Ok(None);
         }
-        self.store_refreshed(lock, &request.cache_key(), &tokens, claims.as_ref())?;
+        let key = request.cache_key();
+        self.store_refreshed(lock, &key, &tokens, claims.as_ref(), session)?;
         Unstored::forget(refresh_token);
         Ok(Some(tokens.access_token.expose().to_owned()))
     }
@@ -224,14 +229,13 @@ impl LogtoClient {
         &self,
         core: &OidcCore,
         tokens: &TokenResponse,
+        session: Option<&IdTokenClaims>,
     ) -> Result<Option<IdTokenClaims>, LogtoError> {
         let Some(id_token) = &tokens.id_token else {
             return Ok(None);
         };
-        let session = self.stored_token(PersistKey::IdToken)?;
-        let session = session.and_then(|token| OidcCore::decode_id_token(token.expose()).ok());
         let occasion = Occasion::Refresh {
-            session: session.as_ref(),
+            session,
             access_token: &tokens.access_token,
         };
         let app_id = &self.config().app_id;
@@ -245,6 +249,7 @@ impl LogtoClient {
         key: &str,
         tokens: &TokenResponse,
         claims: Option<&IdTokenClaims>,
+        session: Option<&IdTokenClaims>,
     ) -> Result<(), LogtoError> {
         let mut access_tokens = (*self.stored_access_tokens()?).clone();
         let now = self.logto.token_time();
@@ -253,7 +258,7 @@ impl LogtoClient {
         access_tokens.x.insert(key.to_owned(), access_token);
         let access_tokens = to_json(&access_tokens)?;
         let owner = claims
-            .map(|claims| self.unrecorded_owner(claims))
+            .map(|claims| self.unrecorded_owner(claims, session))
             .transpose()?;
         let owner = owner.flatten().map(|owner| owner.to_string());
         let mut changes = vec![
@@ -286,17 +291,16 @@ impl LogtoClient {
     fn unrecorded_owner(
         &self,
         claims: &IdTokenClaims,
+        session: Option<&IdTokenClaims>,
     ) -> Result<Option<SessionOwner>, StorageError> {
         let stored = match self.storage.get(PersistKey::Owner) {
             Err(error) if error.is_for_good() => None,
             stored => stored?,
         };
         let stored = stored.and_then(|owner| SessionOwner::of_value(&owner));
-        let before = self.stored_token(PersistKey::IdToken)?;
-        let before = before.and_then(|token| OidcCore::decode_id_token(token.expose()).ok());
-        let named = claims.sid.clone().filter(|sid| !sid.is_empty());
-        let sid = named.or(before.and_then(|before| before.sid));
-        let owner = SessionOwner::of(&claims.iss, &claims.sub, sid.as_deref());
+        let named = claims.sid.as_deref().filter(|sid| !sid.is_empty());
+        let sid = named.or(session.and_then(|session| session.sid.as_deref()));
+        let owner = SessionOwner::of(&claims.iss, &claims.sub, sid);
         Ok(match stored {
             Some(stored) => Some(owner.or_session_of(&stored)).filter(|owner| *owner != stored),
             None => Some(owner),

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::LogtoClient;
+use super::issuer::{self, SessionTokens};
 use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, DiscoveryError, LogtoError, SignInError};
 use crate::logto::Logto;
@@ -59,7 +60,8 @@ impl LogtoClient {
     /// send the browser to, so that the server's own session ends too.
     ///
     /// Revoking matters: Logto keeps the grant of a refresh token when its own session ends. A
-    /// failure to revoke is [reported](Revocation) and does not keep the user signed in.
+    /// failure to revoke is [reported](Revocation) and does not keep the user signed in. Where the
+    /// session is [another server's](LogtoError::SessionIssuerMismatch), nothing of it is sent.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -85,20 +87,22 @@ impl LogtoClient {
         }
         let core = self.logto.oidc_core()?;
         let endpoint = end_session_endpoint(&core)?;
-        let (id_token, refresh_token) = self.empty()?;
+        let session = self.empty()?;
+        let issuer = issuer::check(session.claims().as_ref(), &core);
+        let hint = session.id_token.as_ref().filter(|_| issuer.is_ok());
         let app_id = &self.config().app_id;
         Ok(SignOut {
-            url: end_session::url(endpoint, app_id, id_token.as_deref(), &options),
+            url: end_session::url(endpoint, app_id, hint.map(Secret::expose), &options),
             state: options.state.map(Secret::from),
-            revocation: self.revoke(&core, refresh_token),
+            revocation: self.revoke(&core, issuer, session.refresh_token.as_ref()),
         })
     }
 
     /// Takes the tokens out of the storage. Under the lock, so that a refresh under way cannot bring
     /// them back.
-    fn empty(&self) -> Result<(Option<String>, Option<String>), LogtoError> {
+    fn empty(&self) -> Result<SessionTokens, LogtoError> {
         let lock = self.lock()?;
-        let tokens = (self.id_token()?, self.refresh_token()?);
+        let tokens = self.session_tokens(&lock)?;
         let mut changes = NO_TOKENS.to_vec();
         // Nor can a sign-in that is being finished.
         changes.push(Change::remove(PersistKey::SignInSession));
@@ -107,13 +111,19 @@ impl LogtoClient {
         Ok(tokens)
     }
 
-    fn revoke(&self, core: &OidcCore, refresh_token: Option<String>) -> Revocation {
+    fn revoke(
+        &self,
+        core: &OidcCore,
+        issuer: Result<(), LogtoError>,
+        refresh_token: Option<&Secret>,
+    ) -> Revocation {
         let Some(refresh_token) = refresh_token else {
             return Revocation::NoRefreshToken;
         };
         let config = self.config();
         let secret = config.app_secret.as_ref().map(Secret::expose);
-        match core.revoke_refresh_token(&config.app_id, secret, &refresh_token) {
+        let token = refresh_token.expose();
+        match issuer.and_then(|()| core.revoke_refresh_token(&config.app_id, secret, token)) {
             Ok(true) => Revocation::Revoked,
             Ok(false) => Revocation::Unsupported,
             Err(error) => {

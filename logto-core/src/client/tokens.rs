@@ -38,7 +38,8 @@ impl LogtoClient {
     /// - [`ConfigError::UnknownResource`] if the resource is not among
     ///   [`LogtoConfig::resources`](crate::LogtoConfig::resources).
     /// - Where [`requires_sign_in`](LogtoError::requires_sign_in): the server no longer accepts the
-    ///   refresh token, which is then gone from the session.
+    ///   refresh token, which is then gone from the session; or the session is
+    ///   [another server's](LogtoError::SessionIssuerMismatch), and the token was not sent.
     /// - Where [`is_retryable`](LogtoError::is_retryable): the server could not be had, or the session
     ///   is locked by somebody else for too long. The tokens are then what they were.
     /// - Else, if the server refuses or answers with something else, or the session cannot be read or

@@ -1,6 +1,7 @@
 //! Who is signed in.
 
 use super::LogtoClient;
+use super::issuer;
 use crate::error::LogtoError;
 use crate::models::{AccessTokenRequest, IdTokenClaims, UserInfoResponse};
 use crate::oidc_core::OidcCore;
@@ -59,8 +60,8 @@ impl LogtoClient {
     /// # Errors
     ///
     /// Where [`requires_sign_in`](LogtoError::requires_sign_in): nobody is signed in, or the server has
-    /// ended the session. [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else.
-    /// Else, if the server cannot be asked or refuses, or the session cannot be read.
+    /// ended the session, or the session is [another server's](LogtoError::SessionIssuerMismatch).
+    /// [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else. Else, if the server cannot be asked or refuses, or the session cannot be read.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self) -> Result<UserInfoResponse, LogtoError> {
         let user_info = match self.user_info_with(AccessTokenRequest::new()) {
@@ -79,10 +80,17 @@ impl LogtoClient {
         &self,
         request: AccessTokenRequest<'_>,
     ) -> Result<UserInfoResponse, LogtoError> {
+        // Around the token, because without the lock another session may come in between.
+        let before = self.stored_token(PersistKey::IdToken)?;
         let access_token = self
             .access_token(request)?
             .ok_or(LogtoError::NotAuthenticated)?;
-        self.logto.oidc_core()?.fetch_user_info(&access_token)
+        let after = self.stored_token(PersistKey::IdToken)?;
+        let core = self.logto.oidc_core()?;
+        for id_token in [before, after] {
+            issuer::check(issuer::claims(id_token.as_ref()).as_ref(), &core)?;
+        }
+        core.fetch_user_info(&access_token)
     }
 }
 

@@ -90,6 +90,10 @@ pub enum LogtoError {
     /// The user information is that of another user than the session's.
     #[error("the user information is not that of the user who is signed in")]
     UserInfoSubjectMismatch,
+    /// The session's tokens were issued by another server than the configured one. They were not sent,
+    /// and are as they were: a client of the other server can still use them.
+    #[error("the session was begun at another server than the configured one")]
+    SessionIssuerMismatch,
     /// The session could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -99,15 +103,15 @@ pub enum LogtoError {
 }
 
 impl LogtoError {
-    /// Whether only a new sign-in helps: nobody is signed in, or the server no longer accepts the
-    /// session.
+    /// Whether only a new sign-in helps: nobody is signed in, the server no longer accepts the session,
+    /// or the session is another server's.
     ///
     /// `false` for a refused [callback](Self::Callback), which starts no new sign-in by itself: a
     /// program that redirected each of them would send a browser with a lost cookie in circles. Show
     /// a page with a link instead.
     pub fn requires_sign_in(&self) -> bool {
         match self {
-            Self::NotAuthenticated => true,
+            Self::NotAuthenticated | Self::SessionIssuerMismatch => true,
             Self::OAuth(error) => error.requires_sign_in(),
             _ => false,
         }
@@ -162,6 +166,7 @@ impl LogtoError {
             Self::Http(error) => error.duplicate().into(),
             Self::Storage(error) => StorageError::new(error.kind(), error.to_string()).into(),
             Self::UserInfoSubjectMismatch => Self::UserInfoSubjectMismatch,
+            Self::SessionIssuerMismatch => Self::SessionIssuerMismatch,
             Self::NotAuthenticated => Self::NotAuthenticated,
         }
     }
