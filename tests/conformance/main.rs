@@ -21,6 +21,7 @@ mod forger;
 mod scene;
 mod secrets;
 
+mod another_issuer;
 mod back_channel;
 mod basic;
 mod config;

@@ -1,0 +1,310 @@
+//! An application that was moved to another server, with the sessions of the first one in its storage: no
+//! token of theirs goes to the second.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use logto::storage::{Change, PersistKey, SessionStore, Storage};
+use logto::{
+    AccessTokenRequest, ContextOptions, LogtoClient, LogtoError, MemoryStorage, Revocation,
+    StorageError,
+};
+use logto_testing::Endpoint;
+
+use crate::captured;
+use crate::scene::{Check, RESOURCE, Scene, Stage, decoded, is, query_value};
+
+const HOME: &str = "http://localhost:3000/";
+const OF_ANOTHER: Check = is!(LogtoError::SessionIssuerMismatch);
+
+type Stored = BTreeMap<PersistKey, Option<String>>;
+
+/// The application at a second server, with the session of the first.
+fn moved(first: &Scene, stage: Stage) -> Scene {
+    let mut second = stage.scene();
+    assert_ne!(first.fake.issuer(), second.fake.issuer());
+    (second.store, second.id) = (first.store.clone(), first.id.clone());
+    second.client = second.logto.session(&second.store, &second.id);
+    for token in first.tokens().values().flatten() {
+        first.secrets.add(token);
+    }
+    first.fake.clear_requests();
+    second
+}
+
+/// That it is refused with these requests, nothing has changed, and no secret of either is told.
+fn refused<T: std::fmt::Debug>(
+    (first, second): (&Scene, &Scene),
+    requests: &[Endpoint],
+    step: impl FnOnce(&LogtoClient) -> Result<T, LogtoError>,
+) {
+    let error = second.refused(requests, step);
+    assert!(OF_ANOTHER(&error), "{error:?}");
+    assert!(error.requires_sign_in() && !error.is_retryable());
+    first.tells_no_secret(&error);
+    assert!(first.requests().is_empty());
+}
+
+fn native() -> Stage {
+    Stage {
+        app_secret: None,
+        ..Stage::default()
+    }
+}
+
+#[test]
+fn a_refresh_token_is_not_sent_to_a_server_that_did_not_issue_it() {
+    let scenes = [
+        (Scene::signed_in(), Stage::default()),
+        (Scene::native(), native()),
+    ];
+    for (first, stage) in scenes {
+        let second = moved(&first, stage);
+        let both = (&first, &second);
+        refused(both, &[Endpoint::Discovery], |client| {
+            client.access_token(RESOURCE)
+        });
+        refused(both, &[], |_| second.refresh());
+        refused(both, &[], |client| client.organization_token("org_1"));
+
+        first.refresh().unwrap().unwrap();
+        assert_eq!(first.client.fetch_user_info().unwrap().sub, "alice");
+        second.recovers();
+        second.refresh().unwrap().unwrap();
+        let of_second = (&second, &first);
+        second.fake.clear_requests();
+        refused(of_second, &[], |_| first.refresh());
+    }
+}
+
+#[test]
+fn nor_is_a_rotated_one_that_waits_for_its_id_token() {
+    let first = Scene::native();
+    first.put_claim("sub", "bob");
+    first.refresh().unwrap_err();
+    first.fake.calm();
+    let pending = &first.stored()[&PersistKey::PendingRefreshToken];
+    assert!(pending.is_some(), "the rotated one");
+    let second = moved(&first, native());
+    refused((&first, &second), &[Endpoint::Discovery], |_| {
+        second.refresh()
+    });
+    first.refresh().unwrap().unwrap();
+}
+
+#[test]
+fn a_cached_token_serves_its_api_until_it_is_to_be_replaced() {
+    let first = Scene::signed_in();
+    let cached = first.client.access_token(RESOURCE).unwrap();
+    let early = Stage {
+        build: |builder| builder.early_refresh(Duration::from_secs(600)),
+        ..Stage::default()
+    };
+    let second = moved(&first, early);
+    assert_eq!(second.client.access_token(RESOURCE).unwrap(), cached);
+    assert!(second.requests().is_empty() && cached.is_some());
+    second.pass(3600 - 60 - 600);
+    let access_token = [Endpoint::Discovery];
+    refused((&first, &second), &access_token, |client| {
+        client.access_token(RESOURCE)
+    });
+}
+
+#[test]
+fn an_access_token_is_not_sent_to_the_user_info_of_another_server() {
+    let first = Scene::signed_in();
+    let second = moved(&first, Stage::default());
+    let both = (&first, &second);
+    let is_cached = second.client.access_token(None).unwrap().is_some();
+    assert!(is_cached && second.requests().is_empty());
+    refused(both, &[Endpoint::Discovery], |client| {
+        client.fetch_user_info()
+    });
+    let options = ContextOptions::new().user_info(true);
+    refused(both, &[], |client| client.context(options));
+    second.pass(3550);
+    refused(both, &[], |client| client.fetch_user_info());
+
+    assert_eq!(first.client.fetch_user_info().unwrap().sub, "alice");
+    second.sign_in("bob");
+    assert_eq!(second.client.fetch_user_info().unwrap().sub, "bob");
+}
+
+#[test]
+fn a_sign_out_ends_the_session_and_sends_nothing_of_it_to_another_server() {
+    let first = Scene::signed_in();
+    let before = first.tokens();
+    let second = moved(&first, Stage::default());
+    let sign_out = second.client.sign_out(HOME).unwrap();
+    assert!(second.stored().values().all(Option::is_none));
+    assert_eq!(second.requests(), [Endpoint::Discovery]);
+    assert!(first.requests().is_empty());
+    let Revocation::Failed(error) = sign_out.revocation else {
+        panic!("{:?}", sign_out.revocation);
+    };
+    assert!(OF_ANOTHER(&error), "{error:?}");
+    assert!(captured::text().contains("could not be revoked: the session was begun at another"));
+    first.tells_no_secret(&error);
+
+    first.secrets.are_not_in("the URL", &sign_out.url);
+    assert!(sign_out.url.starts_with(second.fake.endpoint()));
+    assert!(!sign_out.url.contains("id_token_hint"));
+    assert_eq!(query_value(&sign_out.url, "post_logout_redirect_uri"), HOME);
+    second.recovers();
+
+    // The first server was told nothing, and takes the token still.
+    put(&first.store.session(&first.id), &before);
+    first.refresh().unwrap().unwrap();
+}
+
+/// An ID token with this `iss`, whose signature nobody looks at any more.
+fn with_issuer(id_token: &str, issuer: &str) -> String {
+    let parts: Vec<_> = id_token.split('.').collect();
+    let mut claims = decoded(parts[1]);
+    claims.insert("iss".to_owned(), issuer.into());
+    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).unwrap());
+    [parts[0], &claims, parts[2]].join(".")
+}
+
+#[test]
+fn the_issuers_are_the_same_to_the_last_character_or_others() {
+    let scene = Scene::signed_in();
+    let storage = scene.store.session(&scene.id);
+    let id_token = scene.client.id_token().unwrap().unwrap();
+    let issuer = scene.fake.issuer();
+    for other in [
+        format!("{issuer}/"),
+        format!(" {issuer}"),
+        issuer.to_uppercase(),
+        issuer.replace("/oidc", "/%6Fidc"),
+        issuer.replace("/oidc", ""),
+        issuer
+            .replace("127.0.0.1", "localhost")
+            .replace("http:", "https:"),
+        String::new(),
+    ] {
+        let stored = with_issuer(&id_token, &other);
+        storage.set(PersistKey::IdToken, Some(&stored)).unwrap();
+        for call in 0..2 {
+            let error = scene.refused(&[], |client| match call {
+                0 => scene.refresh().map(|_| ()),
+                _ => client.fetch_user_info().map(|_| ()),
+            });
+            assert!(OF_ANOTHER(&error), "{other:?}: {error:?}");
+        }
+    }
+    let same = with_issuer(&id_token, issuer);
+    storage.set(PersistKey::IdToken, Some(&same)).unwrap();
+    scene.client.fetch_user_info().unwrap();
+    scene.refresh().unwrap().unwrap();
+}
+
+#[test]
+fn a_session_without_an_id_token_is_refreshed_and_has_one_then() {
+    let scene = Scene::signed_in();
+    let storage = scene.store.session(&scene.id);
+    storage.set(PersistKey::IdToken, None).unwrap();
+    scene.refresh().unwrap().unwrap();
+    assert_eq!(scene.client.id_token_claims().unwrap().sub, "alice");
+}
+
+/// A storage that excludes nobody, where another session comes in the place of the first one just before
+/// the nth read of a key.
+#[derive(Debug)]
+struct Replaced {
+    inner: MemoryStorage,
+    by: Stored,
+    before: Mutex<Option<(PersistKey, usize)>>,
+}
+
+impl Replaced {
+    fn new(first: &Stored, by: Stored, key: PersistKey, nth: usize) -> Self {
+        let inner = MemoryStorage::new();
+        put(&inner, first);
+        let before = Mutex::new(Some((key, nth)));
+        Self { inner, by, before }
+    }
+}
+
+impl Storage for Replaced {
+    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+        let mut before = self.before.lock().unwrap();
+        *before = match before.take() {
+            Some((awaited, 1)) if awaited == key => {
+                put(&self.inner, &self.by);
+                None
+            }
+            Some((awaited, nth)) if awaited == key => Some((awaited, nth - 1)),
+            other => other,
+        };
+        self.inner.get(key)
+    }
+
+    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+        self.inner.set(key, value)
+    }
+
+    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+        self.inner.update(changes)
+    }
+}
+
+fn put(storage: &(impl Storage + ?Sized), session: &Stored) {
+    let changes = session.iter().map(|(key, value)| Change {
+        key: *key,
+        value: value.as_deref(),
+    });
+    storage.update(&changes.collect::<Vec<_>>()).unwrap();
+}
+
+/// Every token that has come to a server.
+fn received(scene: &Scene) -> Vec<String> {
+    let requests = scene.fake.requests();
+    let tokens = requests.iter().filter_map(|request| {
+        let bearer = request
+            .header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "));
+        let form = ["refresh_token", "token"]
+            .into_iter()
+            .find_map(|name| request.form_value(name));
+        form.or(bearer).map(str::to_owned)
+    });
+    tokens.collect()
+}
+
+#[test]
+fn a_session_that_is_replaced_between_two_reads_sends_no_token_of_the_one_before() {
+    let (first, second) = (Scene::signed_in(), Scene::signed_in());
+    let (of_first, of_second) = (first.tokens(), second.tokens());
+    type Call = fn(&LogtoClient) -> Result<(), LogtoError>;
+    let calls: [(&str, Call); 3] = [
+        ("refresh", |client| {
+            let request = AccessTokenRequest::new().force_refresh(true);
+            client.access_token(request).map(drop)
+        }),
+        ("user info", |client| client.fetch_user_info().map(drop)),
+        ("sign-out", |client| client.sign_out(HOME).map(drop)),
+    ];
+    let own: Vec<_> = of_second.values().flatten().cloned().collect();
+    let own = own.join(" ");
+    let moments = PersistKey::ALL.into_iter();
+    for (key, nth) in moments.flat_map(|key| (1..=6).map(move |nth| (key, nth))) {
+        for (name, call) in calls {
+            second.fake.clear_requests();
+            for (before, after) in [(&of_first, &of_second), (&of_second, &of_first)] {
+                let storage = Replaced::new(before, after.clone(), key, nth);
+                let _ = call(&second.logto.client(storage));
+            }
+            let received = received(&second);
+            let is_sent = !received.is_empty() || name == "user info";
+            assert!(is_sent, "{name}, {key} {nth}");
+            for token in received {
+                let is_own = own.contains(&token);
+                assert!(is_own, "{name}, {key} {nth}: a token of the other");
+            }
+        }
+    }
+}
