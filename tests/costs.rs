@@ -216,7 +216,7 @@ fn a_refresh_costs_one_request_and_one_write() {
     assert_eq!(
         costs,
         Costs {
-            reads: 12,
+            reads: 11,
             writes: 1,
             unsynced: 0,
             locks: 1,
@@ -237,7 +237,7 @@ fn a_refresh_that_rotates_the_refresh_token_writes_that_first() {
     assert_eq!(
         costs,
         Costs {
-            reads: 15,
+            reads: 14,
             writes: 2,
             unsynced: 0,
             locks: 1,
