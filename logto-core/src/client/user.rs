@@ -59,9 +59,10 @@ impl LogtoClient {
     ///
     /// # Errors
     ///
-    /// Where [`requires_sign_in`](LogtoError::requires_sign_in): nobody is signed in, or the server has
-    /// ended the session, or the session is [another server's](LogtoError::SessionIssuerMismatch).
-    /// [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else. Else, if the server cannot be asked or refuses, or the session cannot be read.
+    /// Where [`requires_sign_in`](LogtoError::requires_sign_in): nobody is signed in, the server has
+    /// ended the session, or the session is [another server's](LogtoError::SessionIssuerMismatch), and
+    /// no token was sent. [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else.
+    /// Else, if the server cannot be asked or refuses, or the session cannot be read.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self) -> Result<UserInfoResponse, LogtoError> {
         let user_info = match self.user_info_with(AccessTokenRequest::new()) {

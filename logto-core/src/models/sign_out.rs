@@ -111,7 +111,7 @@ pub enum Revocation {
     NoRefreshToken,
     /// The server has no endpoint for it, by its metadata.
     Unsupported,
-    /// The server could not be asked, or refused, or the token is [another
+    /// The server could not be asked or refused, or the token is [another
     /// server's](LogtoError::SessionIssuerMismatch) and was not sent. It is gone from the session and
     /// stays valid at the server until it expires.
     Failed(LogtoError),
