@@ -140,6 +140,8 @@ mod purge;
 mod schema;
 mod storage;
 mod store;
+mod version;
+mod write_lock;
 
 pub use store::{SqliteStore, SqliteStoreBuilder};
 

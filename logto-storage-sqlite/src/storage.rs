@@ -11,6 +11,7 @@ use crate::database::Database;
 use crate::lock::SessionLock;
 use crate::owners;
 use crate::pool::Synchronous;
+use crate::write_lock::{ToWrite, WriteLock};
 
 /// One session of a [`SqliteStore`](crate::SqliteStore), named by the digest of its id.
 pub(crate) struct SqliteStorage {
@@ -87,13 +88,26 @@ impl Storage for SqliteStorage {
     }
 
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        let lock = SessionLock::acquire(&self.database, self.session, timeout)?;
-        Ok(StorageLock::lease_ended_by_write(
-            lock,
-            SessionLock::is_held,
-            SessionLock::around_last_write,
-        ))
+        SessionLock::acquire(&self.database, self.session, timeout).map(leased)
     }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        Ok(
+            match WriteLock::acquire(&self.database, self.session, timeout)? {
+                ToWrite::Free(lock) => StorageLock::lease_ended_by_write(
+                    lock,
+                    // The write finds out.
+                    |_| true,
+                    WriteLock::around_last_write,
+                ),
+                ToWrite::AfterLease(lock) => leased(lock),
+            },
+        )
+    }
+}
+
+fn leased(lock: SessionLock<'_>) -> StorageLock<'_> {
+    StorageLock::lease_ended_by_write(lock, SessionLock::is_held, SessionLock::around_last_write)
 }
 
 /// The number of a session that exists and has not expired. An expired one is removed.
@@ -247,7 +261,9 @@ fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqli
 
 fn touch(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("UPDATE sessions SET used_at = ?1, changes = changes + 1 WHERE digest = ?2")?
+        .prepare_cached(
+            "UPDATE sessions SET used_at = ?1, changes = changes + 1 WHERE digest = ?2",
+        )?
         .execute((now, session))?;
     Ok(())
 }

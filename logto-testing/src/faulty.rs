@@ -180,6 +180,11 @@ impl<S: Storage> Storage for Faulty<S> {
         self.begin(StorageCall::Lock)?;
         self.inner.lock(timeout)
     }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.begin(StorageCall::Lock)?;
+        self.inner.lock_to_write(timeout)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
