@@ -46,7 +46,7 @@ pub enum StorageCall {
     Update,
     /// [`Storage::update_unsynced`]
     UpdateUnsynced,
-    /// [`Storage::lock`]
+    /// [`Storage::lock`] and [`Storage::lock_to_write`]
     Lock,
     /// [`SessionStore::rename`]
     Rename,
