@@ -103,6 +103,8 @@ fn remove(
 
 #[cfg(test)]
 mod tests {
+    use logto_core::{SessionStore as _, Storage as _};
+
     use super::*;
     use crate::SqliteStore;
     use crate::storage::PAGE_BEHIND;
@@ -130,5 +132,28 @@ mod tests {
             assert!(plan.contains("SEARCH") && !plan.contains("SCAN"), "{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }
+    }
+
+    #[test]
+    fn a_session_is_found_only_by_the_owner_that_it_names_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let [alice, bob] = ["alice", "bob"].map(|sub| SessionOwner::of("https://a", sub, None));
+        let digests = [&alice, &bob].map(|owner| owner.digests().next().unwrap());
+        let session = store.default_session();
+        session
+            .set(PersistKey::Owner, Some(&alice.to_string()))
+            .unwrap();
+
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute(
+                "INSERT INTO owners SELECT ?1, session FROM owners",
+                [digests[1].as_bytes()],
+            )
+            .unwrap();
+        let found = digests.map(|digest| store.sessions_of(&digest).unwrap().len());
+        assert_eq!(found, [1, 0]);
     }
 }
