@@ -119,7 +119,7 @@ fn load_sqlite(directory: &Path, digests: impl Iterator<Item = ([u8; 32], bool)>
         let used_at = if is_expired { 0 } else { now };
         newest += 1;
         transaction
-            .prepare_cached("INSERT INTO sessions (digest, number, used_at) VALUES (?1, ?2, ?3)")
+            .prepare_cached("INSERT INTO sessions VALUES (?1, ?2, ?3, 0)")
             .unwrap()
             .execute((digest, newest, used_at))
             .unwrap();

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use logto_core::{IdleLifetime, StorageError};
+use logto_core::{IdleLifetime, StorageError, StorageErrorKind};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::checkpoint::Log;
-use crate::locks::FileLocks;
+use crate::locks::{FileLocks, LastWrite};
 use crate::pool::{Pool, Synchronous};
+use crate::version::Version;
 use crate::{checkpoint, error, permissions, schema};
 
 /// How long a read may be held up in order to note that it was.
@@ -98,25 +99,47 @@ impl Database {
         self.write_within(self.busy_timeout, Synchronous::Normal, work)
     }
 
-    /// A write to this session, which also ends the lease of a holder who writes for the last time.
+    /// A write to this session, with what the last one of a holder does beside.
     pub(crate) fn write_session(
         &self,
         session: &[u8; 32],
         synchronous: Synchronous,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StorageError> {
-        let Some(ending) = self.locks.ending(session) else {
-            return self.write_within(self.busy_timeout, synchronous, work);
-        };
-        let was_held = self.write_within(self.busy_timeout, synchronous, |transaction| {
-            work(transaction)?;
-            ending.lease.delete(transaction)
-        })?;
-        self.locks.forget_ending(session);
-        if !ending.is_ended.swap(true, Ordering::Relaxed) && !was_held {
-            ending.lease.warn_of_loss();
+        match self.locks.last_write(session) {
+            None => self.write_within(self.busy_timeout, synchronous, work),
+            Some(LastWrite::Ends(lease, is_ended)) => {
+                let was_held =
+                    self.write_within(self.busy_timeout, synchronous, |transaction| {
+                        work(transaction)?;
+                        lease.delete(transaction)
+                    })?;
+                self.locks.forget_last_write(session);
+                if !is_ended.swap(true, Ordering::Relaxed) && !was_held {
+                    lease.warn_of_loss();
+                }
+                Ok(())
+            }
+            Some(LastWrite::Expects(version)) => {
+                let is_made = self.write_within(self.busy_timeout, synchronous, |transaction| {
+                    let is_expected = Version::find(transaction, session)? == Some(version);
+                    if is_expected {
+                        work(transaction)?;
+                    }
+                    Ok(is_expected)
+                })?;
+                match is_made {
+                    true => {
+                        self.locks.forget_last_write(session);
+                        Ok(())
+                    }
+                    false => Err(StorageError::new(
+                        StorageErrorKind::Conflict,
+                        "another process has changed or locked the session meanwhile",
+                    )),
+                }
+            }
         }
-        Ok(())
     }
 
     /// As [`write_unsynced`](Self::write_unsynced), with more patience.

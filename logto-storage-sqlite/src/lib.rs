@@ -98,6 +98,10 @@
 //! one of them asks for the lease; a process that waits looks again after 1 to 32 milliseconds. No
 //! transaction is open while the lock is held, so nobody waits for it but those who want the same lock.
 //!
+//! A [lock to write](logto_core::Storage::lock_to_write) needs no lease: the write itself finds out, in its
+//! transaction, whether another process has changed or locked the session since. Each session counts its
+//! changes for that.
+//!
 //! A holder may die, and it may hang. These are told apart:
 //!
 //! - **Killed**, by `kill -9` or any other way: the next one has the lock at once. Each process
@@ -140,6 +144,8 @@ mod purge;
 mod schema;
 mod storage;
 mod store;
+mod version;
+mod write_lock;
 
 pub use store::{SqliteStore, SqliteStoreBuilder};
 

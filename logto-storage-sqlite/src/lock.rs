@@ -10,7 +10,7 @@ use logto_core::{LocalLock, StorageError, StorageErrorKind};
 
 use crate::database::Database;
 use crate::lease::Lease;
-use crate::locks::FileLocks;
+use crate::locks::LastWrite;
 
 /// The first pause between two looks at another process's lease.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -36,6 +36,18 @@ impl<'a> SessionLock<'a> {
     ) -> Result<Self, StorageError> {
         let started = Instant::now();
         let local = database.locks().session(session, timeout)?;
+        let left = timeout.saturating_sub(started.elapsed());
+        Self::acquire_with(local, database, session, left)
+    }
+
+    /// The same for the thread that has the local half.
+    pub(crate) fn acquire_with(
+        local: LocalLock,
+        database: &'a Database,
+        session: [u8; 32],
+        timeout: Duration,
+    ) -> Result<Self, StorageError> {
+        let started = Instant::now();
         let lease = new_lease(database, session)?;
         let mut pauses = 0;
         while !try_lease(database, &lease)? {
@@ -72,10 +84,8 @@ impl SessionLock<'_> {
     /// Calls `write`, and what that writes to the session ends the lease in the same transaction.
     pub(crate) fn around_last_write(&self, write: &mut dyn FnMut()) {
         let locks = self.database.locks();
-        locks.end_with_next_write(&self.lease, &self.is_ended);
-        // Also where the write panics.
-        let _forgetting = Forgetting(locks, &self.lease.session);
-        write();
+        let ending = LastWrite::Ends(self.lease.clone(), Arc::clone(&self.is_ended));
+        locks.within_last_write(self.lease.session, ending, write);
     }
 }
 
@@ -92,15 +102,6 @@ impl Drop for SessionLock<'_> {
             Ok(false) => self.lease.warn_of_loss(),
             Err(error) => log::warn!("the lock of a session could not be released: {error}"),
         }
-    }
-}
-
-/// Has no later write end the lease of this session.
-struct Forgetting<'a>(&'a FileLocks, &'a [u8; 32]);
-
-impl Drop for Forgetting<'_> {
-    fn drop(&mut self) {
-        self.0.forget_ending(self.1);
     }
 }
 

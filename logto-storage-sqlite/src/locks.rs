@@ -14,6 +14,7 @@ use logto_core::{LocalLock, LocalLocks, StorageError, StorageErrorKind};
 use crate::lease::Lease;
 use crate::permissions;
 use crate::presence::{self, Presence};
+use crate::version::Version;
 
 /// The files that stores of this process have open, by canonical path.
 static FILES: Mutex<BTreeMap<PathBuf, Weak<FileLocks>>> = Mutex::new(BTreeMap::new());
@@ -26,17 +27,18 @@ pub(crate) struct FileLocks {
     presence: Mutex<Option<Arc<Presence>>>,
     /// Leases of other processes, by session.
     watched: Mutex<HashMap<[u8; 32], Watch>>,
-    /// Leases of this process that the holder's next write ends, by session.
-    ending: Mutex<HashMap<[u8; 32], Ending>>,
+    /// Of the holders who are about to write for the last time, by session. Others may write to the session
+    /// too, without the lock.
+    last_writes: Mutex<HashMap<[u8; 32], (ThreadId, LastWrite)>>,
 }
 
+/// What a last write does beside.
 #[derive(Clone)]
-pub(crate) struct Ending {
-    pub(crate) lease: Lease,
-    /// Set by the write that has ended it.
-    pub(crate) is_ended: Arc<AtomicBool>,
-    /// Others may write to the session too, without the lock.
-    holder: ThreadId,
+pub(crate) enum LastWrite {
+    /// It ends this lease, and then sets the flag.
+    Ends(Lease, Arc<AtomicBool>),
+    /// It is made only if the session still is what it was.
+    Expects(Version),
 }
 
 /// How long this process has watched a lease of another one.
@@ -62,7 +64,7 @@ impl FileLocks {
             writer: LocalLocks::default(),
             presence: Mutex::default(),
             watched: Mutex::default(),
-            ending: Mutex::default(),
+            last_writes: Mutex::default(),
         });
         files.retain(|_, locks| locks.strong_count() > 0);
         files.insert(path, Arc::downgrade(&locks));
@@ -124,26 +126,30 @@ impl FileLocks {
         }
     }
 
-    /// From now on this thread's next write to the session ends this lease.
-    pub(crate) fn end_with_next_write(&self, lease: &Lease, is_ended: &Arc<AtomicBool>) {
-        let ending = Ending {
-            lease: lease.clone(),
-            is_ended: Arc::clone(is_ended),
-            holder: thread::current().id(),
-        };
-        unpoisoned(&self.ending).insert(lease.session, ending);
+    /// Calls `write`, in which this thread's next write to the session is its last one.
+    pub(crate) fn within_last_write(
+        &self,
+        session: [u8; 32],
+        last: LastWrite,
+        write: &mut dyn FnMut(),
+    ) {
+        let holder = thread::current().id();
+        unpoisoned(&self.last_writes).insert(session, (holder, last));
+        // Also where the write panics.
+        let _forgetting = Forgetting(self, &session);
+        write();
     }
 
-    /// The lease that a write to the session by this thread ends.
-    pub(crate) fn ending(&self, session: &[u8; 32]) -> Option<Ending> {
-        let endings = unpoisoned(&self.ending);
-        let ending = endings.get(session)?;
-        (ending.holder == thread::current().id()).then(|| ending.clone())
+    /// What a write to the session by this thread does beside.
+    pub(crate) fn last_write(&self, session: &[u8; 32]) -> Option<LastWrite> {
+        let last_writes = unpoisoned(&self.last_writes);
+        let (holder, last) = last_writes.get(session)?;
+        (*holder == thread::current().id()).then(|| last.clone())
     }
 
-    /// No write is to end the lease of this session any more.
-    pub(crate) fn forget_ending(&self, session: &[u8; 32]) {
-        unpoisoned(&self.ending).remove(session);
+    /// The last write was made.
+    pub(crate) fn forget_last_write(&self, session: &[u8; 32]) {
+        unpoisoned(&self.last_writes).remove(session);
     }
 
     /// Whose lease it was does not matter any more.
@@ -178,6 +184,15 @@ impl Watch {
 
 fn files() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<FileLocks>>> {
     unpoisoned(&FILES)
+}
+
+/// Has no later write be taken for the last one.
+struct Forgetting<'a>(&'a FileLocks, &'a [u8; 32]);
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.0.forget_last_write(self.1);
+    }
 }
 
 /// A panic elsewhere leaves these maps whole.

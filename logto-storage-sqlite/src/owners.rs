@@ -1,11 +1,12 @@
 //! By whom sessions are found: a table beside their values, written in the same transaction.
 
-use logto_core::{Change, OwnerDigest, PersistKey, SessionOwner};
-use rusqlite::{Connection, Transaction};
+use logto_core::{OwnerDigest, PersistKey, SessionOwner};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-/// The live sessions of an owner.
+/// The live sessions of an owner, and what each says of its owner.
 const FIND: &str = "
-    SELECT session FROM owners JOIN sessions ON digest = session WHERE owner = ?1 AND used_at >= ?2
+    SELECT session, (SELECT value FROM session_values WHERE row = number * 64 + ?3)
+    FROM owners JOIN sessions ON digest = session WHERE owner = ?1 AND used_at >= ?2
 ";
 
 /// The digests of the owner's sessions that were last used at `oldest` or later.
@@ -14,26 +15,72 @@ pub(crate) fn find(
     owner: &OwnerDigest,
     oldest: i64,
 ) -> rusqlite::Result<Vec<[u8; 32]>> {
-    connection
-        .prepare_cached(FIND)?
-        .query_map((owner.as_bytes(), oldest), |row| row.get(0))?
-        .collect()
+    let mut select = connection.prepare_cached(FIND)?;
+    let mut rows = select.query((owner.as_bytes(), oldest, PersistKey::Owner as i64))?;
+    let mut sessions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let value: Option<String> = row.get(1)?;
+        let says = value.as_deref().and_then(SessionOwner::of_value);
+        // In a damaged file a row may be left of an owner that the session no longer has.
+        if says.is_some_and(|says| says.is(owner)) {
+            sessions.push(row.get(0)?);
+        }
+    }
+    Ok(sessions)
 }
 
-/// Notes by whom the session is found after this change of it.
-pub(crate) fn apply(
+/// Has the session found by this value of its owner, which is about to be stored, and no longer by the
+/// one that is.
+pub(crate) fn change(
     transaction: &Transaction<'_>,
     session: &[u8; 32],
-    change: &Change<'_>,
+    number: i64,
+    value: Option<&str>,
 ) -> rusqlite::Result<()> {
-    if change.key != PersistKey::Owner {
+    let (old, new) = (
+        stored(transaction, number)?,
+        value.and_then(SessionOwner::of_value),
+    );
+    if old == new {
         return Ok(());
     }
-    transaction
-        .prepare_cached("DELETE FROM owners WHERE session = ?1")?
-        .execute([session])?;
-    let owner = change.value.and_then(SessionOwner::of_value);
-    for digest in owner.iter().flat_map(SessionOwner::digests) {
+    if let Some(old) = &old {
+        remove(transaction, session, old)?;
+    }
+    match &new {
+        Some(new) => insert(transaction, session, new),
+        None => Ok(()),
+    }
+}
+
+/// Has the session found under another id.
+pub(crate) fn rename(
+    transaction: &Transaction<'_>,
+    from: &[u8; 32],
+    to: &[u8; 32],
+    number: i64,
+) -> rusqlite::Result<()> {
+    let Some(owner) = stored(transaction, number)? else {
+        return Ok(());
+    };
+    remove(transaction, from, &owner)?;
+    insert(transaction, to, &owner)
+}
+
+fn stored(transaction: &Transaction<'_>, number: i64) -> rusqlite::Result<Option<SessionOwner>> {
+    let value: Option<String> = transaction
+        .prepare_cached("SELECT value FROM session_values WHERE row = ?1 * 64 + ?2")?
+        .query_row((number, PersistKey::Owner as i64), |row| row.get(0))
+        .optional()?;
+    Ok(value.as_deref().and_then(SessionOwner::of_value))
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    session: &[u8; 32],
+    owner: &SessionOwner,
+) -> rusqlite::Result<()> {
+    for digest in owner.digests() {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO owners (owner, session) VALUES (?1, ?2)")?
             .execute((digest.as_bytes(), session))?;
@@ -41,8 +88,23 @@ pub(crate) fn apply(
     Ok(())
 }
 
+fn remove(
+    transaction: &Transaction<'_>,
+    session: &[u8; 32],
+    owner: &SessionOwner,
+) -> rusqlite::Result<()> {
+    for digest in owner.digests() {
+        transaction
+            .prepare_cached("DELETE FROM owners WHERE owner = ?1 AND session = ?2")?
+            .execute((digest.as_bytes(), session))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use logto_core::{SessionStore as _, Storage as _};
+
     use super::*;
     use crate::SqliteStore;
     use crate::storage::PAGE_BEHIND;
@@ -65,11 +127,33 @@ mod tests {
         let path = directory.path().join("sessions.db");
         drop(SqliteStore::open(&path).unwrap());
         let connection = Connection::open(&path).unwrap();
-        let remove = "DELETE FROM owners WHERE session = ?1";
-        for sql in [FIND, remove, PAGE_BEHIND] {
+        for sql in [FIND, PAGE_BEHIND] {
             let plan = plan(&connection, sql);
             assert!(plan.contains("SEARCH") && !plan.contains("SCAN"), "{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }
+    }
+
+    #[test]
+    fn a_session_is_found_only_by_the_owner_that_it_names_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let [alice, bob] = ["alice", "bob"].map(|sub| SessionOwner::of("https://a", sub, None));
+        let digests = [&alice, &bob].map(|owner| owner.digests().next().unwrap());
+        let session = store.default_session();
+        session
+            .set(PersistKey::Owner, Some(&alice.to_string()))
+            .unwrap();
+
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute(
+                "INSERT INTO owners SELECT ?1, session FROM owners",
+                [digests[1].as_bytes()],
+            )
+            .unwrap();
+        let found = digests.map(|digest| store.sessions_of(&digest).unwrap().len());
+        assert_eq!(found, [1, 0]);
     }
 }

@@ -19,7 +19,6 @@ const MOST_CONNECTIONS: usize = 16;
 /// upper pages of a million sessions.
 const CONNECTION_SETTINGS: &str = "
     PRAGMA fullfsync = ON;
-    PRAGMA foreign_keys = ON;
     PRAGMA secure_delete = ON;
     PRAGMA trusted_schema = OFF;
     PRAGMA temp_store = MEMORY;
@@ -319,7 +318,6 @@ mod tests {
         let connection = pool.take(Duration::ZERO).unwrap();
         for (pragma, expected) in [
             ("synchronous", 2),
-            ("foreign_keys", 1),
             ("secure_delete", 1),
             ("trusted_schema", 0),
             ("temp_store", 2),

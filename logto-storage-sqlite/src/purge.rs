@@ -8,6 +8,7 @@ use logto_core::StorageError;
 use rusqlite::{Connection, Transaction};
 
 use crate::database::Database;
+use crate::storage;
 
 /// How many sessions are looked at in one go. An index by time would save the look, at the price of
 /// another page in each write.
@@ -106,8 +107,9 @@ fn delete(
     sessions: &[Expired],
     oldest: i64,
 ) -> rusqlite::Result<Step> {
-    let mut delete =
-        transaction.prepare_cached("DELETE FROM sessions WHERE digest = ?1 AND used_at < ?2")?;
+    let mut delete = transaction.prepare_cached(
+        "DELETE FROM sessions WHERE digest = ?1 AND number = ?2 AND used_at < ?3",
+    )?;
     let mut step = Step {
         begun: Instant::now(),
         done: 0,
@@ -120,7 +122,10 @@ fn delete(
         if is_over && step.done > 0 {
             break;
         }
-        step.deleted += delete.execute((session.digest, oldest))? as u64;
+        if delete.execute((session.digest, session.number, oldest))? == 1 {
+            storage::remove_values(transaction, &session.digest, session.number)?;
+            step.deleted += 1;
+        }
         step.done += 1;
     }
     Ok(step)
@@ -161,7 +166,7 @@ mod tests {
         connection
             .execute(
                 "WITH RECURSIVE ids (id) AS (SELECT 10 UNION ALL SELECT id + 3 FROM ids LIMIT ?1)
-                 INSERT INTO sessions (digest, number, used_at) SELECT randomblob(32), id, 0 FROM ids",
+                 INSERT INTO sessions SELECT randomblob(32), id, 0, 0 FROM ids",
                 [expired],
             )
             .unwrap();
@@ -179,7 +184,7 @@ mod tests {
                 "PRAGMA synchronous = OFF;
                  BEGIN;
                  WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids LIMIT {sessions})
-                 INSERT INTO sessions (digest, number, used_at) SELECT randomblob(32), id, 0 FROM ids;
+                 INSERT INTO sessions SELECT randomblob(32), id, 0, 0 FROM ids;
                  INSERT INTO session_values (row, value)
                  SELECT number * 64, hex(zeroblob({length} / 2)) FROM sessions;
                  COMMIT;

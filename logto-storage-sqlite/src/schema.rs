@@ -9,32 +9,29 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::error;
 
-/// What marks a database as ours: "LgtS".
-const APPLICATION_ID: i32 = 0x4c67_7453;
+/// What marks a database as ours: "LgtO".
+const APPLICATION_ID: i32 = 0x4c67_744f;
 
 /// Step by step from an empty file to the tables of today. The number of steps that a file has seen is
 /// its version; a released step never changes.
 const STEPS: &[&str] = &["
     CREATE TABLE sessions (
         digest BLOB PRIMARY KEY CHECK (length(digest) = 32),  -- the SHA-256 of the session's id
-        number INTEGER NOT NULL,                              -- given once, and never to another session
-        used_at INTEGER NOT NULL                              -- milliseconds since 1970
+        number INTEGER NOT NULL,                              -- given once; a replacement has it from what it replaces
+        used_at INTEGER NOT NULL,                             -- milliseconds since 1970
+        changes INTEGER NOT NULL                              -- counts the writes
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE session_values (
         row INTEGER PRIMARY KEY,                              -- 64 times the session's number, and the key's
         value TEXT NOT NULL
     ) STRICT;
-    CREATE TRIGGER values_of_no_session AFTER DELETE ON sessions BEGIN
-        DELETE FROM session_values WHERE row BETWEEN old.number * 64 AND old.number * 64 + 63;
-    END;
     CREATE TABLE newest (number INTEGER NOT NULL) STRICT;     -- of the session that was made last
     INSERT INTO newest VALUES (0);
-    CREATE TABLE owners (                                     -- by whom sessions are found
+    CREATE TABLE owners (                                     -- by whom sessions are found, if they say so too
         owner BLOB NOT NULL CHECK (length(owner) = 32),       -- the digest of a user, or of a server's session
-        session BLOB NOT NULL REFERENCES sessions (digest) ON DELETE CASCADE ON UPDATE CASCADE,
+        session BLOB NOT NULL CHECK (length(session) = 32),
         PRIMARY KEY (owner, session)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX owners_of_sessions ON owners (session);
     CREATE TABLE leases (
         digest BLOB PRIMARY KEY CHECK (length(digest) = 32),  -- of the session that is locked
         holder BLOB NOT NULL CHECK (length(holder) = 32),     -- random, of the process that locked it

@@ -11,6 +11,7 @@ use crate::database::Database;
 use crate::lock::SessionLock;
 use crate::owners;
 use crate::pool::Synchronous;
+use crate::write_lock::{ToWrite, WriteLock};
 
 /// One session of a [`SqliteStore`](crate::SqliteStore), named by the digest of its id.
 pub(crate) struct SqliteStorage {
@@ -87,13 +88,26 @@ impl Storage for SqliteStorage {
     }
 
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        let lock = SessionLock::acquire(&self.database, self.session, timeout)?;
-        Ok(StorageLock::lease_ended_by_write(
-            lock,
-            SessionLock::is_held,
-            SessionLock::around_last_write,
-        ))
+        SessionLock::acquire(&self.database, self.session, timeout).map(leased)
     }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        Ok(
+            match WriteLock::acquire(&self.database, self.session, timeout)? {
+                ToWrite::Free(lock) => StorageLock::lease_ended_by_write(
+                    lock,
+                    // The write finds out.
+                    |_| true,
+                    WriteLock::around_last_write,
+                ),
+                ToWrite::AfterLease(lock) => leased(lock),
+            },
+        )
+    }
+}
+
+fn leased(lock: SessionLock<'_>) -> StorageLock<'_> {
+    StorageLock::lease_ended_by_write(lock, SessionLock::is_held, SessionLock::around_last_write)
 }
 
 /// The number of a session that exists and has not expired. An expired one is removed.
@@ -173,10 +187,30 @@ pub(crate) fn apply(
         None => insert(transaction, session, now)?,
     };
     for change in changes {
+        if change.key == PersistKey::Owner {
+            owners::change(transaction, session, number, change.value)?;
+        }
         apply_one(transaction, number, change)?;
-        owners::apply(transaction, session, change)?;
     }
-    remove_if_empty(transaction, session)
+    match changes.last() {
+        Some(Change { value: Some(_), .. }) => Ok(()),
+        _ => remove_if_empty(transaction, session),
+    }
+}
+
+/// Gives a session another id, which no other has. What finds it by its owner stays behind.
+pub(crate) fn rename(
+    transaction: &Transaction<'_>,
+    from: &[u8; 32],
+    to: &[u8; 32],
+    now: i64,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE sessions SET digest = ?1, used_at = ?2, changes = changes + 1 WHERE digest = ?3",
+        )?
+        .execute((to, now, from))?;
+    Ok(())
 }
 
 fn apply_one(
@@ -220,23 +254,42 @@ fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqli
         return Err(rusqlite::Error::IntegralValueOutOfRange(0, number));
     }
     transaction
-        .prepare_cached("INSERT INTO sessions (digest, number, used_at) VALUES (?1, ?2, ?3)")?
+        .prepare_cached("INSERT INTO sessions VALUES (?1, ?2, ?3, 0)")?
         .execute((session, number, now))?;
     Ok(number)
 }
 
 fn touch(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("UPDATE sessions SET used_at = ?1 WHERE digest = ?2")?
+        .prepare_cached(
+            "UPDATE sessions SET used_at = ?1, changes = changes + 1 WHERE digest = ?2",
+        )?
         .execute((now, session))?;
     Ok(())
 }
 
 /// With its values and owners.
 pub(crate) fn remove(transaction: &Transaction<'_>, session: &[u8; 32]) -> rusqlite::Result<()> {
+    let number: Option<i64> = transaction
+        .prepare_cached("DELETE FROM sessions WHERE digest = ?1 RETURNING number")?
+        .query_row([session], |row| row.get(0))
+        .optional()?;
+    match number {
+        Some(number) => remove_values(transaction, session, number),
+        None => Ok(()),
+    }
+}
+
+/// All values of this number, and what finds the session by one of them.
+pub(crate) fn remove_values(
+    transaction: &Transaction<'_>,
+    session: &[u8; 32],
+    number: i64,
+) -> rusqlite::Result<()> {
+    owners::change(transaction, session, number, None)?;
     transaction
-        .prepare_cached("DELETE FROM sessions WHERE digest = ?1")?
-        .execute([session])?;
+        .prepare_cached("DELETE FROM session_values WHERE row BETWEEN ?1 * 64 AND ?1 * 64 + 63")?
+        .execute([number])?;
     Ok(())
 }
 

@@ -100,16 +100,14 @@ impl SessionStore for SqliteStore {
         let idle = self.database.idle();
         self.database.write(|transaction| {
             let now = idle.now();
-            if storage::live_session(transaction, idle, &from, now)?.is_none() {
+            let Some(number) = storage::live_session(transaction, idle, &from, now)? else {
                 return Ok(());
-            }
+            };
             if from != to {
                 storage::remove(transaction, &to)?;
+                owners::rename(transaction, &from, &to, number)?;
             }
-            transaction
-                .prepare_cached("UPDATE sessions SET digest = ?1, used_at = ?2 WHERE digest = ?3")?
-                .execute((to, now, from))?;
-            Ok(())
+            storage::rename(transaction, &from, &to, now)
         })
     }
 
@@ -122,8 +120,15 @@ impl SessionStore for SqliteStore {
         let (from, to) = (from.digest(), to.digest());
         let idle = self.database.idle();
         let work = |transaction: &Transaction<'_>| {
-            storage::remove(transaction, &from)?;
-            storage::remove(transaction, &to)?;
+            if from != to {
+                storage::remove(transaction, &to)?;
+            }
+            let now = idle.now();
+            if let Some(number) = storage::live_session(transaction, idle, &from, now)? {
+                // What comes in their place lies where the old values lay, and fewer pages change.
+                storage::remove_values(transaction, &from, number)?;
+                storage::rename(transaction, &from, &to, now)?;
+            }
             storage::apply(transaction, idle, &to, changes)
         };
         self.database.write_session(&from, Synchronous::Full, work)

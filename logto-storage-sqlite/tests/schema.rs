@@ -41,7 +41,7 @@ fn a_new_file_says_whose_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
     drop(SqliteStore::open(&path).unwrap());
-    assert_eq!(number(&path, "PRAGMA application_id"), 0x4c67_7453);
+    assert_eq!(number(&path, "PRAGMA application_id"), 0x4c67_744f);
     assert_eq!(number(&path, "PRAGMA user_version"), 1);
 }
 
@@ -81,7 +81,7 @@ fn a_database_of_another_application_is_refused_and_untouched() {
         ),
         (
             "our id without a version",
-            "PRAGMA application_id = 0x4c677453",
+            "PRAGMA application_id = 0x4c67744f",
         ),
     ] {
         let directory = tempfile::tempdir().unwrap();

@@ -46,7 +46,7 @@ pub enum StorageCall {
     Update,
     /// [`Storage::update_unsynced`]
     UpdateUnsynced,
-    /// [`Storage::lock`]
+    /// [`Storage::lock`] and [`Storage::lock_to_write`]
     Lock,
     /// [`SessionStore::rename`]
     Rename,
@@ -179,6 +179,11 @@ impl<S: Storage> Storage for Faulty<S> {
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         self.begin(StorageCall::Lock)?;
         self.inner.lock(timeout)
+    }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.begin(StorageCall::Lock)?;
+        self.inner.lock_to_write(timeout)
     }
 }
 

@@ -110,11 +110,23 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         &[
             "a_lock_is_released_on_drop",
             "a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it",
+            "a_write_under_a_lock_to_write_is_kept_and_the_lock_is_free_after_it",
         ],
     ),
     (
         Flaw::LosesTheLastWrite,
-        &["a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it"],
+        &[
+            "a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it",
+            "a_write_under_a_lock_to_write_is_kept_and_the_lock_is_free_after_it",
+        ],
+    ),
+    (
+        Flaw::LockToWriteExcludesNobody,
+        &["nothing_counted_under_the_lock_is_lost"],
+    ),
+    (
+        Flaw::WritesInConflict,
+        &["a_write_that_is_a_conflict_changes_nothing"],
     ),
     (
         Flaw::KeepsTheLockOfThePanicked,

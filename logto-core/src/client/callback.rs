@@ -139,18 +139,23 @@ impl LogtoClient {
         callback: &Callback,
         seen: StoredSignIns,
     ) -> Result<TakenSignIn, LogtoError> {
-        let lock = self.lock()?;
-        let _state = self.lock_state(&lock, callback.state()?)?;
-        let StoredSignIns { mut sign_ins, .. } =
-            seen.or_newer(self.stored_token(PersistKey::SignInSession)?);
-        let sign_in = self.find_among(&sign_ins, callback)?.clone();
-        sign_ins.finish(&sign_in.state, self.logto.now());
-        let marked = Secret::from(to_json(&sign_ins)?);
-        // If a machine that fails takes this back, it takes back the tokens too, which are written later;
-        // and the server takes a code once only.
-        let changes = [Change::set(PersistKey::SignInSession, marked.expose())];
-        lock.last_write(|| self.storage.update_unsynced(&changes))?;
-        Ok(TakenSignIn { sign_in, marked })
+        let mut seen = Some(seen);
+        self.lock_to_write(|lock| {
+            let _state = self.lock_state(lock, callback.state()?)?;
+            let stored = self.stored_token(PersistKey::SignInSession)?;
+            let StoredSignIns { mut sign_ins, .. } = match seen.take() {
+                Some(seen) => seen.or_newer(stored),
+                None => StoredSignIns::of(stored),
+            };
+            let sign_in = self.find_among(&sign_ins, callback)?.clone();
+            sign_ins.finish(&sign_in.state, self.logto.now());
+            let marked = Secret::from(to_json(&sign_ins)?);
+            // If a machine that fails takes this back, it takes back the tokens too, which are written later;
+            // and the server takes a code once only.
+            let changes = [Change::set(PersistKey::SignInSession, marked.expose())];
+            lock.last_write(|| self.storage.update_unsynced(&changes))?;
+            Ok(TakenSignIn { sign_in, marked })
+        })
     }
 
     fn exchange(
@@ -198,25 +203,25 @@ impl LogtoClient {
         &self,
         TakenSignIn { sign_in, marked }: &TakenSignIn,
         verified: VerifiedTokens,
-        write: impl FnOnce(&[Change<'_>], &str) -> Result<(), StorageError>,
+        write: impl Fn(&[Change<'_>], &str) -> Result<(), StorageError>,
     ) -> Result<SignedIn, LogtoError> {
         // A refresh of the old session that is under way ends first, and is then replaced.
-        let lock = self.lock()?;
-        let stored = self.stored_token(PersistKey::SignInSession)?;
-        let sign_ins = match stored {
-            Some(stored) if stored == *marked => stored,
-            stored => {
-                let StoredSignIns { sign_ins, .. } = StoredSignIns::of(stored);
-                if !sign_ins.has_finished(&sign_in.state) {
-                    return Err(CallbackError::SignedOutMeanwhile.into());
+        self.lock_to_write(|lock| {
+            let stored = self.stored_token(PersistKey::SignInSession)?;
+            let sign_ins = match stored {
+                Some(stored) if stored == *marked => stored,
+                stored => {
+                    let StoredSignIns { sign_ins, .. } = StoredSignIns::of(stored);
+                    if !sign_ins.has_finished(&sign_in.state) {
+                        return Err(CallbackError::SignedOutMeanwhile.into());
+                    }
+                    Secret::from(to_json(&sign_ins)?)
                 }
-                Secret::from(to_json(&sign_ins)?)
-            }
-        };
-        let claims =
-            self.replace_session(&lock, verified, |changes| write(changes, sign_ins.expose()))?;
+            };
+            self.replace_session(lock, &verified, |changes| write(changes, sign_ins.expose()))
+        })?;
         Ok(SignedIn {
-            claims,
+            claims: verified.claims,
             post_redirect_uri: sign_in.post_redirect_uri.clone(),
         })
     }
@@ -225,15 +230,14 @@ impl LogtoClient {
     pub(super) fn replace_session(
         &self,
         lock: &SessionLock<'_>,
-        verified: VerifiedTokens,
-        write: impl FnOnce(&[Change<'_>]) -> Result<(), StorageError>,
-    ) -> Result<IdTokenClaims, LogtoError> {
-        let VerifiedTokens {
+        VerifiedTokens {
             tokens,
             id_token,
             claims,
-        } = verified;
-        let access_token = self.to_cache(&tokens, Some(claims.iat));
+        }: &VerifiedTokens,
+        write: impl FnOnce(&[Change<'_>]) -> Result<(), StorageError>,
+    ) -> Result<(), LogtoError> {
+        let access_token = self.to_cache(tokens, Some(claims.iat));
         let access_tokens = to_json(&AccessTokenMap {
             x: BTreeMap::from([(String::new(), access_token)]),
         })?;
@@ -256,8 +260,7 @@ impl LogtoClient {
             // Its changes may not be atomic: better nobody signed in than two users in one session.
             self.storage.update(&NO_TOKENS)?;
         }
-        lock.last_write(|| write(&changes))?;
-        Ok(claims)
+        Ok(lock.last_write(|| write(&changes))?)
     }
 }
 
@@ -293,5 +296,5 @@ struct TakenSignIn {
 pub(super) struct VerifiedTokens {
     tokens: TokenResponse,
     id_token: Secret,
-    claims: IdTokenClaims,
+    pub(super) claims: IdTokenClaims,
 }

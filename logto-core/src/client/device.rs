@@ -85,7 +85,8 @@ impl LogtoClient {
         let stored = self
             .verify(&core, None, (*tokens).clone())
             .and_then(|verified| {
-                self.replace_session(&lock, verified, |changes| self.storage.update(changes))
+                self.replace_session(&lock, &verified, |changes| self.storage.update(changes))?;
+                Ok(verified.claims)
             });
         match stored {
             Ok(claims) => Ok(Some(SignedIn {

@@ -58,12 +58,13 @@ impl LogtoClient {
     }
 
     fn remember(&self, sign_in: SignInSession, now: i64) -> Result<(), LogtoError> {
-        let lock = self.lock()?;
-        let mut sign_ins = self.stored_sign_ins()?;
-        sign_ins.add(sign_in, now);
-        let text = to_json(&sign_ins)?;
-        let changes = [Change::set(PersistKey::SignInSession, &text)];
-        Ok(lock.last_write(|| self.storage.update(&changes))?)
+        self.lock_to_write(|lock| {
+            let mut sign_ins = self.stored_sign_ins()?;
+            sign_ins.add(sign_in.clone(), now);
+            let text = to_json(&sign_ins)?;
+            let changes = [Change::set(PersistKey::SignInSession, &text)];
+            Ok(lock.last_write(|| self.storage.update(&changes))?)
+        })
     }
 
     /// Whether this URL, or its path and query, is where a sign-in under way in this session comes

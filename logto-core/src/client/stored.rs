@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::LogtoClient;
 use crate::crypto::sha256;
-use crate::error::{StorageError, StorageErrorKind};
+use crate::error::{LogtoError, StorageError, StorageErrorKind};
 use crate::models::TokenResponse;
 use crate::secret::Secret;
 use crate::session::{AccessToken, AccessTokenMap, PendingRefreshToken, PendingSignIns};
@@ -150,8 +150,33 @@ impl LogtoClient {
         self.lock_within(Duration::ZERO)
     }
 
+    /// Calls `work`, which reads the session and then writes it once, with nothing sent in between. Where
+    /// others came between, once more.
+    pub(super) fn lock_to_write<T>(
+        &self,
+        mut work: impl FnMut(&SessionLock<'_>) -> Result<T, LogtoError>,
+    ) -> Result<T, LogtoError> {
+        let timeout = self.logto.lock_timeout();
+        let lock = self.held(self.storage.lock_to_write(timeout)?, timeout)?;
+        match work(&lock) {
+            Err(LogtoError::Storage(error)) if error.kind() == StorageErrorKind::Conflict => {
+                drop(lock);
+                log::debug!("a session was changed in between, and is locked now: {error}");
+                work(&self.lock()?)
+            }
+            done => done,
+        }
+    }
+
     fn lock_within(&self, timeout: Duration) -> Result<SessionLock<'_>, StorageError> {
-        let storage = self.storage.lock(timeout)?;
+        self.held(self.storage.lock(timeout)?, timeout)
+    }
+
+    fn held<'a>(
+        &'a self,
+        storage: StorageLock<'a>,
+        timeout: Duration,
+    ) -> Result<SessionLock<'a>, StorageError> {
         let in_process = match storage.is_exclusive() {
             true => None,
             false => Some(Mutex::new(vec![self.lock_in_process(timeout)?])),

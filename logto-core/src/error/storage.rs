@@ -10,6 +10,9 @@ use std::fmt;
 pub enum StorageErrorKind {
     /// Somebody else holds the lock or the database; try again.
     Busy,
+    /// Others changed or locked the session between a [lock to write](crate::Storage::lock_to_write) and its
+    /// write, which was not made; try again.
+    Conflict,
     /// The server that keeps the sessions cannot be reached, or does not serve just now; try again.
     Unavailable,
     /// What is stored cannot be read: not of this program, damaged, or truncated.
@@ -72,7 +75,7 @@ impl StorageError {
     /// Whether the same call may succeed a moment later.
     pub fn is_retryable(&self) -> bool {
         use StorageErrorKind::*;
-        matches!(self.kind(), Busy | Unavailable)
+        matches!(self.kind(), Busy | Conflict | Unavailable)
     }
 
     /// Whether it lies in what is stored, so that no later call fares better.

@@ -376,6 +376,10 @@ impl Storage for EncryptedStorage {
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         self.inner.lock(timeout)
     }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.inner.lock_to_write(timeout)
+    }
 }
 
 impl fmt::Debug for EncryptedStorage {

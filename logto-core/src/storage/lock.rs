@@ -75,6 +75,9 @@ impl<'a> StorageLock<'a> {
     /// the write fails or panics the lock stays as it was, and no later write ends it. To drop the lock ends
     /// this holder's lease and no other's. `last_write` may be called again, and within itself.
     ///
+    /// A [lock to write](crate::Storage::lock_to_write) that is no lease is made so too: what it does around the
+    /// write is to hold the session to be what it was.
+    ///
     /// A wrapper that makes one update of several of what it wraps does not hand on such a lock: it puts it
     /// into one of its own ([`new`](Self::new)), which no write ends.
     pub fn lease_ended_by_write<G: 'a>(

@@ -157,6 +157,49 @@ pub trait Storage: Debug + Send + Sync {
         let _ = timeout;
         Ok(StorageLock::none())
     }
+
+    /// As [`lock`](Self::lock), for who then reads the session, and writes it once by
+    /// [`last_write`](StorageLock::last_write), or not at all.
+    ///
+    /// The default is [`lock`](Self::lock). A backend overrides it where it is cheaper to let other processes in
+    /// until the write, and to see then whether any came: whether another one has changed the session
+    /// since, or has locked it. The write then changes nothing, and fails with
+    /// [`Conflict`](StorageErrorKind::Conflict): begin anew, with [`lock`](Self::lock), which lets nobody in.
+    ///
+    /// ```
+    /// # use logto_core as logto;
+    /// use logto::{Change, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock};
+    /// use std::time::Duration;
+    ///
+    /// const PATIENCE: Duration = Duration::from_secs(5);
+    ///
+    /// fn add_one(storage: &dyn Storage) -> Result<(), StorageError> {
+    ///     match add_one_under(&storage.lock_to_write(PATIENCE)?, storage) {
+    ///         Err(error) if error.kind() == StorageErrorKind::Conflict => {
+    ///             add_one_under(&storage.lock(PATIENCE)?, storage)
+    ///         }
+    ///         done => done,
+    ///     }
+    /// }
+    ///
+    /// fn add_one_under(lock: &StorageLock<'_>, storage: &dyn Storage) -> Result<(), StorageError> {
+    ///     let count = storage.get(PersistKey::IdToken)?.map_or(0, |text| text.len());
+    ///     let text = "1".repeat(count + 1);
+    ///     lock.last_write(|| storage.update(&[Change::set(PersistKey::IdToken, &text)]))
+    /// }
+    /// # let storage = logto::MemoryStorage::new();
+    /// # add_one(&storage)?;
+    /// # add_one(&storage)?;
+    /// # assert_eq!(storage.get(PersistKey::IdToken)?.as_deref(), Some("11"));
+    /// # Ok::<(), StorageError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`lock`](Self::lock).
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.lock(timeout)
+    }
 }
 
 /// One change of a session, for [`Storage::update`].
@@ -389,6 +432,10 @@ macro_rules! forward_to_inner {
 
             fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
                 (**self).lock(timeout)
+            }
+
+            fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+                (**self).lock_to_write(timeout)
             }
         }
 

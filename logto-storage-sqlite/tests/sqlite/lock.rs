@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl Fixture {
     /// As another process would that shows no sign of life. Each lease is of another one.
-    fn lease_to_another_process(&self, id: &SessionId, lasts: Duration) {
+    pub(crate) fn lease_to_another_process(&self, id: &SessionId, lasts: Duration) {
         self.raw()
             .execute(
                 "INSERT OR REPLACE INTO leases VALUES (?1, randomblob(32), 0, ?2, NULL)",

@@ -8,3 +8,4 @@ mod numbers;
 mod secrets;
 mod storage;
 mod store;
+mod write_lock;

@@ -287,6 +287,10 @@ impl<F: Fixture> Storage for SessionInPlace<F> {
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         self.session.lock(timeout)
     }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.session.lock_to_write(timeout)
+    }
 }
 
 impl<F> fmt::Debug for SessionInPlace<F> {

@@ -101,7 +101,7 @@ pub fn a_lock_is_released_when_its_process_is_killed<F: Fixture>(module: &str) {
     }
 }
 
-/// Processes that read, add one and write under the lock lose no count.
+/// Processes that read, add one and write under the lock, or under one to write, lose no count.
 pub fn nothing_that_processes_count_is_lost<F: Fixture>(module: &str) {
     let Some(stage) = Stage::<F>::new(module) else {
         return;
@@ -145,7 +145,7 @@ pub fn play<F: Fixture>() {
         "count" => {
             say("ready");
             wait_for_the_end();
-            (0..COUNTS).for_each(|_| count_up(&session));
+            (0..COUNTS).for_each(|round| count_up(&session, round));
         }
         role => panic!("there is no role {role:?}"),
     }

@@ -4,7 +4,7 @@
 use std::thread;
 
 use logto_core::PersistKey::{AccessTokenMap, IdToken, RefreshToken, SignInSession};
-use logto_core::{Change, PersistKey, Storage};
+use logto_core::{Change, PersistKey, Storage, StorageErrorKind};
 
 use super::support::{
     PATIENCE, SHORT, assert_busy, assert_value, count_up, counted, die, for_a_while, get, lock,
@@ -45,6 +45,8 @@ macro_rules! __storage_promises {
                 a_lock_is_released_on_drop
                 a_lock_is_released_when_its_holder_panics
                 a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it
+                a_write_under_a_lock_to_write_is_kept_and_the_lock_is_free_after_it
+                a_write_that_is_a_conflict_changes_nothing
                 a_lock_blocks_no_reads_and_writes
                 nothing_counted_under_the_lock_is_lost
                 debug_shows_no_value
@@ -316,6 +318,50 @@ pub fn a_last_write_under_a_lock_is_kept_and_the_lock_is_free_after_it(storage: 
     assert_value(storage, IdToken, Some("2"));
 }
 
+/// The write under a lock to write is a write like any other, and the lock is free when it is dropped, with
+/// or without one.
+pub fn a_write_under_a_lock_to_write_is_kept_and_the_lock_is_free_after_it(storage: &dyn Storage) {
+    for value in ["1", "2"] {
+        let changes = [Change::set(IdToken, value), Change::remove(RefreshToken)];
+        let held = storage.lock_to_write(PATIENCE).expect("a free lock");
+        held.last_write(|| storage.update(&changes)).unwrap();
+        drop(held);
+        assert_value(storage, IdToken, Some(value));
+        drop(storage.lock_to_write(PATIENCE).expect("a free lock"));
+        drop(lock(storage));
+    }
+    let held = storage.lock_to_write(PATIENCE).expect("a free lock");
+    let changes = [Change::set(IdToken, "3")];
+    let written = held.last_write(|| storage.update_unsynced(&changes));
+    written.unwrap();
+    assert_value(storage, IdToken, Some("3"));
+}
+
+/// A write under a lock to write, before which another thread has written without a lock, is made as a
+/// whole; or it is a [`Conflict`](StorageErrorKind::Conflict), and changes nothing.
+pub fn a_write_that_is_a_conflict_changes_nothing(storage: &dyn Storage) {
+    let held = storage.lock_to_write(PATIENCE).expect("a free lock");
+    thread::scope(|scope| {
+        let other = scope.spawn(|| set(storage, IdToken, "another thread's"));
+        other.join().expect("no panic");
+    });
+    let changes = [
+        Change::set(IdToken, "ours"),
+        Change::set(RefreshToken, "too"),
+    ];
+    match held.last_write(|| storage.update(&changes)) {
+        Ok(()) => {
+            assert_value(storage, IdToken, Some("ours"));
+            assert_value(storage, RefreshToken, Some("too"));
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), StorageErrorKind::Conflict, "{error:?}");
+            assert_value(storage, IdToken, Some("another thread's"));
+            assert_value(storage, RefreshToken, None);
+        }
+    }
+}
+
 /// Others read and write while the lock is held.
 pub fn a_lock_blocks_no_reads_and_writes(storage: &dyn Storage) {
     set(storage, IdToken, "before");
@@ -327,13 +373,13 @@ pub fn a_lock_blocks_no_reads_and_writes(storage: &dyn Storage) {
     assert!(done.is_some(), "reads or writes wait for the lock");
 }
 
-/// Threads that read, add one and write under the lock lose no count.
+/// Threads that read, add one and write under the lock, or under one to write, lose no count.
 pub fn nothing_counted_under_the_lock_is_lost(storage: &dyn Storage) {
     const THREADS: usize = 8;
     const ROUNDS: usize = 10;
     thread::scope(|scope| {
         for _ in 0..THREADS {
-            scope.spawn(|| (0..ROUNDS).for_each(|_| count_up(storage)));
+            scope.spawn(|| (0..ROUNDS).for_each(|round| count_up(storage, round)));
         }
     });
     assert_eq!(counted(storage), THREADS * ROUNDS);

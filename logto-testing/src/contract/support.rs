@@ -104,20 +104,31 @@ pub(super) fn die() -> ! {
     panic::resume_unwind(Box::new("on purpose"))
 }
 
-/// Reads, adds one and writes, under the lock. Every other time the write may end the lock.
-pub(super) fn count_up(storage: &dyn Storage) {
-    let held = storage.lock(LONG_PATIENCE);
-    let held = held.expect("the lock, among many");
+/// Reads, adds one and writes, under the lock, or under one to write. The write may end the lock, or not.
+pub(super) fn count_up(storage: &dyn Storage, round: usize) {
+    if round.is_multiple_of(3) {
+        let lock = storage.lock_to_write(LONG_PATIENCE);
+        let lock = lock.expect("the lock to write, among many");
+        match lock.last_write(|| add_one(storage)) {
+            Err(error) => assert_eq!(error.kind(), StorageErrorKind::Conflict, "{error:?}"),
+            Ok(()) => return,
+        }
+    }
+    let lock = storage.lock(LONG_PATIENCE);
+    let lock = lock.expect("the lock, among many");
+    match round % 3 {
+        1 => add_one(storage),
+        _ => lock.last_write(|| add_one(storage)),
+    }
+    .expect("a write under the lock");
+}
+
+fn add_one(storage: &dyn Storage) -> Result<(), StorageError> {
     let count = counted(storage);
     // Whoever is not excluded comes in between.
     thread::sleep(Duration::from_millis(1));
     let text = (count + 1).to_string();
-    let changes = [Change::set(RefreshToken, &text)];
-    match count % 2 {
-        0 => storage.update(&changes),
-        _ => held.last_write(|| storage.update(&changes)),
-    }
-    .expect("a write under the lock");
+    storage.update(&[Change::set(RefreshToken, &text)])
 }
 
 pub(super) fn counted(storage: &dyn Storage) -> usize {

@@ -44,6 +44,8 @@ pub(crate) enum Flaw {
     KeepsTheLock,
     KeepsTheLockOfThePanicked,
     LosesTheLastWrite,
+    LockToWriteExcludesNobody,
+    WritesInConflict,
     WritesTakeTheLock,
     ReadsTakeTheLock,
     ShowsValues,
@@ -678,6 +680,10 @@ impl Storage for ToySession {
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
         match self.flaw() {
             F::LosesTheLastWrite if IS_LAST_WRITE.get() => Ok(()),
+            F::WritesInConflict if IS_LAST_WRITE.get() => {
+                self.change(changes)?;
+                Err(StorageError::new(StorageErrorKind::Conflict, "too late"))
+            }
             F::RefusesEmptyUpdates if changes.is_empty() => Err(failed("nothing to change")),
             F::UpdatesOneKey => self.change(&changes[..changes.len().min(1)]),
             F::FirstChangeCounts => {
@@ -743,6 +749,13 @@ impl Storage for ToySession {
             |_| true,
             around_last_write,
         ))
+    }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        match self.flaw() {
+            F::LockToWriteExcludesNobody => Ok(StorageLock::new(())),
+            _ => self.lock(timeout),
+        }
     }
 }
 
