@@ -36,6 +36,11 @@ pub struct SignInSession {
     /// The ways in which the user may have done so; empty if it did not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acr_values: Vec<String>,
+    /// The server that the browser was sent to ([RFC 9700, section
+    /// 4.4.2.1](https://www.rfc-editor.org/rfc/rfc9700#section-4.4.2.1)); `None` of a sign-in that another SDK
+    /// started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 /// An access token in the cache.
@@ -231,6 +236,7 @@ mod tests {
             post_redirect_uri: None,
             max_age: None,
             acr_values: Vec::new(),
+            issuer: None,
         }
     }
 

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logto::storage::{Change, PersistKey, SessionStore, Storage};
 use logto::{
-    AccessTokenRequest, ContextOptions, LogtoClient, LogtoError, MemoryStorage, Revocation,
-    StorageError,
+    AccessTokenRequest, CallbackError, ContextOptions, LogtoClient, LogtoError, MemoryStorage,
+    Revocation, StorageError,
 };
 use logto_testing::Endpoint;
 
@@ -307,4 +307,23 @@ fn a_session_that_is_replaced_between_two_reads_sends_no_token_of_the_one_before
             }
         }
     }
+}
+
+#[test]
+fn a_code_is_not_sent_to_a_server_at_which_its_sign_in_was_not_begun() {
+    let first = Scene::new();
+    let callback = first.callback();
+    let (without_issuer, _) = callback.split_once("&iss=").unwrap();
+    let second = moved(&first, Stage::default());
+    second
+        .fake
+        .tamper_response(Endpoint::Discovery, |metadata| {
+            metadata["authorization_response_iss_parameter_supported"] = false.into();
+        });
+    let error = second.refused_sign_in(without_issuer, &[Endpoint::Discovery]);
+    assert!(
+        is!(LogtoError::Callback(CallbackError::IssuerMismatch))(&error),
+        "{error:?}"
+    );
+    assert!(first.requests().is_empty());
 }

@@ -97,6 +97,10 @@ impl LogtoClient {
         let taken = self.take_sign_in(&callback, seen)?;
         let sign_in = &taken.sign_in;
         let metadata = core.metadata();
+        let begun_at = sign_in.issuer.as_deref();
+        if begun_at.is_some_and(|issuer| issuer != metadata.issuer) {
+            return Err(CallbackError::IssuerMismatch.into());
+        }
         let is_issuer_promised = metadata.authorization_response_iss_parameter_supported;
         let code = callback.code(&metadata.issuer, is_issuer_promised)?;
         let tokens = self.exchange(&core, sign_in, &code)?;

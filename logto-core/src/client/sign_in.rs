@@ -51,6 +51,7 @@ impl LogtoClient {
             post_redirect_uri: options.post_redirect_uri.clone(),
             max_age: options.max_age.map(|age| age.as_secs()),
             acr_values: options.acr_values.clone(),
+            issuer: Some(core.metadata().issuer.clone()),
         };
         let url = request.url(endpoint, &sign_in, &code_challenge);
         self.remember(sign_in, now)?;

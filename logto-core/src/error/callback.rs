@@ -49,7 +49,7 @@ pub enum CallbackError {
     /// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
     #[error("the callback has no issuer")]
     IssuerMissing,
-    /// Its `iss` is another server's.
+    /// Its `iss` is another server's, or its sign-in was begun at another one than the configured one.
     #[error("the callback is of another issuer")]
     IssuerMismatch,
     /// It has neither a code nor an error.
