@@ -20,8 +20,9 @@ const FOREIGN_PARAMETERS: [&str; 3] = ["response", "access_token", "id_token"];
 
 /// A callback that is well formed, and not checked against anything yet.
 pub(crate) struct Callback<'a> {
+    /// Without the query, if that stands apart.
     url: Url,
-    /// As it came, but for the query.
+    /// The same, as it came.
     place: &'a str,
     is_path_only: bool,
     code: Option<String>,
@@ -37,15 +38,16 @@ impl<'a> Callback<'a> {
             return Err(CallbackError::Malformed);
         }
         let is_path_only = callback_uri.starts_with('/');
+        let (place, query) = split_query(callback_uri);
         let url = match is_path_only {
-            true => Url::parse(&format!("{NO_HOST}{callback_uri}")),
-            false => Url::parse(callback_uri),
+            true => Url::parse(&format!("{NO_HOST}{place}")),
+            false => Url::parse(place),
         }
         .map_err(|_| CallbackError::Malformed)?;
-        if url.fragment().is_some() {
+        if callback_uri.contains('#') {
             return Err(CallbackError::Fragment);
         }
-        let parameters = Parameters::of(url.query().unwrap_or_default());
+        let parameters = Parameters::of(query.or(url.query()).unwrap_or_default());
         for name in FOREIGN_PARAMETERS {
             if parameters.once(name)?.is_some() {
                 return Err(CallbackError::UnexpectedParameter { name });
@@ -57,7 +59,7 @@ impl<'a> Callback<'a> {
             iss: parameters.once("iss")?.map(str::to_owned),
             error: parameters.oauth_error()?,
             url,
-            place: without_query(callback_uri),
+            place,
             is_path_only,
         })
     }
@@ -108,6 +110,15 @@ impl<'a> Callback<'a> {
             (Some(code), None) if !code.is_empty() => Ok(code.into()),
             _ => Err(CallbackError::CodeMissing.into()),
         }
+    }
+}
+
+/// A URL and its query, apart, so that the query is not parsed as a part of the URL. Not where there are
+/// spaces or control characters in the text, some of which do not belong to a URL.
+fn split_query(url: &str) -> (&str, Option<&str>) {
+    match url.split_once('?') {
+        Some((place, query)) if url.bytes().all(|byte| byte > b' ') => (place, Some(query)),
+        _ => (url, None),
     }
 }
 
@@ -287,6 +298,22 @@ mod tests {
                 "{callback}"
             );
         }
+    }
+
+    #[test]
+    fn what_does_not_belong_to_a_url_is_left_out() {
+        let iss = "iss=https://logto/oidc";
+        for query in [
+            format!("code=a\tb&sta\nte=s&{iss}"),
+            format!("code=ab&state=s&{iss} \n"),
+        ] {
+            assert_eq!(code(&query).unwrap(), "ab", "{query:?}");
+        }
+        assert_eq!(code(&format!("code=a b&state=s&{iss}")).unwrap(), "a b");
+        assert_eq!(
+            refusal(&format!("code=a b&state=s&{iss}#\n")),
+            CallbackError::Fragment
+        );
     }
 
     #[test]
