@@ -120,7 +120,7 @@ mod tests {
         let text = "0123456789".repeat(3);
         for length in 0..=text.len() {
             let text = &text[..length];
-            assert!(same_secret(text, &text.to_owned()), "{text}");
+            assert!(same_secret(text, text), "{text}");
             assert!(!same_secret(text, &format!("{text}0")), "{text}");
             for place in 0..length {
                 let mut other = text.to_owned();
