@@ -183,12 +183,10 @@ impl LogtoClient {
         &self,
         core: &OidcCore,
         nonce: Option<&Secret>,
-        tokens: TokenResponse,
+        mut tokens: TokenResponse,
     ) -> Result<VerifiedTokens, LogtoError> {
-        let id_token = tokens
-            .id_token
-            .clone()
-            .ok_or(ResponseError::IdTokenMissing)?;
+        let id_token = tokens.id_token.take();
+        let id_token = id_token.ok_or(ResponseError::IdTokenMissing)?;
         let occasion = Occasion::SignIn {
             nonce,
             access_token: &tokens.access_token,

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::http::{Request, Response};
+use ::http::{Request, Response, Uri};
 
 pub use self::ureq::UreqClient;
 use crate::error::HttpError;
@@ -102,7 +102,7 @@ pub(crate) fn send_logged(
     body_limit: u64,
 ) -> Result<Response<Vec<u8>>, HttpError> {
     let method = request.method().clone();
-    let place = place(&request);
+    let uri = request.uri().clone();
     let sent = request.extensions().get::<Sent>().cloned();
     let started = Instant::now();
     let mut result = client.send(request, body_limit);
@@ -111,7 +111,10 @@ pub(crate) fn send_logged(
     }
     let took = started.elapsed().as_millis();
     match &result {
-        Ok(response) => log::debug!("{method} {place}: {} in {took} ms", response.status()),
+        Ok(response) => {
+            let status = response.status();
+            log::debug!("{method} {}: {status} in {took} ms", place(&uri));
+        }
         Err(error @ HttpError::Certificate { source, .. }) => {
             log::warn!("{method} after {took} ms: {error}: {source}");
         }
@@ -121,8 +124,7 @@ pub(crate) fn send_logged(
 }
 
 /// Where a request goes, for a message or a log.
-fn place(request: &Request<Vec<u8>>) -> String {
-    let uri = request.uri();
+fn place(uri: &Uri) -> String {
     format!(
         "{}://{}{}",
         uri.scheme_str().unwrap_or_default(),

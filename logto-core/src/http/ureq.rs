@@ -1,7 +1,7 @@
 //! [`HttpClient`] over ureq.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,9 @@ use crate::error::HttpError;
 
 /// A second under the five after which Logto closes an idle connection.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
+
+/// How much memory a server can have set aside by telling of a long body, in bytes: all that is sent of most.
+const MOST_RESERVED: u64 = 64 * 1024;
 
 /// The HTTP client by default: [ureq](https://docs.rs/ureq), with one pool of connections.
 ///
@@ -244,8 +247,8 @@ impl HttpClient for UreqClient {
         request: Request<Vec<u8>>,
         body_limit: u64,
     ) -> Result<Response<Vec<u8>>, HttpError> {
-        let url = place(&request);
-        let failed = |error| failure(url.clone(), body_limit, error);
+        let uri = request.uri().clone();
+        let failed = |error| failure(place(&uri), body_limit, error);
         let has_body = !request.body().is_empty();
         let (parts, body) = request.into_parts();
         let response = match has_body {
@@ -253,14 +256,19 @@ impl HttpClient for UreqClient {
             false => self.run(Request::from_parts(parts, ())),
         }
         .map_err(failed)?;
-        let (parts, mut body) = response.into_parts();
-        let bytes = body
-            .with_config()
-            .limit(body_limit)
-            .read_to_vec()
-            .map_err(failed)?;
+        let (parts, body) = response.into_parts();
+        let bytes = read(body, body_limit).map_err(failed)?;
         Ok(Response::from_parts(parts, bytes))
     }
+}
+
+/// The whole body, into memory that is had in one go where the server tells its length.
+fn read(body: ::ureq::Body, limit: u64) -> Result<Vec<u8>, ::ureq::Error> {
+    let told = body.content_length().unwrap_or(0).min(limit);
+    let mut bytes = Vec::with_capacity(told.min(MOST_RESERVED) as usize);
+    let mut reader = body.into_with_config().limit(limit).reader();
+    reader.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl UreqClient {

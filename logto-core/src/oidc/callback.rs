@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use url::Url;
+use url::{Url, form_urlencoded};
 
+use super::request::without_query;
 use crate::error::{CallbackError, LogtoError, OAuthError};
 use crate::secret::{Secret, same_secret};
 
@@ -18,8 +19,11 @@ const NO_HOST: &str = "http://callback.invalid";
 const FOREIGN_PARAMETERS: [&str; 3] = ["response", "access_token", "id_token"];
 
 /// A callback that is well formed, and not checked against anything yet.
-pub(crate) struct Callback {
+pub(crate) struct Callback<'a> {
+    /// Without the query, if that stands apart.
     url: Url,
+    /// The same, as it came.
+    place: &'a str,
     is_path_only: bool,
     code: Option<String>,
     state: Option<Secret>,
@@ -27,22 +31,23 @@ pub(crate) struct Callback {
     error: Option<OAuthError>,
 }
 
-impl Callback {
+impl<'a> Callback<'a> {
     /// Reads a callback: a whole URL, or its path and query.
-    pub fn parse(callback_uri: &str) -> Result<Self, CallbackError> {
+    pub fn parse(callback_uri: &'a str) -> Result<Self, CallbackError> {
         if callback_uri.len() > LONGEST_CALLBACK {
             return Err(CallbackError::Malformed);
         }
         let is_path_only = callback_uri.starts_with('/');
+        let (place, query) = split_query(callback_uri);
         let url = match is_path_only {
-            true => Url::parse(&format!("{NO_HOST}{callback_uri}")),
-            false => Url::parse(callback_uri),
+            true => Url::parse(&format!("{NO_HOST}{place}")),
+            false => Url::parse(place),
         }
         .map_err(|_| CallbackError::Malformed)?;
-        if url.fragment().is_some() {
+        if callback_uri.contains('#') {
             return Err(CallbackError::Fragment);
         }
-        let parameters = Parameters(url.query_pairs().collect());
+        let parameters = Parameters::of(query.or(url.query()).unwrap_or_default());
         for name in FOREIGN_PARAMETERS {
             if parameters.once(name)?.is_some() {
                 return Err(CallbackError::UnexpectedParameter { name });
@@ -54,6 +59,7 @@ impl Callback {
             iss: parameters.once("iss")?.map(str::to_owned),
             error: parameters.oauth_error()?,
             url,
+            place,
             is_path_only,
         })
     }
@@ -68,19 +74,24 @@ impl Callback {
 
     /// Holds scheme, host, port and path to be the redirect URI's; of a path-only callback, the path.
     pub fn check_redirect_uri(&self, redirect_uri: &str) -> Result<(), CallbackError> {
-        let matches = Url::parse(redirect_uri).is_ok_and(|expected| {
-            let same_path = expected.path() == self.url.path();
-            let same_place = expected.scheme() == self.url.scheme()
-                && expected.host() == self.url.host()
-                && expected.port_or_known_default() == self.url.port_or_known_default()
-                && self.url.username().is_empty()
-                && self.url.password().is_none();
-            same_path && (self.is_path_only || same_place)
-        });
-        match matches {
+        let names_user = !self.url.username().is_empty() || self.url.password().is_some();
+        // Nearly always it is the same text, which need not be parsed.
+        let same_text = self.place == without_query(redirect_uri);
+        let same_place = same_text || self.is_at(redirect_uri);
+        match same_place && !names_user {
             true => Ok(()),
             false => Err(CallbackError::RedirectUriMismatch),
         }
+    }
+
+    fn is_at(&self, redirect_uri: &str) -> bool {
+        Url::parse(redirect_uri).is_ok_and(|expected| {
+            let same_path = expected.path() == self.url.path();
+            let same_origin = expected.scheme() == self.url.scheme()
+                && expected.host() == self.url.host()
+                && expected.port_or_known_default() == self.url.port_or_known_default();
+            same_path && (self.is_path_only || same_origin)
+        })
     }
 
     /// The code, if the response is of the expected issuer ([RFC 9207, section 2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4))
@@ -102,10 +113,34 @@ impl Callback {
     }
 }
 
+/// A URL and its query, apart, so that the query is not parsed as a part of the URL. Not where there are
+/// spaces or control characters in the text, some of which do not belong to a URL.
+fn split_query(url: &str) -> (&str, Option<&str>) {
+    match url.split_once('?') {
+        Some((place, query)) if url.bytes().all(|byte| byte > b' ') => (place, Some(query)),
+        _ => (url, None),
+    }
+}
+
 /// The parameters of a query, decoded.
 struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Parameters<'_> {
+impl<'a> Parameters<'a> {
+    fn of(query: &'a str) -> Self {
+        let pairs = query.split('&').filter_map(|pair| {
+            // Most are written plainly, and the decoder looks at every byte several times.
+            match pair.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+                true => form_urlencoded::parse(pair.as_bytes()).next(),
+                false if pair.is_empty() => None,
+                false => {
+                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                    Some((name.into(), value.into()))
+                }
+            }
+        });
+        Self(pairs.collect())
+    }
+
     /// The value of a parameter that may stand once at most.
     fn once(&self, name: &'static str) -> Result<Option<&str>, CallbackError> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);
@@ -136,7 +171,8 @@ mod tests {
     const REDIRECT_URI: &str = "https://example.com/callback";
 
     fn code(query: &str) -> Result<String, LogtoError> {
-        let callback = Callback::parse(&format!("{REDIRECT_URI}?{query}"))?;
+        let callback_uri = format!("{REDIRECT_URI}?{query}");
+        let callback = Callback::parse(&callback_uri)?;
         callback.state()?;
         callback.check_redirect_uri(REDIRECT_URI)?;
         let code = callback.code("https://logto/oidc", true)?;
@@ -262,6 +298,22 @@ mod tests {
                 "{callback}"
             );
         }
+    }
+
+    #[test]
+    fn what_does_not_belong_to_a_url_is_left_out() {
+        let iss = "iss=https://logto/oidc";
+        for query in [
+            format!("code=a\tb&sta\nte=s&{iss}"),
+            format!("code=ab&state=s&{iss} \n"),
+        ] {
+            assert_eq!(code(&query).unwrap(), "ab", "{query:?}");
+        }
+        assert_eq!(code(&format!("code=a b&state=s&{iss}")).unwrap(), "a b");
+        assert_eq!(
+            refusal(&format!("code=a b&state=s&{iss}#\n")),
+            CallbackError::Fragment
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What requests have in common.
 
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request};
 use url::form_urlencoded;
 
 use super::client_auth::{ClientCredentials, authenticate};
@@ -39,11 +39,14 @@ impl<'a> Form<'a> {
     }
 }
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
 /// A GET that wants JSON.
 pub(crate) fn get(url: &str) -> Result<Request<Vec<u8>>, HttpError> {
     Request::builder()
         .uri(url)
-        .header(ACCEPT, "application/json")
+        .header(ACCEPT, JSON)
         .body(Vec::new())
         .map_err(|source| unusable(url, source))
 }
@@ -54,7 +57,10 @@ pub(crate) fn post_form(
     client: ClientCredentials<'_>,
     Form(parameters): Form<'_>,
 ) -> Result<Request<Vec<u8>>, HttpError> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
+    // The longest that it can get, so that it is not moved while it grows.
+    let length = |each: &Parameter<'_>| each.name.len() + 3 * each.value.len() + 2;
+    let length = parameters.iter().map(length).sum();
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(length));
     form.extend_pairs(parameters.iter().map(|each| (each.name, each.value)));
     let secrets = parameters.iter().filter(|each| each.is_secret);
     let sent = Sent::new(secrets.map(|each| each.value).chain(client.secret));
@@ -62,8 +68,8 @@ pub(crate) fn post_form(
         .method(Method::POST)
         .extension(sent)
         .uri(url)
-        .header(ACCEPT, "application/json")
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        .header(ACCEPT, JSON)
+        .header(CONTENT_TYPE, FORM);
     authenticate(builder, &mut form, client)
         .body(form.finish().into_bytes())
         .map_err(|source| unusable(url, source))

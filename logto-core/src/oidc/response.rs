@@ -1,5 +1,6 @@
 //! What answers have in common.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -54,7 +55,12 @@ pub(crate) fn success(what: &'static str, response: &Response<Vec<u8>>) -> Resul
 
 /// Reads JSON, whatever it came with.
 pub(crate) fn parse<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, LogtoError> {
-    serde_json::from_slice(body).map_err(|error| {
+    let parsed = match std::str::from_utf8(body) {
+        // Looked at once as a whole, not at every string in it.
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    parsed.map_err(|error| {
         ResponseError::Json {
             what,
             reason: describe_json_error(&error),
@@ -115,17 +121,19 @@ fn clean(response: &Response<Vec<u8>>, text: &str) -> String {
     }
 }
 
-fn content_type(headers: &HeaderMap) -> String {
+fn content_type(headers: &HeaderMap) -> Cow<'_, str> {
     let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(value.unwrap_or_default())
 }
 
 /// `application/json`, or any type that ends in `+json`, such as `application/jwk-set+json`.
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    let essence = essence.trim();
+    essence.eq_ignore_ascii_case("application/json") || {
+        let essence = essence.to_ascii_lowercase();
+        essence.starts_with("application/") && essence.ends_with("+json")
+    }
 }
 
 /// The longest `Retry-After` that is handed on, in seconds: a day.
