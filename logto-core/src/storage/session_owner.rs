@@ -1,6 +1,6 @@
 //! Whose session it is: what a store finds sessions by.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl OwnerDigest {
     }
 
     fn of(claim: &str, issuer: &str, value: &str) -> Self {
-        Self(sha256(format!("{claim}\0{issuer}\0{value}").as_bytes()))
+        Self(sha256([claim, issuer, value].join("\0").as_bytes()))
     }
 
     /// The digest itself, for the index of a backend.
@@ -186,9 +186,12 @@ pub(super) fn behind_owner(value: &str) -> &str {
 
 impl fmt::Display for SessionOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.user)?;
+        self.user.fmt(f)?;
         match &self.server_session {
-            Some(digest) => write!(f, "{SEPARATOR}{digest}"),
+            Some(digest) => {
+                f.write_char(SEPARATOR)?;
+                digest.fmt(f)
+            }
             None => Ok(()),
         }
     }
