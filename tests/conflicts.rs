@@ -2,8 +2,9 @@
 //! and the one at which it writes.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use logto::storage::{SqliteStore, StorageLock};
@@ -52,7 +53,8 @@ impl Interfered {
         self.shared.writes.fetch_add(1, Ordering::SeqCst);
         let next = self.shared.interferences.lock().unwrap().pop();
         if let Some(others) = next {
-            others(&self.store);
+            // On another thread, as what holds no lock of this one's.
+            thread::scope(|scope| scope.spawn(|| others(&self.store)).join().unwrap());
         }
     }
 
@@ -104,6 +106,28 @@ impl SessionStore for Interfered {
     }
 }
 
+/// The same with what a store must have, and no more.
+#[derive(Debug)]
+struct Minimal(Interfered);
+
+impl SessionStore for Minimal {
+    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
+        self.0.session(id)
+    }
+
+    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+        self.0.remove(id)
+    }
+
+    fn purge_expired(&self) -> Result<u64, StorageError> {
+        self.0.purge_expired()
+    }
+}
+
 #[derive(Debug)]
 struct InterferedSession {
     store: Interfered,
@@ -143,7 +167,7 @@ struct Scene {
     logto: Logto,
     store: Interfered,
     id: SessionId,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Scene {
@@ -160,7 +184,7 @@ impl Scene {
                 shared: Arc::default(),
             },
             id: SessionId::random(),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -171,8 +195,28 @@ impl Scene {
     }
 
     fn finish(&self, callback: &str) -> Result<SessionId, LogtoError> {
-        let finished = self.logto.finish_sign_in(&self.store, &self.id, callback);
+        self.finish_in(&self.store, callback)
+    }
+
+    fn finish_in(&self, store: &dyn SessionStore, callback: &str) -> Result<SessionId, LogtoError> {
+        let finished = self.logto.finish_sign_in(store, &self.id, callback);
         finished.map(|(id, _)| id)
+    }
+
+    /// By the store itself, and by one that makes a replacement of two writes.
+    fn stores(&self) -> [Box<dyn SessionStore>; 2] {
+        let minimal = Minimal(self.store.clone());
+        [Box::new(self.store.clone()), Box::new(minimal)]
+    }
+
+    fn sessions(&self) -> usize {
+        let mut sessions = 0;
+        let count = &mut |_| {
+            sessions += 1;
+            Ok(())
+        };
+        self.store.store.for_each_session(count).unwrap();
+        sessions
     }
 
     fn is_authenticated(&self, id: &SessionId) -> bool {
@@ -278,24 +322,44 @@ fn a_code_that_another_process_has_taken_meanwhile_is_not_sent() {
 #[test]
 fn who_signs_out_in_another_process_meanwhile_is_not_signed_in() {
     let scene = Scene::new();
-    let callback = scene.fake.authorize(&scene.sign_in());
-    let id = scene.id.clone();
-    scene.store.interfere_after(1, move |store| {
-        store.remove(&id).unwrap();
-    });
-    let error = scene.finish(&callback).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            LogtoError::Callback(CallbackError::SignedOutMeanwhile)
-        ),
-        "{error:?}"
-    );
-    let mut sessions = 0;
-    let count = &mut |_| {
-        sessions += 1;
-        Ok(())
-    };
-    scene.store.store.for_each_session(count).unwrap();
-    assert_eq!(sessions, 0);
+    for store in scene.stores() {
+        let callback = scene.fake.authorize(&scene.sign_in());
+        let id = scene.id.clone();
+        scene.store.interfere_after(1, move |store| {
+            store.remove(&id).unwrap();
+        });
+        let error = scene.finish_in(&*store, &callback).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                LogtoError::Callback(CallbackError::SignedOutMeanwhile)
+            ),
+            "{error:?}"
+        );
+        assert_eq!(scene.sessions(), 0);
+    }
+}
+
+#[test]
+fn a_refresh_that_another_process_has_begun_meanwhile_is_waited_for() {
+    let scene = Scene::new();
+    let path = scene.directory.path().join("sessions.db");
+    for store in scene.stores() {
+        let callback = scene.fake.authorize(&scene.sign_in());
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let (id, path, ends) = (scene.id.digest(), path.clone(), Arc::clone(&has_ended));
+        scene.store.interfere_after(1, move |_| {
+            let other = rusqlite::Connection::open(path).unwrap();
+            let sql = "INSERT INTO leases VALUES (?1, randomblob(32), 0, 60000, NULL)";
+            other.execute(sql, [id]).unwrap();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(100));
+                ends.store(true, Ordering::SeqCst);
+                other.execute("DELETE FROM leases", []).unwrap();
+            });
+        });
+        let new_id = scene.finish_in(&*store, &callback).unwrap();
+        assert!(has_ended.load(Ordering::SeqCst));
+        assert!(scene.is_authenticated(&new_id));
+    }
 }

@@ -9,7 +9,7 @@ use logto_core::{IdleLifetime, StorageError, StorageErrorKind};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::checkpoint::Log;
-use crate::locks::{FileLocks, LastWrite};
+use crate::locks::{FileLocks, HoldersWrite};
 use crate::pool::{Pool, Synchronous};
 use crate::version::Version;
 use crate::{checkpoint, error, permissions, schema};
@@ -99,47 +99,52 @@ impl Database {
         self.write_within(self.busy_timeout, Synchronous::Normal, work)
     }
 
-    /// A write to this session, with what the last one of a holder does beside.
+    /// A write to this session that may be the last one of a holder, whose lease it then ends.
     pub(crate) fn write_session(
         &self,
         session: &[u8; 32],
         synchronous: Synchronous,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StorageError> {
-        match self.locks.last_write(session) {
-            None => self.write_within(self.busy_timeout, synchronous, work),
-            Some(LastWrite::Ends(lease, is_ended)) => {
-                let was_held =
-                    self.write_within(self.busy_timeout, synchronous, |transaction| {
-                        work(transaction)?;
-                        lease.delete(transaction)
-                    })?;
-                self.locks.forget_last_write(session);
-                if !is_ended.swap(true, Ordering::Relaxed) && !was_held {
-                    lease.warn_of_loss();
-                }
-                Ok(())
-            }
-            Some(LastWrite::Expects(version)) => {
-                let is_made = self.write_within(self.busy_timeout, synchronous, |transaction| {
-                    let is_expected = Version::find(transaction, session)? == Some(version);
-                    if is_expected {
-                        work(transaction)?;
-                    }
-                    Ok(is_expected)
-                })?;
-                match is_made {
-                    true => {
-                        self.locks.forget_last_write(session);
-                        Ok(())
-                    }
-                    false => Err(StorageError::new(
-                        StorageErrorKind::Conflict,
-                        "another process has changed or locked the session meanwhile",
-                    )),
-                }
-            }
+        let Some(HoldersWrite::Ends(lease, is_ended)) = self.locks.held(session) else {
+            return self.write_as_expected(session, synchronous, work);
+        };
+        let was_held = self.write_within(self.busy_timeout, synchronous, |transaction| {
+            work(transaction)?;
+            lease.delete(transaction)
+        })?;
+        self.locks.let_go(session);
+        if !is_ended.swap(true, Ordering::Relaxed) && !was_held {
+            lease.warn_of_loss();
         }
+        Ok(())
+    }
+
+    /// A write to this session; by the holder of a lock to write, only if nobody else came between.
+    pub(crate) fn write_as_expected(
+        &self,
+        session: &[u8; 32],
+        synchronous: Synchronous,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StorageError> {
+        let Some(HoldersWrite::Expects(version)) = self.locks.held(session) else {
+            return self.write_within(self.busy_timeout, synchronous, work);
+        };
+        let written = self.write_within(self.busy_timeout, synchronous, |transaction| {
+            if Version::find(transaction, session)? != Some(version) {
+                return Ok(None);
+            }
+            work(transaction)?;
+            Version::find(transaction, session)
+        })?;
+        let Some(version) = written else {
+            return Err(StorageError::new(
+                StorageErrorKind::Conflict,
+                "others have changed or locked the session meanwhile",
+            ));
+        };
+        self.locks.hold(*session, HoldersWrite::Expects(version));
+        Ok(())
     }
 
     /// As [`write_unsynced`](Self::write_unsynced), with more patience.

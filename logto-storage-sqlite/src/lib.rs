@@ -98,9 +98,9 @@
 //! one of them asks for the lease; a process that waits looks again after 1 to 32 milliseconds. No
 //! transaction is open while the lock is held, so nobody waits for it but those who want the same lock.
 //!
-//! A [lock to write](logto_core::Storage::lock_to_write) needs no lease: the write itself finds out, in its
-//! transaction, whether another process has changed or locked the session since. Each session counts its
-//! changes for that.
+//! A [lock to write](logto_core::Storage::lock_to_write) needs no lease: whatever its holder's thread writes to
+//! the session finds out, in its transaction, whether another process has changed or locked the session
+//! since. Each session counts its changes for that.
 //!
 //! A holder may die, and it may hang. These are told apart:
 //!

@@ -10,7 +10,7 @@ use logto_core::{LocalLock, StorageError, StorageErrorKind};
 
 use crate::database::Database;
 use crate::lease::Lease;
-use crate::locks::LastWrite;
+use crate::locks::{FileLocks, HoldersWrite};
 
 /// The first pause between two looks at another process's lease.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -84,8 +84,11 @@ impl SessionLock<'_> {
     /// Calls `write`, and what that writes to the session ends the lease in the same transaction.
     pub(crate) fn around_last_write(&self, write: &mut dyn FnMut()) {
         let locks = self.database.locks();
-        let ending = LastWrite::Ends(self.lease.clone(), Arc::clone(&self.is_ended));
-        locks.within_last_write(self.lease.session, ending, write);
+        let ending = HoldersWrite::Ends(self.lease.clone(), Arc::clone(&self.is_ended));
+        locks.hold(self.lease.session, ending);
+        // Also where the write panics.
+        let _letting_go = LettingGo(locks, &self.lease.session);
+        write();
     }
 }
 
@@ -102,6 +105,15 @@ impl Drop for SessionLock<'_> {
             Ok(false) => self.lease.warn_of_loss(),
             Err(error) => log::warn!("the lock of a session could not be released: {error}"),
         }
+    }
+}
+
+/// Has no later write end the lease of this session.
+struct LettingGo<'a>(&'a FileLocks, &'a [u8; 32]);
+
+impl Drop for LettingGo<'_> {
+    fn drop(&mut self) {
+        self.0.let_go(self.1);
     }
 }
 

@@ -27,15 +27,14 @@ pub(crate) struct FileLocks {
     presence: Mutex<Option<Arc<Presence>>>,
     /// Leases of other processes, by session.
     watched: Mutex<HashMap<[u8; 32], Watch>>,
-    /// Of the holders who are about to write for the last time, by session. Others may write to the session
-    /// too, without the lock.
-    last_writes: Mutex<HashMap<[u8; 32], (ThreadId, LastWrite)>>,
+    /// Of the holders of locks, by session. Others may write to the session too, without the lock.
+    writes: Mutex<HashMap<[u8; 32], (ThreadId, HoldersWrite)>>,
 }
 
-/// What a last write does beside.
+/// What a holder's write does beside.
 #[derive(Clone)]
-pub(crate) enum LastWrite {
-    /// It ends this lease, and then sets the flag.
+pub(crate) enum HoldersWrite {
+    /// It is the last one: it ends this lease, and then sets the flag.
     Ends(Lease, Arc<AtomicBool>),
     /// It is made only if the session still is what it was.
     Expects(Version),
@@ -64,7 +63,7 @@ impl FileLocks {
             writer: LocalLocks::default(),
             presence: Mutex::default(),
             watched: Mutex::default(),
-            last_writes: Mutex::default(),
+            writes: Mutex::default(),
         });
         files.retain(|_, locks| locks.strong_count() > 0);
         files.insert(path, Arc::downgrade(&locks));
@@ -126,30 +125,22 @@ impl FileLocks {
         }
     }
 
-    /// Calls `write`, in which this thread's next write to the session is its last one.
-    pub(crate) fn within_last_write(
-        &self,
-        session: [u8; 32],
-        last: LastWrite,
-        write: &mut dyn FnMut(),
-    ) {
+    /// From now on this thread's next write to the session does this beside.
+    pub(crate) fn hold(&self, session: [u8; 32], write: HoldersWrite) {
         let holder = thread::current().id();
-        unpoisoned(&self.last_writes).insert(session, (holder, last));
-        // Also where the write panics.
-        let _forgetting = Forgetting(self, &session);
-        write();
+        unpoisoned(&self.writes).insert(session, (holder, write));
     }
 
     /// What a write to the session by this thread does beside.
-    pub(crate) fn last_write(&self, session: &[u8; 32]) -> Option<LastWrite> {
-        let last_writes = unpoisoned(&self.last_writes);
-        let (holder, last) = last_writes.get(session)?;
-        (*holder == thread::current().id()).then(|| last.clone())
+    pub(crate) fn held(&self, session: &[u8; 32]) -> Option<HoldersWrite> {
+        let writes = unpoisoned(&self.writes);
+        let (holder, write) = writes.get(session)?;
+        (*holder == thread::current().id()).then(|| write.clone())
     }
 
-    /// The last write was made.
-    pub(crate) fn forget_last_write(&self, session: &[u8; 32]) {
-        unpoisoned(&self.last_writes).remove(session);
+    /// Writes to the session do nothing beside any more.
+    pub(crate) fn let_go(&self, session: &[u8; 32]) {
+        unpoisoned(&self.writes).remove(session);
     }
 
     /// Whose lease it was does not matter any more.
@@ -184,15 +175,6 @@ impl Watch {
 
 fn files() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<FileLocks>>> {
     unpoisoned(&FILES)
-}
-
-/// Has no later write be taken for the last one.
-struct Forgetting<'a>(&'a FileLocks, &'a [u8; 32]);
-
-impl Drop for Forgetting<'_> {
-    fn drop(&mut self) {
-        self.0.forget_last_write(self.1);
-    }
 }
 
 /// A panic elsewhere leaves these maps whole.

@@ -1,6 +1,7 @@
 //! By whom sessions are found: a table beside their values, written in the same transaction.
 
 use logto_core::{OwnerDigest, PersistKey, SessionOwner};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 /// The live sessions of an owner, and what each says of its owner.
@@ -19,10 +20,8 @@ pub(crate) fn find(
     let mut rows = select.query((owner.as_bytes(), oldest, PersistKey::Owner as i64))?;
     let mut sessions = Vec::new();
     while let Some(row) = rows.next()? {
-        let value: Option<String> = row.get(1)?;
-        let says = value.as_deref().and_then(SessionOwner::of_value);
-        // In a damaged file a row may be left of an owner that the session no longer has.
-        if says.is_some_and(|says| says.is(owner)) {
+        // In a damaged file the session may have another owner by now, or one that cannot be read.
+        if matches!(Stored::of(row.get_ref(1)?), Stored::Owner(says) if says.is(owner)) {
             sessions.push(row.get(0)?);
         }
     }
@@ -37,15 +36,12 @@ pub(crate) fn change(
     number: i64,
     value: Option<&str>,
 ) -> rusqlite::Result<()> {
-    let (old, new) = (
-        stored(transaction, number)?,
-        value.and_then(SessionOwner::of_value),
-    );
-    if old == new {
-        return Ok(());
-    }
-    if let Some(old) = &old {
-        remove(transaction, session, old)?;
+    let new = value.and_then(SessionOwner::of_value);
+    match (stored(transaction, number)?, &new) {
+        (Stored::Owner(old), Some(new)) if old == *new => return Ok(()),
+        (Stored::Owner(old), _) => remove(transaction, session, &old)?,
+        (Stored::Damaged, _) => remove_all(transaction, session)?,
+        (Stored::Nothing, _) => {}
     }
     match &new {
         Some(new) => insert(transaction, session, new),
@@ -60,19 +56,43 @@ pub(crate) fn rename(
     to: &[u8; 32],
     number: i64,
 ) -> rusqlite::Result<()> {
-    let Some(owner) = stored(transaction, number)? else {
-        return Ok(());
-    };
-    remove(transaction, from, &owner)?;
-    insert(transaction, to, &owner)
+    match stored(transaction, number)? {
+        Stored::Owner(owner) => {
+            remove(transaction, from, &owner)?;
+            insert(transaction, to, &owner)
+        }
+        Stored::Damaged => remove_all(transaction, from),
+        Stored::Nothing => Ok(()),
+    }
 }
 
-fn stored(transaction: &Transaction<'_>, number: i64) -> rusqlite::Result<Option<SessionOwner>> {
-    let value: Option<String> = transaction
+/// What a session says of its owner.
+enum Stored {
+    Nothing,
+    Owner(SessionOwner),
+    /// Nobody can tell by it what finds the session.
+    Damaged,
+}
+
+impl Stored {
+    fn of(value: ValueRef<'_>) -> Self {
+        let text = match value {
+            ValueRef::Null => return Self::Nothing,
+            value => value.as_str().ok(),
+        };
+        text.and_then(SessionOwner::of_value)
+            .map_or(Self::Damaged, Self::Owner)
+    }
+}
+
+fn stored(transaction: &Transaction<'_>, number: i64) -> rusqlite::Result<Stored> {
+    let stored = transaction
         .prepare_cached("SELECT value FROM session_values WHERE row = ?1 * 64 + ?2")?
-        .query_row((number, PersistKey::Owner as i64), |row| row.get(0))
+        .query_row((number, PersistKey::Owner as i64), |row| {
+            Ok(Stored::of(row.get_ref(0)?))
+        })
         .optional()?;
-    Ok(value.as_deref().and_then(SessionOwner::of_value))
+    Ok(stored.unwrap_or(Stored::Nothing))
 }
 
 fn insert(
@@ -98,6 +118,14 @@ fn remove(
             .prepare_cached("DELETE FROM owners WHERE owner = ?1 AND session = ?2")?
             .execute((digest.as_bytes(), session))?;
     }
+    Ok(())
+}
+
+/// Looks at the whole table: for damaged files.
+fn remove_all(transaction: &Transaction<'_>, session: &[u8; 32]) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM owners WHERE session = ?1")?
+        .execute([session])?;
     Ok(())
 }
 

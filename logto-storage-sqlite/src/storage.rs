@@ -69,8 +69,11 @@ impl Storage for SqliteStorage {
     /// Never ends a lease: a wrapper may make an update of several of these.
     fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
         let idle = self.database.idle();
+        let work = |transaction: &Transaction<'_>| {
+            apply(transaction, idle, &self.session, &[Change { key, value }])
+        };
         self.database
-            .write(|transaction| apply(transaction, idle, &self.session, &[Change { key, value }]))
+            .write_as_expected(&self.session, Synchronous::Full, work)
     }
 
     fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
@@ -94,12 +97,7 @@ impl Storage for SqliteStorage {
     fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         Ok(
             match WriteLock::acquire(&self.database, self.session, timeout)? {
-                ToWrite::Free(lock) => StorageLock::lease_ended_by_write(
-                    lock,
-                    // The write finds out.
-                    |_| true,
-                    WriteLock::around_last_write,
-                ),
+                ToWrite::Free(lock) => StorageLock::new(lock),
                 ToWrite::AfterLease(lock) => leased(lock),
             },
         )
@@ -207,7 +205,8 @@ pub(crate) fn rename(
 ) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "UPDATE sessions SET digest = ?1, used_at = ?2, changes = changes + 1 WHERE digest = ?3",
+            "UPDATE sessions SET digest = ?1, used_at = ?2, changes = (changes & 0x3fffffffffffffff) + 1
+             WHERE digest = ?3",
         )?
         .execute((to, now, from))?;
     Ok(())
@@ -262,7 +261,7 @@ fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqli
 fn touch(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "UPDATE sessions SET used_at = ?1, changes = changes + 1 WHERE digest = ?2",
+            "UPDATE sessions SET used_at = ?1, changes = (changes & 0x3fffffffffffffff) + 1 WHERE digest = ?2",
         )?
         .execute((now, session))?;
     Ok(())

@@ -98,7 +98,7 @@ impl SessionStore for SqliteStore {
     fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
         let (from, to) = (from.digest(), to.digest());
         let idle = self.database.idle();
-        self.database.write(|transaction| {
+        let work = |transaction: &Transaction<'_>| {
             let now = idle.now();
             let Some(number) = storage::live_session(transaction, idle, &from, now)? else {
                 return Ok(());
@@ -108,7 +108,9 @@ impl SessionStore for SqliteStore {
                 owners::rename(transaction, &from, &to, number)?;
             }
             storage::rename(transaction, &from, &to, now)
-        })
+        };
+        self.database
+            .write_as_expected(&from, Synchronous::Full, work)
     }
 
     fn replace(
@@ -135,8 +137,10 @@ impl SessionStore for SqliteStore {
     }
 
     fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+        let session = id.digest();
+        let work = |transaction: &Transaction<'_>| storage::remove(transaction, &session);
         self.database
-            .write(|transaction| storage::remove(transaction, &id.digest()))
+            .write_as_expected(&session, Synchronous::Full, work)
     }
 
     fn purge_expired(&self) -> Result<u64, StorageError> {

@@ -6,15 +6,14 @@ use logto_core::{LocalLock, StorageError};
 
 use crate::database::Database;
 use crate::lock::SessionLock;
-use crate::locks::LastWrite;
+use crate::locks::HoldersWrite;
 use crate::version::Version;
 
-/// A lock that excludes the threads of this process. Its write finds out whether another process came
-/// between, so that no lease has to be written before it.
+/// A lock that excludes the threads of this process. Its holder's writes find out whether another process
+/// came between, so that no lease has to be written before them.
 pub(crate) struct WriteLock<'a> {
     database: &'a Database,
     session: [u8; 32],
-    version: Version,
     _local: LocalLock,
 }
 
@@ -39,18 +38,19 @@ impl<'a> WriteLock<'a> {
             let lock = SessionLock::acquire_with(local, database, session, left)?;
             return Ok(ToWrite::AfterLease(lock));
         };
+        database
+            .locks()
+            .hold(session, HoldersWrite::Expects(version));
         Ok(ToWrite::Free(Self {
             database,
             session,
-            version,
             _local: local,
         }))
     }
+}
 
-    /// Calls `write`, and what that writes to the session is written only if it is as it was.
-    pub(crate) fn around_last_write(&self, write: &mut dyn FnMut()) {
-        let expecting = LastWrite::Expects(self.version);
-        let locks = self.database.locks();
-        locks.within_last_write(self.session, expecting, write);
+impl Drop for WriteLock<'_> {
+    fn drop(&mut self) {
+        self.database.locks().let_go(&self.session);
     }
 }

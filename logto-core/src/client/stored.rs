@@ -156,13 +156,13 @@ impl LogtoClient {
         &self,
         mut work: impl FnMut(&SessionLock<'_>) -> Result<T, LogtoError>,
     ) -> Result<T, LogtoError> {
-        let timeout = self.logto.lock_timeout();
+        let (timeout, started) = (self.logto.lock_timeout(), Instant::now());
         let lock = self.held(self.storage.lock_to_write(timeout)?, timeout)?;
         match work(&lock) {
             Err(LogtoError::Storage(error)) if error.kind() == StorageErrorKind::Conflict => {
                 drop(lock);
                 log::debug!("a session was changed in between, and is locked now: {error}");
-                work(&self.lock()?)
+                work(&self.lock_within(timeout.saturating_sub(started.elapsed()))?)
             }
             done => done,
         }

@@ -90,8 +90,8 @@ pub enum LogtoError {
     /// The user information is that of another user than the session's.
     #[error("the user information is not that of the user who is signed in")]
     UserInfoSubjectMismatch,
-    /// The session's tokens were issued by another server than the configured one. They were not sent,
-    /// and are as they were: a client of the other server can still use them.
+    /// The session's tokens were issued by another server than the configured one. They were not sent.
+    /// Unless it was a sign-out, they are as they were: a client of the other server can still use them.
     #[error("the session was begun at another server than the configured one")]
     SessionIssuerMismatch,
     /// The session could not be read or written.

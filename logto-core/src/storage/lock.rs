@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{StorageError, StorageErrorKind};
 
-/// Sole use of one session, until it is dropped. Made by [`Storage::lock`](crate::Storage::lock).
+/// Sole use of one session, until it is dropped. Made by [`Storage::lock`](crate::Storage::lock), and by
+/// [`Storage::lock_to_write`](crate::Storage::lock_to_write), which may let others in until the write.
 #[must_use = "the lock is released when this is dropped"]
 pub struct StorageLock<'a> {
     guard: Option<Box<dyn Guard + 'a>>,
@@ -74,9 +75,6 @@ impl<'a> StorageLock<'a> {
     /// it succeeds. [`set`](crate::Storage::set) must not, since a wrapper may make an update of several. Where
     /// the write fails or panics the lock stays as it was, and no later write ends it. To drop the lock ends
     /// this holder's lease and no other's. `last_write` may be called again, and within itself.
-    ///
-    /// A [lock to write](crate::Storage::lock_to_write) that is no lease is made so too: what it does around the
-    /// write is to hold the session to be what it was.
     ///
     /// A wrapper that makes one update of several of what it wraps does not hand on such a lock: it puts it
     /// into one of its own ([`new`](Self::new)), which no write ends.

@@ -162,9 +162,15 @@ pub trait Storage: Debug + Send + Sync {
     /// [`last_write`](StorageLock::last_write), or not at all.
     ///
     /// The default is [`lock`](Self::lock). A backend overrides it where it is cheaper to let other processes in
-    /// until the write, and to see then whether any came: whether another one has changed the session
-    /// since, or has locked it. The write then changes nothing, and fails with
-    /// [`Conflict`](StorageErrorKind::Conflict): begin anew, with [`lock`](Self::lock), which lets nobody in.
+    /// until the write, and to see then whether any came: whether the session is another one than it was, or
+    /// somebody has locked it. The write then changes nothing, and fails with
+    /// [`Conflict`](StorageErrorKind::Conflict): begin anew, with [`lock`](Self::lock), which lets nobody in. A session
+    /// that was not there, and is not there again, counts as unchanged.
+    ///
+    /// Such a backend holds every write of the session to that which comes from the lock's thread while that
+    /// has the lock: [`set`](Self::set), and [`remove`](SessionStore::remove), [`rename`](SessionStore::rename) and
+    /// [`replace`](SessionStore::replace) of it too. So a wrapper hands on the lock as it is, and may make one
+    /// write of several.
     ///
     /// ```
     /// # use logto_core as logto;

@@ -1,10 +1,11 @@
 //! What `SqliteStore` promises beside the contract, and how it keeps that in its tables.
 
 mod concurrency;
+mod damage;
 mod fixture;
 mod idle;
 mod lock;
-mod numbers;
+
 mod secrets;
 mod storage;
 mod store;

@@ -1,11 +1,16 @@
 //! Sole use of a session for one write, which finds out whether another process came between.
 //!
-//! What a second store writes without a lock stands for what another process does.
+//! What another thread writes without a lock stands for what another process does.
 
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use logto_core::PersistKey::{AccessTokenMap, IdToken};
-use logto_core::{Change, SessionId, SessionStore, Storage, StorageError, StorageErrorKind};
+use logto_core::{
+    Change, PersistKey, SessionId, SessionStore, Storage, StorageError, StorageErrorKind,
+    StorageLock,
+};
 use logto_storage_sqlite::SqliteStore;
 
 use crate::fixture::{Fixture, LIFETIME, assert_value, count};
@@ -16,14 +21,19 @@ const CHANGE: Change<'_> = Change::set(IdToken, "ours");
 fn write_after(
     fixture: &Fixture,
     id: &SessionId,
-    others: impl FnOnce(&SqliteStore),
+    others: impl FnOnce(&SqliteStore) + Send,
 ) -> Result<(), StorageError> {
     let session = fixture.store.session(id);
     let lock = session.lock_to_write(Duration::ZERO)?;
     session.get(IdToken)?;
     assert_eq!(count(&fixture.raw(), "leases"), 0);
-    others(&fixture.builder().open()?);
+    elsewhere(fixture, others);
     lock.last_write(|| session.update(&[CHANGE]))
+}
+
+fn elsewhere(fixture: &Fixture, others: impl FnOnce(&SqliteStore) + Send) {
+    let store = fixture.builder().open().unwrap();
+    thread::scope(|scope| scope.spawn(|| others(&store)).join().unwrap());
 }
 
 #[track_caller]
@@ -88,8 +98,9 @@ fn a_replacement_is_in_conflict_with_changes_of_what_it_replaces() {
     let (id, new_id) = (session_with_a_value(&fixture), SessionId::random());
     let session = fixture.store.session(&id);
     let lock = session.lock_to_write(Duration::ZERO).unwrap();
-    let other = fixture.builder().open().unwrap();
-    other.session(&id).set(IdToken, Some("theirs")).unwrap();
+    elsewhere(&fixture, |store| {
+        store.session(&id).set(IdToken, Some("theirs")).unwrap();
+    });
     assert_conflict(lock.last_write(|| fixture.store.replace(&id, &new_id, &[CHANGE])));
     assert_value(&session, IdToken, Some("theirs"));
     assert_value(&fixture.store.session(&new_id), IdToken, None);
@@ -135,18 +146,127 @@ fn a_session_that_has_expired_is_made_anew() {
 }
 
 #[test]
-fn only_the_write_of_the_holder_is_held_to_what_was_there() {
+fn only_writes_of_the_holder_are_held_to_what_was_there() {
     let fixture = Fixture::new();
     let id = session_with_a_value(&fixture);
     let session = fixture.store.session(&id);
     let lock = session.lock_to_write(Duration::ZERO).unwrap();
-    fixture.store.session(&id).update(&[CHANGE]).unwrap();
-    assert_conflict(lock.last_write(|| {
-        let elsewhere = || session.update(&[Change::set(IdToken, "another thread's")]);
-        std::thread::scope(|scope| scope.spawn(elsewhere).join().unwrap()).unwrap();
-        session.update(&[CHANGE])
-    }));
-    assert_value(&session, IdToken, Some("another thread's"));
+    for value in ["1", "2"] {
+        elsewhere(&fixture, |store| {
+            store.session(&id).set(IdToken, Some(value)).unwrap();
+        });
+    }
+    let another = fixture.store.session(&SessionId::random());
+    another.update(&[CHANGE]).unwrap();
+    assert_conflict(session.set(IdToken, None));
+    assert_conflict(lock.last_write(|| session.update(&[CHANGE])));
+    assert_value(&session, IdToken, Some("2"));
     drop(lock);
     session.update(&[CHANGE]).unwrap();
+}
+
+#[test]
+fn the_holder_is_not_in_conflict_with_itself() {
+    let fixture = Fixture::new();
+    let (id, new_id) = (session_with_a_value(&fixture), SessionId::random());
+    let session = fixture.store.session(&id);
+    let lock = session.lock_to_write(Duration::ZERO).unwrap();
+    session.set(IdToken, Some("1")).unwrap();
+    lock.last_write(|| session.update(&[CHANGE])).unwrap();
+    lock.last_write(|| session.update_unsynced(&[CHANGE]))
+        .unwrap();
+    fixture.store.rename(&id, &new_id).unwrap();
+    fixture.store.remove(&id).unwrap();
+    session.update(&[CHANGE]).unwrap();
+    fixture.store.replace(&id, &id, &[CHANGE]).unwrap();
+}
+
+#[test]
+fn a_last_write_within_another_is_held_to_what_was_there() {
+    let fixture = Fixture::new();
+    let id = session_with_a_value(&fixture);
+    let session = fixture.store.session(&id);
+    let lock = session.lock_to_write(Duration::ZERO).unwrap();
+    elsewhere(&fixture, |store| store.remove(&id).unwrap());
+    assert_conflict(lock.last_write(|| {
+        lock.last_write(|| ());
+        session.update(&[CHANGE])
+    }));
+}
+
+/// A wrapper with what a store must have, and no more.
+#[derive(Debug)]
+struct Minimal(SqliteStore);
+
+impl SessionStore for Minimal {
+    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
+        self.0.session(id)
+    }
+
+    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
+        self.0.remove(id)
+    }
+
+    fn purge_expired(&self) -> Result<u64, StorageError> {
+        self.0.purge_expired()
+    }
+}
+
+/// A wrapper that hands on the locks, the second one as a lock of its own, and makes an update by several
+/// writes.
+#[derive(Debug)]
+struct Split(Arc<dyn Storage>);
+
+impl Storage for Split {
+    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+        self.0.get(key)
+    }
+
+    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+        self.0.set(key, value)
+    }
+
+    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.0.lock(timeout)
+    }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.0.lock_to_write(timeout).map(StorageLock::new)
+    }
+}
+
+#[test]
+fn a_replacement_by_a_wrapper_in_two_steps_is_in_conflict_too() {
+    let fixture = Fixture::new();
+    let (id, new_id) = (session_with_a_value(&fixture), SessionId::random());
+    let store = Minimal(fixture.store.clone());
+    let session = store.session(&id);
+    let lock = session.lock_to_write(Duration::ZERO).unwrap();
+    elsewhere(&fixture, |store| store.remove(&id).unwrap());
+    assert_conflict(lock.last_write(|| store.replace(&id, &new_id, &[CHANGE])));
+    assert_value(&fixture.store.session(&new_id), IdToken, None);
+}
+
+#[test]
+fn a_write_by_a_wrapper_in_several_steps_is_in_conflict_too() {
+    let fixture = Fixture::new();
+    let id = session_with_a_value(&fixture);
+    let session = Split(fixture.store.session(&id));
+    let both = [CHANGE, Change::set(AccessTokenMap, "ours")];
+    let lock = session.lock_to_write(Duration::ZERO).unwrap();
+    elsewhere(&fixture, |store| {
+        store.session(&id).set(IdToken, Some("theirs")).unwrap();
+    });
+    assert_conflict(lock.last_write(|| session.update(&both)));
+    assert_value(&session, IdToken, Some("theirs"));
+    drop(lock);
+
+    let lock = session.lock_to_write(Duration::ZERO).unwrap();
+    lock.last_write(|| session.update(&both)).unwrap();
+    assert_value(&session, IdToken, Some("ours"));
+    assert_value(&session, AccessTokenMap, Some("ours"));
 }

@@ -16,7 +16,8 @@ use logto_core::PersistKey::{IdToken, RefreshToken};
 use logto_core::{SessionId, Storage as _};
 
 use super::support::{
-    assert_busy, assert_value, count_up, counted, get, lock, set, try_lock, while_held,
+    assert_busy, assert_value, count_up, count_up_by_replacing, counted, get, lock, set, try_lock,
+    while_held,
 };
 use super::{Fixture, SessionInPlace, crash};
 
@@ -145,7 +146,12 @@ pub fn play<F: Fixture>() {
         "count" => {
             say("ready");
             wait_for_the_end();
-            (0..COUNTS).for_each(|round| count_up(&session, round));
+            for round in 0..COUNTS {
+                match round % 4 {
+                    0 => count_up_by_replacing(&*store, &shared_id()),
+                    _ => count_up(&session, round),
+                }
+            }
         }
         role => panic!("there is no role {role:?}"),
     }

@@ -6,7 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use logto_core::PersistKey::RefreshToken;
-use logto_core::{Change, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock};
+use logto_core::{
+    Change, PersistKey, SessionId, SessionStore, Storage, StorageError, StorageErrorKind,
+    StorageLock,
+};
 
 /// Whoever takes longer than this hangs. Long, because test machines are slow at times.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -123,12 +126,36 @@ pub(super) fn count_up(storage: &dyn Storage, round: usize) {
     .expect("a write under the lock");
 }
 
+/// As [`count_up`], by a new session in the place of the old one.
+pub(super) fn count_up_by_replacing(store: &dyn SessionStore, id: &SessionId) {
+    let session = store.session(id);
+    let replace = |changes: &[Change<'_>]| store.replace(id, id, changes);
+    let lock = session.lock_to_write(LONG_PATIENCE);
+    let lock = lock.expect("the lock to write, among many");
+    match lock.last_write(|| add_one_by(&*session, replace)) {
+        Err(error) => assert_eq!(error.kind(), StorageErrorKind::Conflict, "{error:?}"),
+        Ok(()) => return,
+    }
+    drop(lock);
+    let lock = session.lock(LONG_PATIENCE);
+    let lock = lock.expect("the lock, among many");
+    lock.last_write(|| add_one_by(&*session, replace))
+        .expect("a replacement under the lock");
+}
+
 fn add_one(storage: &dyn Storage) -> Result<(), StorageError> {
+    add_one_by(storage, |changes| storage.update(changes))
+}
+
+fn add_one_by(
+    storage: &dyn Storage,
+    write: impl FnOnce(&[Change<'_>]) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
     let count = counted(storage);
     // Whoever is not excluded comes in between.
     thread::sleep(Duration::from_millis(1));
     let text = (count + 1).to_string();
-    storage.update(&[Change::set(RefreshToken, &text)])
+    write(&[Change::set(RefreshToken, &text)])
 }
 
 pub(super) fn counted(storage: &dyn Storage) -> usize {

@@ -182,7 +182,10 @@ impl Storage for FileSession {
                 fs::write(&whole, value).map_err(failed)?;
                 fs::rename(whole, path).map_err(failed)
             }
-            None => fs::remove_file(path).map_err(failed),
+            None => match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
+                _ => Ok(()),
+            },
         }
     }
 
