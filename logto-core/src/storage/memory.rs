@@ -1,6 +1,6 @@
 //! Sessions in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -78,7 +78,7 @@ impl Storage for MemoryStorage {
         let now = self.store.clock.now();
         let mut sessions = self.store.sessions();
         let session = sessions.entry(self.session).or_insert_with(|| Session {
-            values: HashMap::new(),
+            values: BTreeMap::new(),
             used_at: now,
         });
         if session.is_expired(now, self.store.idle_lifetime) {
@@ -111,7 +111,7 @@ pub struct MemoryStore {
 }
 
 struct Session {
-    values: HashMap<PersistKey, Zeroizing<String>>,
+    values: BTreeMap<PersistKey, Zeroizing<String>>,
     used_at: SystemTime,
 }
 
@@ -215,7 +215,7 @@ impl SessionStore for MemoryStore {
         changes: &[Change<'_>],
     ) -> Result<(), StorageError> {
         let mut session = Session {
-            values: HashMap::new(),
+            values: BTreeMap::new(),
             used_at: self.clock.now(),
         };
         session.make(changes);

@@ -55,7 +55,8 @@ fn a_count_of_changes_at_its_end_begins_anew() {
 #[test]
 fn an_owner_that_cannot_be_read_is_in_nobodys_way_and_leaves_nothing() {
     for damage in ["CAST(x'ff' AS TEXT)", "'x'", "''"] {
-        let steps: [&dyn Fn(&Fixture, &SessionId); 5] = [
+        type Step<'a> = &'a dyn Fn(&Fixture, &SessionId);
+        let steps: [Step<'_>; 5] = [
             &|fixture, id| fixture.store.remove(id).unwrap(),
             &|fixture, id| {
                 fixture
