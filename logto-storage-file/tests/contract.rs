@@ -93,6 +93,10 @@ impl Storage for OneFile {
     fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
         self.storage.lock(timeout)
     }
+
+    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+        self.storage.lock_to_write(timeout)
+    }
 }
 
 logto_testing::storage_contract!(OneFile::new);
