@@ -184,6 +184,16 @@ pub(crate) fn apply(
         None if !is_set => return Ok(()),
         None => insert(transaction, session, now)?,
     };
+    change(transaction, session, number, changes)
+}
+
+/// Changes the values of the session with this number.
+pub(crate) fn change(
+    transaction: &Transaction<'_>,
+    session: &[u8; 32],
+    number: i64,
+    changes: &[Change<'_>],
+) -> rusqlite::Result<()> {
     for change in changes {
         if change.key == PersistKey::Owner {
             owners::change(transaction, session, number, change.value)?;

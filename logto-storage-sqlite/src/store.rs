@@ -126,12 +126,13 @@ impl SessionStore for SqliteStore {
                 storage::remove(transaction, &to)?;
             }
             let now = idle.now();
-            if let Some(number) = storage::live_session(transaction, idle, &from, now)? {
-                // What comes in their place lies where the old values lay, and fewer pages change.
-                storage::remove_values(transaction, &from, number)?;
-                storage::rename(transaction, &from, &to, now)?;
-            }
-            storage::apply(transaction, idle, &to, changes)
+            let Some(number) = storage::live_session(transaction, idle, &from, now)? else {
+                return storage::apply(transaction, idle, &to, changes);
+            };
+            // What comes in their place lies where the old values lay, and fewer pages change.
+            storage::remove_values(transaction, &from, number)?;
+            storage::rename(transaction, &from, &to, now)?;
+            storage::change(transaction, &to, number, changes)
         };
         self.database.write_session(&from, Synchronous::Full, work)
     }
