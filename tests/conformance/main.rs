@@ -21,7 +21,7 @@ mod forger;
 mod scene;
 mod secrets;
 
-mod another_issuer;
+mod another_server;
 mod back_channel;
 mod basic;
 mod config;

@@ -1,6 +1,6 @@
-//! A token goes to the server that issued it, and to no other ([RFC 6749, sections 10.3 and
-//! 10.4](https://www.rfc-editor.org/rfc/rfc6749#section-10.3)). Which one that is, the `iss` of the
-//! session's ID token says: the application may be configured for another one since.
+//! A token goes to the server that issued it, and to no other, and is shown by the application that it was
+//! issued to ([RFC 6749, sections 10.3 and 10.4](https://www.rfc-editor.org/rfc/rfc6749#section-10.3)). Which
+//! these are, the `iss` and `aud` of the session's ID token say: the program may be configured for others since.
 
 use super::LogtoClient;
 use super::stored::SessionLock;
@@ -52,11 +52,23 @@ pub(super) fn claims(id_token: Option<&Secret>) -> Option<IdTokenClaims> {
     OidcCore::decode_id_token(id_token?.expose()).ok()
 }
 
-/// To be called before a token of the session is sent. One without an ID token does not say whose its
-/// tokens are.
-pub(super) fn check(session: Option<&IdTokenClaims>, core: &OidcCore) -> Result<(), LogtoError> {
-    match session.is_none_or(|claims| claims.iss == core.metadata().issuer) {
-        true => Ok(()),
-        false => Err(LogtoError::SessionIssuerMismatch),
+impl LogtoClient {
+    /// To be called before a token of the session is sent. One without an ID token does not say whose its
+    /// tokens are.
+    pub(super) fn check_session(
+        &self,
+        session: Option<&IdTokenClaims>,
+        core: &OidcCore,
+    ) -> Result<(), LogtoError> {
+        let Some(claims) = session else {
+            return Ok(());
+        };
+        if claims.iss != core.metadata().issuer {
+            return Err(LogtoError::SessionIssuerMismatch);
+        }
+        match claims.aud.contains(&self.config().app_id) {
+            true => Ok(()),
+            false => Err(LogtoError::SessionAudienceMismatch),
+        }
     }
 }

@@ -8,7 +8,6 @@
 use std::time::{Duration, Instant};
 
 use super::LogtoClient;
-use super::issuer;
 use super::stored::{Freshness, SessionLock, Unstored, to_json};
 use crate::error::{HttpError, LogtoError, StorageError, StorageErrorKind};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
@@ -142,7 +141,7 @@ impl LogtoClient {
         session: Option<&IdTokenClaims>,
     ) -> Result<Option<String>, LogtoError> {
         let core = self.logto.oidc_core()?;
-        issuer::check(session, &core)?;
+        self.check_session(session, &core)?;
         let answer = self.send_refresh(lock, &core, request, refresh_token)?;
         let rotated = answer.refresh_token.filter(|token| token != refresh_token);
         if let Some(rotated) = &rotated {

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::LogtoClient;
-use super::issuer::{self, SessionTokens};
+use super::issuer::SessionTokens;
 use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, DiscoveryError, LogtoError, SignInError};
 use crate::logto::Logto;
@@ -61,7 +61,8 @@ impl LogtoClient {
     ///
     /// Revoking matters: Logto keeps the grant of a refresh token when its own session ends. A
     /// failure to revoke is [reported](Revocation) and does not keep the user signed in. Where the
-    /// session is [another server's](LogtoError::SessionIssuerMismatch), nothing of it is sent.
+    /// session is [another server's](LogtoError::SessionIssuerMismatch), or [another
+    /// application's](LogtoError::SessionAudienceMismatch), nothing of it is sent.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -88,13 +89,13 @@ impl LogtoClient {
         let core = self.logto.oidc_core()?;
         let endpoint = end_session_endpoint(&core)?;
         let session = self.empty()?;
-        let issuer = issuer::check(session.claims().as_ref(), &core);
-        let hint = session.id_token.as_ref().filter(|_| issuer.is_ok());
+        let checked = self.check_session(session.claims().as_ref(), &core);
+        let hint = session.id_token.as_ref().filter(|_| checked.is_ok());
         let app_id = &self.config().app_id;
         Ok(SignOut {
             url: end_session::url(endpoint, app_id, hint.map(Secret::expose), &options),
             state: options.state.map(Secret::from),
-            revocation: self.revoke(&core, issuer, session.refresh_token.as_ref()),
+            revocation: self.revoke(&core, checked, session.refresh_token.as_ref()),
         })
     }
 
@@ -114,7 +115,7 @@ impl LogtoClient {
     fn revoke(
         &self,
         core: &OidcCore,
-        issuer: Result<(), LogtoError>,
+        checked: Result<(), LogtoError>,
         refresh_token: Option<&Secret>,
     ) -> Revocation {
         let Some(refresh_token) = refresh_token else {
@@ -123,7 +124,7 @@ impl LogtoClient {
         let config = self.config();
         let secret = config.app_secret.as_ref().map(Secret::expose);
         let token = refresh_token.expose();
-        match issuer.and_then(|()| core.revoke_refresh_token(&config.app_id, secret, token)) {
+        match checked.and_then(|()| core.revoke_refresh_token(&config.app_id, secret, token)) {
             Ok(true) => Revocation::Revoked,
             Ok(false) => Revocation::Unsupported,
             Err(error) => {

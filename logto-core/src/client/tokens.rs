@@ -39,7 +39,8 @@ impl LogtoClient {
     ///   [`LogtoConfig::resources`](crate::LogtoConfig::resources).
     /// - Where [`requires_sign_in`](LogtoError::requires_sign_in): the server no longer accepts the
     ///   refresh token, which is then gone from the session; or the session is
-    ///   [another server's](LogtoError::SessionIssuerMismatch), and the token was not sent.
+    ///   [another server's](LogtoError::SessionIssuerMismatch) or [another
+    ///   application's](LogtoError::SessionAudienceMismatch), and the token was not sent.
     /// - Where [`is_retryable`](LogtoError::is_retryable): the server could not be had, or the session
     ///   is locked by somebody else for too long. The tokens are then what they were.
     /// - Else, if the server refuses or answers with something else, or the session cannot be read or

@@ -60,7 +60,8 @@ impl LogtoClient {
     /// # Errors
     ///
     /// Where [`requires_sign_in`](LogtoError::requires_sign_in): nobody is signed in, the server has
-    /// ended the session, or the session is [another server's](LogtoError::SessionIssuerMismatch), and
+    /// ended the session, or the session is [another server's](LogtoError::SessionIssuerMismatch) or
+    /// [another application's](LogtoError::SessionAudienceMismatch), and
     /// no token was sent. [`LogtoError::UserInfoSubjectMismatch`] if the answer is about somebody else.
     /// Else, if the server cannot be asked or refuses, or the session cannot be read.
     #[doc(alias = "fetchUserInfo")]
@@ -89,7 +90,7 @@ impl LogtoClient {
         let after = self.stored_token(PersistKey::IdToken)?;
         let core = self.logto.oidc_core()?;
         for id_token in [before, after] {
-            issuer::check(issuer::claims(id_token.as_ref()).as_ref(), &core)?;
+            self.check_session(issuer::claims(id_token.as_ref()).as_ref(), &core)?;
         }
         core.fetch_user_info(&access_token)
     }

@@ -94,6 +94,11 @@ pub enum LogtoError {
     /// Unless it was a sign-out, they are as they were: a client of the other server can still use them.
     #[error("the session was begun at another server than the configured one")]
     SessionIssuerMismatch,
+    /// The session's tokens were issued to another application of the server than the configured one. They
+    /// were not sent: the server would refuse them, and the session would lose them. Unless it was a
+    /// sign-out, they are as they were.
+    #[error("the session was begun by another application than the configured one")]
+    SessionAudienceMismatch,
     /// The session could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -104,14 +109,16 @@ pub enum LogtoError {
 
 impl LogtoError {
     /// Whether only a new sign-in helps: nobody is signed in, the server no longer accepts the session,
-    /// or the session is another server's.
+    /// or the session is another server's or another application's.
     ///
     /// `false` for a refused [callback](Self::Callback), which starts no new sign-in by itself: a
     /// program that redirected each of them would send a browser with a lost cookie in circles. Show
     /// a page with a link instead.
     pub fn requires_sign_in(&self) -> bool {
         match self {
-            Self::NotAuthenticated | Self::SessionIssuerMismatch => true,
+            Self::NotAuthenticated
+            | Self::SessionIssuerMismatch
+            | Self::SessionAudienceMismatch => true,
             Self::OAuth(error) => error.requires_sign_in(),
             _ => false,
         }
@@ -167,6 +174,7 @@ impl LogtoError {
             Self::Storage(error) => StorageError::new(error.kind(), error.to_string()).into(),
             Self::UserInfoSubjectMismatch => Self::UserInfoSubjectMismatch,
             Self::SessionIssuerMismatch => Self::SessionIssuerMismatch,
+            Self::SessionAudienceMismatch => Self::SessionAudienceMismatch,
             Self::NotAuthenticated => Self::NotAuthenticated,
         }
     }

@@ -112,7 +112,8 @@ pub enum Revocation {
     /// The server has no endpoint for it, by its metadata.
     Unsupported,
     /// The server could not be asked or refused, or the token is [another
-    /// server's](LogtoError::SessionIssuerMismatch) and was not sent. It is gone from the session and
+    /// server's](LogtoError::SessionIssuerMismatch) or [another
+    /// application's](LogtoError::SessionAudienceMismatch) and was not sent. It is gone from the session and
     /// stays valid at the server until it expires.
     Failed(LogtoError),
 }

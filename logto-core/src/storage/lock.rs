@@ -76,8 +76,8 @@ impl<'a> StorageLock<'a> {
     /// the write fails or panics the lock stays as it was, and no later write ends it. To drop the lock ends
     /// this holder's lease and no other's. `last_write` may be called again, and within itself.
     ///
-    /// A wrapper that makes one update of several of what it wraps does not hand on such a lock: it puts it
-    /// into one of its own ([`new`](Self::new)), which no write ends.
+    /// A wrapper that splits one update into several of what it wraps does not hand on such a lock: it puts it
+    /// into one of its own ([`new`](Self::new)), which no write ends. One that splits it into calls of `set` may.
     pub fn lease_ended_by_write<G: 'a>(
         guard: G,
         is_held: fn(&G) -> bool,

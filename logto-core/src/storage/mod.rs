@@ -169,8 +169,8 @@ pub trait Storage: Debug + Send + Sync {
     ///
     /// Such a backend holds every write of the session to that which comes from the lock's thread while that
     /// has the lock: [`set`](Self::set), and [`remove`](SessionStore::remove), [`rename`](SessionStore::rename) and
-    /// [`replace`](SessionStore::replace) of it too. So a wrapper hands on the lock as it is, and may make one
-    /// write of several.
+    /// [`replace`](SessionStore::replace) of it too. So a wrapper hands on the lock as it is, and may split one
+    /// write into several calls.
     ///
     /// ```
     /// # use logto_core as logto;

@@ -1,5 +1,5 @@
-//! An application that was moved to another server, with the sessions of the first one in its storage: no
-//! token of theirs goes to the second.
+//! An application that was moved to another server, or has got another id, and has kept its storage: none of
+//! the tokens in it is sent.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logto::storage::{Change, PersistKey, SessionStore, Storage};
 use logto::{
-    AccessTokenRequest, CallbackError, ContextOptions, LogtoClient, LogtoError, MemoryStorage,
-    Revocation, StorageError,
+    AccessTokenRequest, CallbackError, ContextOptions, Logto, LogtoClient, LogtoConfig, LogtoError,
+    MemoryStorage, Revocation, StorageError,
 };
 use logto_testing::Endpoint;
 
@@ -326,4 +326,37 @@ fn a_code_is_not_sent_to_a_server_at_which_its_sign_in_was_not_begun() {
         "{error:?}"
     );
     assert!(first.requests().is_empty());
+}
+
+#[test]
+fn a_token_is_not_shown_by_an_application_that_it_was_not_issued_to() {
+    let scene = Scene::signed_in();
+    let config = LogtoConfig::new(scene.fake.endpoint(), "another").resources([RESOURCE]);
+    let another = Logto::builder(config).clock(scene.clock.clone());
+    let another = another.build().unwrap();
+    let client = another.session(&scene.store, &scene.id);
+    let of_another: Check = is!(LogtoError::SessionAudienceMismatch);
+
+    scene.pass(3600);
+    let before = scene.stored();
+    scene.fake.clear_requests();
+    for error in [
+        client.access_token(RESOURCE).unwrap_err(),
+        client.fetch_user_info().unwrap_err(),
+    ] {
+        assert!(of_another(&error) && error.requires_sign_in(), "{error:?}");
+        scene.tells_no_secret(&error);
+    }
+    assert!(scene.stored() == before);
+    scene.refresh().unwrap().unwrap();
+
+    scene.fake.clear_requests();
+    let signed_out = client.sign_out(HOME).unwrap();
+    let Revocation::Failed(error) = signed_out.revocation else {
+        panic!("{:?}", signed_out.revocation);
+    };
+    assert!(of_another(&error), "{error:?}");
+    assert!(!signed_out.url.contains("id_token_hint"));
+    assert!(scene.requests().is_empty());
+    assert!(!scene.client.is_authenticated().unwrap());
 }
