@@ -268,6 +268,7 @@ fn insert(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqli
     Ok(number)
 }
 
+/// The count of the changes begins anew at its end, which only a damaged file comes to.
 fn touch(transaction: &Transaction<'_>, session: &[u8; 32], now: i64) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::LogtoClient;
-use super::issuer::SessionTokens;
+use super::session_tokens::SessionTokens;
 use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, DiscoveryError, LogtoError, SignInError};
 use crate::logto::Logto;

@@ -1,7 +1,7 @@
 //! Who is signed in.
 
 use super::LogtoClient;
-use super::issuer;
+use super::session_tokens;
 use crate::error::LogtoError;
 use crate::models::{AccessTokenRequest, IdTokenClaims, UserInfoResponse};
 use crate::oidc_core::OidcCore;
@@ -90,7 +90,7 @@ impl LogtoClient {
         let after = self.stored_token(PersistKey::IdToken)?;
         let core = self.logto.oidc_core()?;
         for id_token in [before, after] {
-            self.check_session(issuer::claims(id_token.as_ref()).as_ref(), &core)?;
+            self.check_session(session_tokens::claims(id_token.as_ref()).as_ref(), &core)?;
         }
         core.fetch_user_info(&access_token)
     }

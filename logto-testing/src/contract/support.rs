@@ -110,15 +110,9 @@ pub(super) fn die() -> ! {
 /// Reads, adds one and writes, under the lock, or under one to write. The write may end the lock, or not.
 pub(super) fn count_up(storage: &dyn Storage, round: usize) {
     if round.is_multiple_of(3) {
-        let lock = storage.lock_to_write(LONG_PATIENCE);
-        let lock = lock.expect("the lock to write, among many");
-        match lock.last_write(|| add_one(storage)) {
-            Err(error) => assert_eq!(error.kind(), StorageErrorKind::Conflict, "{error:?}"),
-            Ok(()) => return,
-        }
+        return count_up_by(storage, |changes| storage.update(changes));
     }
-    let lock = storage.lock(LONG_PATIENCE);
-    let lock = lock.expect("the lock, among many");
+    let lock = lock_among_many(storage);
     match round % 3 {
         1 => add_one(storage),
         _ => lock.last_write(|| add_one(storage)),
@@ -128,19 +122,28 @@ pub(super) fn count_up(storage: &dyn Storage, round: usize) {
 
 /// As [`count_up`], by a new session in the place of the old one.
 pub(super) fn count_up_by_replacing(store: &dyn SessionStore, id: &SessionId) {
-    let session = store.session(id);
-    let replace = |changes: &[Change<'_>]| store.replace(id, id, changes);
-    let lock = session.lock_to_write(LONG_PATIENCE);
+    count_up_by(&*store.session(id), |changes| {
+        store.replace(id, id, changes)
+    });
+}
+
+/// Under a lock to write, and under the lock itself if others came between.
+fn count_up_by(storage: &dyn Storage, write: impl Fn(&[Change<'_>]) -> Result<(), StorageError>) {
+    let lock = storage.lock_to_write(LONG_PATIENCE);
     let lock = lock.expect("the lock to write, among many");
-    match lock.last_write(|| add_one_by(&*session, replace)) {
+    match lock.last_write(|| add_one_by(storage, &write)) {
         Err(error) => assert_eq!(error.kind(), StorageErrorKind::Conflict, "{error:?}"),
         Ok(()) => return,
     }
     drop(lock);
-    let lock = session.lock(LONG_PATIENCE);
-    let lock = lock.expect("the lock, among many");
-    lock.last_write(|| add_one_by(&*session, replace))
-        .expect("a replacement under the lock");
+    let lock = lock_among_many(storage);
+    lock.last_write(|| add_one_by(storage, &write))
+        .expect("a write under the lock");
+}
+
+fn lock_among_many(storage: &dyn Storage) -> StorageLock<'_> {
+    let lock = storage.lock(LONG_PATIENCE);
+    lock.expect("the lock, among many")
 }
 
 fn add_one(storage: &dyn Storage) -> Result<(), StorageError> {

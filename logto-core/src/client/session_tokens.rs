@@ -45,14 +45,7 @@ impl LogtoClient {
         let message = "others go on writing to the session while its tokens are read";
         Err(StorageError::new(StorageErrorKind::Busy, message))
     }
-}
 
-/// What a stored ID token says; `None` if that cannot be read, or there is none.
-pub(super) fn claims(id_token: Option<&Secret>) -> Option<IdTokenClaims> {
-    OidcCore::decode_id_token(id_token?.expose()).ok()
-}
-
-impl LogtoClient {
     /// To be called before a token of the session is sent. One without an ID token does not say whose its
     /// tokens are.
     pub(super) fn check_session(
@@ -71,4 +64,9 @@ impl LogtoClient {
             false => Err(LogtoError::SessionAudienceMismatch),
         }
     }
+}
+
+/// What a stored ID token says; `None` if that cannot be read, or there is none.
+pub(super) fn claims(id_token: Option<&Secret>) -> Option<IdTokenClaims> {
+    OidcCore::decode_id_token(id_token?.expose()).ok()
 }
