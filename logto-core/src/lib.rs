@@ -1,13 +1,13 @@
-//! The protocol and the client of the Logto SDK, and the storage traits that its backends implement.
+//! The protocol and the client of the Logto SDK, and the [`Storage`] trait that backends implement.
 //!
 //! Applications use the crate `logto`, which hands on everything here and the storages. A storage
-//! backend depends on this crate: it implements [`Storage`] and [`SessionStore`].
+//! backend depends on this crate.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access_token_verifier;
 mod cached;
-mod client;
+// mod client;
 mod clock;
 mod config;
 mod crypto;
@@ -27,7 +27,6 @@ mod utilities;
 pub use access_token_verifier::{
     AccessTokenVerifier, AccessTokenVerifierBuilder, DangerousVerifier, VerifiedAccessToken,
 };
-pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -55,10 +54,10 @@ pub use seal::{
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{
-    Change, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptedStore, FoundSession, IdleLifetime,
-    InvalidSessionId, InvalidSessionOwner, LocalLock, LocalLocks, MemoryStorage, MemoryStore,
-    MemoryStoreBuilder, Migration, MigrationCounts, MigrationError, OwnerDigest, PersistKey,
-    SessionId, SessionOwner, SessionStore, Storage, StorageLock, migrate,
+    DEFAULT_IDLE_LIFETIME, EncryptedStorage, IdleLifetime, InvalidSessionId, InvalidSessionOwner,
+    LocalLock, LocalLocks, MemoryStorage, MemoryStorageBuilder, Migration, MigrationCounts,
+    MigrationError, OwnerDigest, Record, SessionId, SessionKey, SessionOwner, Storage, StorageLock,
+    Version, files, migrate,
 };
 pub use utilities::{
     ORGANIZATION_URN_PREFIX, build_organization_urn, organization_id_from_urn, remove_falsy_keys,

@@ -8,10 +8,10 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StorageErrorKind {
-    /// Somebody else holds the lock or the database; try again.
+    /// Another thread or process holds the lock or the database; try again.
     Busy,
-    /// Others changed or locked the session between a [lock to write](crate::Storage::lock_to_write) and its
-    /// write, which was not made; try again.
+    /// Another version of the session is there than the one that a [save](crate::Storage::save) expected.
+    /// Nothing was written; load the session and try again.
     Conflict,
     /// The server that keeps the sessions cannot be reached, or does not serve just now; try again.
     Unavailable,
@@ -61,6 +61,14 @@ impl StorageError {
         }))
     }
 
+    /// Another version is there than expected: what [`Storage::save`](crate::Storage::save) returns then.
+    pub fn conflict() -> Self {
+        Self::new(
+            StorageErrorKind::Conflict,
+            "the session was changed by another thread or process",
+        )
+    }
+
     /// Keeps the backend's own error as the source.
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -78,8 +86,8 @@ impl StorageError {
         matches!(self.kind(), Busy | Conflict | Unavailable)
     }
 
-    /// Whether it lies in what is stored, so that no later call fares better.
-    pub(crate) fn is_for_good(&self) -> bool {
+    /// Whether the stored bytes are at fault, so that no later call fares better.
+    pub(crate) fn is_permanent(&self) -> bool {
         use StorageErrorKind::*;
         matches!(self.kind(), Corrupt | WrongKey | NewerFormat)
     }

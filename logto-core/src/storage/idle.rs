@@ -5,8 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::Clock;
 
-/// The idle lifetime of a store's sessions, and the clock to measure it by: what a backend decides with
-/// whether a session is still there. Times are milliseconds since 1970.
+/// How long a session may lie unused before it expires, by default: 14 days, the life of a Logto
+/// refresh token.
+pub const DEFAULT_IDLE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The idle lifetime of a storage's sessions and the clock to measure it by, for a backend to decide whether a
+/// session is still there. Times are milliseconds since 1970.
 ///
 /// ```
 /// # use logto_core as logto;

@@ -1,46 +1,97 @@
 //! Sessions in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
-
-use zeroize::Zeroizing;
+use std::time::Duration;
 
 use super::{
-    Change, DEFAULT_IDLE_LIFETIME, FoundSession, LocalLocks, OwnerDigest, PersistKey, SessionId,
-    SessionOwner, SessionStore, Storage, StorageLock,
+    DEFAULT_IDLE_LIFETIME, IdleLifetime, LocalLocks, OwnerDigest, Record, SessionKey, Storage,
+    StorageLock, Version,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::error::StorageError;
 
-/// One session in memory, gone with the process: for tests, and for programs that sign in anew at
-/// every start.
+/// Sessions in memory, gone with the process: for tests, and for programs whose users may be signed
+/// out by a restart.
 ///
-/// `Clone` is cheap and shares the values.
+/// `Clone` is cheap and shares the sessions.
 ///
 /// ```
 /// # use logto_core as logto;
-/// use logto::{MemoryStorage, PersistKey, Storage};
+/// use logto::{LogtoClient, LogtoConfig, MemoryStorage};
 ///
-/// let storage = MemoryStorage::new();
-/// storage.set(PersistKey::RefreshToken, Some("…"))?;
-/// assert!(storage.clone().get(PersistKey::RefreshToken)?.is_some());
-/// # Ok::<(), logto_core::StorageError>(())
+/// let config = LogtoConfig::new("https://foo.logto.app", "my-app-id");
+/// let client = LogtoClient::new(config, MemoryStorage::new())?;
+/// assert!(!client.is_authenticated()?);
+/// # Ok::<(), logto_core::LogtoError>(())
 /// ```
 #[derive(Clone)]
 pub struct MemoryStorage {
-    store: MemoryStore,
-    session: [u8; 32],
+    entries: Arc<Mutex<HashMap<SessionKey, Entry>>>,
+    locks: LocalLocks,
+    idle: IdleLifetime,
+}
+
+struct Entry {
+    record: Record,
+    used_at: i64,
 }
 
 impl MemoryStorage {
-    /// An empty session, apart from every other. It never expires.
+    /// An empty storage, with the defaults of the [builder](Self::builder).
     pub fn new() -> Self {
-        Self {
-            store: MemoryStore::builder().idle_lifetime(Duration::MAX).build(),
-            session: [0; 32],
+        Self::builder().build()
+    }
+
+    /// Sets what differs from the defaults.
+    pub fn builder() -> MemoryStorageBuilder {
+        MemoryStorageBuilder {
+            idle_lifetime: DEFAULT_IDLE_LIFETIME,
+            clock: Arc::new(SystemClock),
         }
+    }
+
+    fn entries(&self) -> Entries<'_> {
+        Entries {
+            // A panic elsewhere leaves the map whole: every change is one call under the lock.
+            map: self.entries.lock().unwrap_or_else(PoisonError::into_inner),
+            oldest_live: self.idle.oldest_live(self.idle.now()),
+        }
+    }
+
+    fn entry(&self, record: &Record) -> Entry {
+        Entry {
+            record: record.clone(),
+            used_at: self.idle.now(),
+        }
+    }
+}
+
+/// The map, locked, and the last use before which an entry counts as absent.
+struct Entries<'a> {
+    map: MutexGuard<'a, HashMap<SessionKey, Entry>>,
+    oldest_live: i64,
+}
+
+impl Entries<'_> {
+    fn is_live(&self, entry: &Entry) -> bool {
+        entry.used_at >= self.oldest_live
+    }
+
+    fn compare(&self, session: &SessionKey, expected: Option<Version>) -> Result<(), StorageError> {
+        let entry = self.map.get(session).filter(|entry| self.is_live(entry));
+        match entry.map(|entry| entry.record.version()) == expected {
+            true => Ok(()),
+            false => Err(StorageError::conflict()),
+        }
+    }
+
+    fn keys_where(&self, wanted: impl Fn(&Record) -> bool) -> Vec<SessionKey> {
+        let live = self.map.iter().filter(|(_, entry)| self.is_live(entry));
+        live.filter(|(_, entry)| wanted(&entry.record))
+            .map(|(session, _)| *session)
+            .collect()
     }
 }
 
@@ -52,234 +103,101 @@ impl Default for MemoryStorage {
 
 impl fmt::Debug for MemoryStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStorage").finish_non_exhaustive()
-    }
-}
-
-impl Storage for MemoryStorage {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        let now = self.store.clock.now();
-        let mut sessions = self.store.sessions();
-        let Some(session) = sessions.get_mut(&self.session) else {
-            return Ok(None);
-        };
-        if session.is_expired(now, self.store.idle_lifetime) {
-            return Ok(None);
-        }
-        session.used_at = now;
-        Ok(session.values.get(&key).map(|value| value.to_string()))
-    }
-
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.update(&[Change { key, value }])
-    }
-
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        let now = self.store.clock.now();
-        let mut sessions = self.store.sessions();
-        let session = sessions.entry(self.session).or_insert_with(|| Session {
-            values: BTreeMap::new(),
-            used_at: now,
-        });
-        if session.is_expired(now, self.store.idle_lifetime) {
-            session.values.clear();
-        }
-        session.used_at = now;
-        session.make(changes);
-        if session.values.is_empty() {
-            sessions.remove(&self.session);
-        }
-        Ok(())
-    }
-
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        let lock = self.store.locks.lock(self.session, timeout)?;
-        Ok(StorageLock::new(lock))
-    }
-}
-
-/// Many sessions in memory, gone with the process: for tests, and for a web application whose users
-/// may be signed out by a restart.
-///
-/// `Clone` is cheap and shares the sessions.
-#[derive(Clone)]
-pub struct MemoryStore {
-    sessions: Arc<Mutex<HashMap<[u8; 32], Session>>>,
-    locks: LocalLocks,
-    idle_lifetime: Duration,
-    clock: Arc<dyn Clock>,
-}
-
-struct Session {
-    values: BTreeMap<PersistKey, Zeroizing<String>>,
-    used_at: SystemTime,
-}
-
-impl Session {
-    fn is_expired(&self, now: SystemTime, idle_lifetime: Duration) -> bool {
-        now.duration_since(self.used_at)
-            .is_ok_and(|idle| idle > idle_lifetime)
-    }
-
-    fn make(&mut self, changes: &[Change<'_>]) {
-        for change in changes {
-            match change.value {
-                Some(value) => {
-                    self.values
-                        .insert(change.key, Zeroizing::new(value.to_owned()));
-                }
-                None => {
-                    self.values.remove(&change.key);
-                }
-            }
-        }
-    }
-
-    fn is_of(&self, owner: &OwnerDigest) -> bool {
-        let value = self.values.get(&PersistKey::Owner);
-        value
-            .and_then(|value| SessionOwner::of_value(value))
-            .is_some_and(|found| found.is(owner))
-    }
-}
-
-impl MemoryStore {
-    /// No sessions yet, with the defaults of the [builder](Self::builder).
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// Sets what differs from the defaults.
-    pub fn builder() -> MemoryStoreBuilder {
-        MemoryStoreBuilder {
-            idle_lifetime: DEFAULT_IDLE_LIFETIME,
-            clock: Arc::new(SystemClock),
-        }
-    }
-
-    fn storage(&self, session: [u8; 32]) -> Arc<dyn Storage> {
-        Arc::new(MemoryStorage {
-            store: self.clone(),
-            session,
-        })
-    }
-
-    fn is_live(&self, session: &[u8; 32]) -> bool {
-        let now = self.clock.now();
-        let sessions = self.sessions();
-        let session = sessions.get(session);
-        session.is_some_and(|session| !session.is_expired(now, self.idle_lifetime))
-    }
-
-    /// A panic elsewhere leaves the map whole: every change is made in one go under the lock.
-    fn sessions(&self) -> MutexGuard<'_, HashMap<[u8; 32], Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for MemoryStore {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for MemoryStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore")
-            .field("sessions", &self.sessions().len())
+        f.debug_struct("MemoryStorage")
+            .field("sessions", &self.entries().map.len())
             .finish_non_exhaustive()
     }
 }
 
-impl SessionStore for MemoryStore {
-    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        self.storage(id.digest())
+#[deny(clippy::missing_trait_methods)]
+impl Storage for MemoryStorage {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        let now = self.idle.now();
+        let mut map = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = map.get_mut(session);
+        Ok(entry
+            .filter(|entry| !self.idle.is_over(entry.used_at, now))
+            .map(|entry| {
+                entry.used_at = now;
+                entry.record.clone()
+            }))
     }
 
-    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
-        let now = self.clock.now();
-        let mut sessions = self.sessions();
-        if let Some(mut session) = sessions.remove(&from.digest())
-            && !session.is_expired(now, self.idle_lifetime)
-        {
-            session.used_at = now;
-            sessions.insert(to.digest(), session);
-        }
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        let entry = self.entry(record);
+        let mut entries = self.entries();
+        entries.compare(session, expected)?;
+        entries.map.insert(*session, entry);
+        Ok(())
+    }
+
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.entries().map.remove(session);
         Ok(())
     }
 
     fn replace(
         &self,
-        from: &SessionId,
-        to: &SessionId,
-        changes: &[Change<'_>],
+        from: &SessionKey,
+        expected: Option<Version>,
+        to: &SessionKey,
+        record: &Record,
     ) -> Result<(), StorageError> {
-        let mut session = Session {
-            values: BTreeMap::new(),
-            used_at: self.clock.now(),
-        };
-        session.make(changes);
-        let mut sessions = self.sessions();
-        sessions.remove(&from.digest());
-        match session.values.is_empty() {
-            true => sessions.remove(&to.digest()),
-            false => sessions.insert(to.digest(), session),
-        };
+        let entry = self.entry(record);
+        let mut entries = self.entries();
+        entries.compare(from, expected)?;
+        entries.compare(to, None)?;
+        entries.map.remove(from);
+        entries.map.insert(*to, entry);
         Ok(())
     }
 
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
-        self.sessions().remove(&id.digest());
-        Ok(())
+    fn lock(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+    ) -> Result<StorageLock<'_>, StorageError> {
+        Ok(StorageLock::new(self.locks.lock(session, timeout)?))
     }
 
     fn purge_expired(&self) -> Result<u64, StorageError> {
-        let now = self.clock.now();
-        let mut sessions = self.sessions();
-        let before = sessions.len();
-        sessions.retain(|_, session| !session.is_expired(now, self.idle_lifetime));
-        Ok((before - sessions.len()) as u64)
+        let mut entries = self.entries();
+        let (before, oldest_live) = (entries.map.len(), entries.oldest_live);
+        entries.map.retain(|_, entry| entry.used_at >= oldest_live);
+        Ok((before - entries.map.len()) as u64)
     }
 
     /// Looks at every session.
-    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
-        let now = self.clock.now();
-        let sessions = self.sessions();
-        let live = |session: &Session| !session.is_expired(now, self.idle_lifetime);
-        let found = sessions
-            .iter()
-            .filter(|(_, session)| session.is_of(owner) && live(session))
-            .map(|(digest, _)| FoundSession::new(*digest, self.storage(*digest)));
-        Ok(found.collect())
+    fn find(&self, owner: &OwnerDigest) -> Result<Vec<SessionKey>, StorageError> {
+        let is_theirs = |record: &Record| record.owner().is_some_and(|found| found.matches(owner));
+        Ok(self.entries().keys_where(is_theirs))
     }
 
-    /// Keeps the digests of all sessions meanwhile.
-    fn for_each_session(
+    /// Holds the keys of all sessions meanwhile.
+    fn for_each(
         &self,
-        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+        visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let digests: Vec<_> = self.sessions().keys().copied().collect();
-        for digest in digests.into_iter().filter(|digest| self.is_live(digest)) {
-            visit(FoundSession::new(digest, self.storage(digest)))?;
-        }
-        Ok(())
-    }
-
-    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
-        Ok(self.storage(*digest))
+        let keys = self.entries().keys_where(|_| true);
+        keys.iter().try_for_each(visit)
     }
 }
 
-/// Settings of a [`MemoryStore`].
+/// Settings of a [`MemoryStorage`].
 #[derive(Debug)]
 #[must_use = "nothing is made until `build`"]
-pub struct MemoryStoreBuilder {
+pub struct MemoryStorageBuilder {
     idle_lifetime: Duration,
     clock: Arc<dyn Clock>,
 }
 
-impl MemoryStoreBuilder {
-    /// How long a session may lie unused before it is gone. Default: [`DEFAULT_IDLE_LIFETIME`].
+impl MemoryStorageBuilder {
+    /// How long a session may lie unused before it expires. Default: [`DEFAULT_IDLE_LIFETIME`].
     pub fn idle_lifetime(mut self, lifetime: Duration) -> Self {
         self.idle_lifetime = lifetime;
         self
@@ -291,13 +209,12 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// The store.
-    pub fn build(self) -> MemoryStore {
-        MemoryStore {
-            sessions: Arc::default(),
+    /// Builds the storage.
+    pub fn build(self) -> MemoryStorage {
+        MemoryStorage {
+            entries: Arc::default(),
             locks: LocalLocks::default(),
-            idle_lifetime: self.idle_lifetime,
-            clock: self.clock,
+            idle: IdleLifetime::new(self.idle_lifetime, self.clock),
         }
     }
 }

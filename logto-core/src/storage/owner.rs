@@ -1,25 +1,20 @@
-//! Whose session it is: what a store finds sessions by.
+//! Whose session it is: what a storage finds sessions by.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::Storage;
 use crate::crypto::sha256;
 use crate::seal::Sealer;
-
-/// Begins what only the wrapper that wrote it reads.
-const REST: char = ';';
 
 /// Between the digests. No base64url has it.
 const SEPARATOR: char = '.';
 
 /// The name by which sessions are found: a user of a server, or one session that the user has at the
-/// server. It is a SHA-256, so that a database does not show who uses an application; see
-/// [`EncryptedStore`](crate::EncryptedStore) for what hides it from those who guess.
+/// server. It is a SHA-256, so that a database does not show who uses an application;
+/// [`EncryptedStorage`](crate::EncryptedStorage) also hides it from guesses.
 ///
 /// ```
 /// # use logto_core as logto;
@@ -50,17 +45,22 @@ impl OwnerDigest {
         Self(sha256([claim, issuer, value].join("\0").as_bytes()))
     }
 
-    /// The digest itself, for the index of a backend.
+    /// The digest that a backend has read.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest, for the index of a backend.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// What stands for it in a store that is encrypted with these keys: one for each key, the current
-    /// one first. Without the key nobody can tell of a user whether it is theirs. It is HKDF-SHA-256 of
+    /// Its pseudonyms in a storage that is encrypted with these keys: one for each key, the current
+    /// one first. Without the key nobody can tell which user it is. A pseudonym is HKDF-SHA-256 of
     /// the root key, without salt, with `logto sealed box 1: pseudonym` and this digest as the info.
     ///
-    /// A passphrase hides nothing: its key depends on a random salt, which stands in each box, and no box
-    /// is at hand where a session is looked for. There it is the digest as it is.
+    /// A passphrase hides nothing, because its key depends on a random salt in each box, and a search has
+    /// no box at hand. Its pseudonym is the digest itself.
     pub fn hidden_by_each_key(&self, sealer: &Sealer) -> Vec<Self> {
         let mut hidden = Vec::new();
         for digest in sealer.pseudonyms(&self.0).map(Self) {
@@ -96,23 +96,20 @@ impl FromStr for OwnerDigest {
     }
 }
 
-/// Whose session it is: the value of [`PersistKey::Owner`](crate::PersistKey::Owner), and what
-/// [`SessionStore::sessions_of`](crate::SessionStore::sessions_of) finds it by.
+/// Whose session it is: a user of a server and, if known, the server session that it came of.
 ///
 /// Its text is the digest of the user in base64url and, if there is one, a dot and the digest of the
-/// server's session. A semicolon ends it: what follows is of a store that wraps another one, and is not
-/// looked at here.
+/// server session.
 ///
 /// ```
 /// # use logto_core as logto;
 /// use logto::{OwnerDigest, SessionOwner};
 ///
 /// let issuer = "https://foo.logto.app/oidc";
-/// let owner = SessionOwner::of(issuer, "alice", Some("a session of the server"));
-/// assert!(owner.is(&OwnerDigest::of_user(issuer, "alice")));
-/// assert!(owner.is(&OwnerDigest::of_server_session(issuer, "a session of the server")));
+/// let owner = SessionOwner::new(issuer, "alice", Some("a session of the server"));
+/// assert!(owner.matches(&OwnerDigest::of_user(issuer, "alice")));
+/// assert!(owner.matches(&OwnerDigest::of_server_session(issuer, "a session of the server")));
 /// assert_eq!(owner.to_string().parse(), Ok(owner));
-/// assert_eq!(format!("{owner};more").parse(), Ok(owner));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionOwner {
@@ -121,8 +118,8 @@ pub struct SessionOwner {
 }
 
 impl SessionOwner {
-    /// Of the `iss`, `sub` and `sid` of an ID token. An empty `sid` is none.
-    pub fn of(issuer: &str, sub: &str, sid: Option<&str>) -> Self {
+    /// The owner by the `iss`, `sub` and `sid` of an ID token. An empty `sid` is none.
+    pub fn new(issuer: &str, sub: &str, sid: Option<&str>) -> Self {
         Self {
             user: OwnerDigest::of_user(issuer, sub),
             server_session: sid
@@ -131,27 +128,35 @@ impl SessionOwner {
         }
     }
 
-    /// Of a stored value; `None` if it has another form, and then nothing finds its session.
-    pub fn of_value(value: &str) -> Option<Self> {
-        value.parse().ok()
+    /// The owner that a backend has read in two parts.
+    pub fn from_digests(user: OwnerDigest, server_session: Option<OwnerDigest>) -> Self {
+        Self {
+            user,
+            server_session,
+        }
     }
 
-    /// What the session is found by: one or two digests.
+    /// The digest of the user.
+    pub fn user(&self) -> OwnerDigest {
+        self.user
+    }
+
+    /// The digest of the server session; `None` if the ID token did not name it.
+    pub fn server_session(&self) -> Option<OwnerDigest> {
+        self.server_session
+    }
+
+    /// One or two digests: those by which [`Storage::find`](super::Storage::find) finds the session.
     pub fn digests(&self) -> impl Iterator<Item = OwnerDigest> {
         [Some(self.user), self.server_session].into_iter().flatten()
     }
 
-    /// Whether it is known which session of the server it came of.
-    pub fn has_server_session(&self) -> bool {
-        self.server_session.is_some()
-    }
-
     /// Whether this digest finds the session.
-    pub fn is(&self, owner: &OwnerDigest) -> bool {
+    pub fn matches(&self, owner: &OwnerDigest) -> bool {
         self.digests().any(|digest| digest == *owner)
     }
 
-    /// What stands for it in a store that is encrypted with the current of these keys; see
+    /// The pseudonym of the owner under the current key of this sealer; see
     /// [`OwnerDigest::hidden_by_each_key`].
     pub fn hidden(&self, sealer: &Sealer) -> Self {
         let hide = |digest: OwnerDigest| {
@@ -164,7 +169,7 @@ impl SessionOwner {
         }
     }
 
-    /// With the server's session of another one of the same user, if this one has none.
+    /// This owner, with the server session of `other` if this one has none and the user is the same.
     pub(crate) fn or_session_of(self, other: &Self) -> Self {
         let known = other.server_session.filter(|_| other.user == self.user);
         Self {
@@ -172,16 +177,6 @@ impl SessionOwner {
             server_session: self.server_session.or(known),
         }
     }
-
-    /// A value with this owner and something behind it.
-    pub(super) fn followed_by(&self, rest: &str) -> String {
-        format!("{self}{REST}{rest}")
-    }
-}
-
-/// What stands behind the owner in a value; all of it if there is no owner.
-pub(super) fn behind_owner(value: &str) -> &str {
-    value.rsplit_once(REST).map_or(value, |(_, rest)| rest)
 }
 
 impl fmt::Display for SessionOwner {
@@ -201,10 +196,9 @@ impl FromStr for SessionOwner {
     type Err = InvalidSessionOwner;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let own = text.split_once(REST).map_or(text, |(own, _)| own);
-        let (user, server_session) = match own.split_once(SEPARATOR) {
+        let (user, server_session) = match text.split_once(SEPARATOR) {
             Some((user, server_session)) => (user, Some(server_session.parse()?)),
-            None => (own, None),
+            None => (text, None),
         };
         Ok(Self {
             user: user.parse()?,
@@ -217,45 +211,6 @@ impl FromStr for SessionOwner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the owner of a session: one or two digests in base64url are expected")]
 pub struct InvalidSessionOwner;
-
-/// A session that a store has found by its owner. Like any other it can be locked, read and written.
-///
-/// `Debug` does not show the digest.
-#[derive(Clone)]
-pub struct FoundSession {
-    digest: [u8; 32],
-    storage: Arc<dyn Storage>,
-}
-
-impl FoundSession {
-    /// The session whose id has this [digest](crate::SessionId::digest).
-    pub fn new(digest: [u8; 32], storage: Arc<dyn Storage>) -> Self {
-        Self { digest, storage }
-    }
-
-    /// The [digest](crate::SessionId::digest) of its id. Nobody can find the id by it.
-    pub fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    /// Its values.
-    pub fn storage(&self) -> &Arc<dyn Storage> {
-        &self.storage
-    }
-
-    /// The same session with a storage around its own: for a store that wraps another one.
-    pub fn wrapped<S: Storage + 'static>(self, wrap: impl FnOnce(Arc<dyn Storage>) -> S) -> Self {
-        Self::new(self.digest, Arc::new(wrap(self.storage)))
-    }
-}
-
-impl fmt::Debug for FoundSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FoundSession")
-            .field("storage", &self.storage)
-            .finish_non_exhaustive()
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -287,14 +242,14 @@ mod tests {
 
     #[test]
     fn an_empty_session_of_the_server_is_none() {
-        let owner = SessionOwner::of("https://a", "1", Some(""));
-        assert_eq!(owner, SessionOwner::of("https://a", "1", None));
-        assert!(!owner.has_server_session());
+        let owner = SessionOwner::new("https://a", "1", Some(""));
+        assert_eq!(owner, SessionOwner::new("https://a", "1", None));
+        assert!(!owner.server_session().is_some());
     }
 
     #[test]
     fn the_session_of_the_server_is_kept_for_the_same_user_only() {
-        let owner = |sub, sid| SessionOwner::of("https://a", sub, sid);
+        let owner = |sub, sid| SessionOwner::new("https://a", sub, sid);
         let (old, new) = (owner("1", Some("2")), owner("1", Some("3")));
         assert_eq!(owner("1", None).or_session_of(&old), old);
         assert_eq!(new.or_session_of(&old), new);
@@ -304,13 +259,13 @@ mod tests {
 
     #[test]
     fn what_is_no_owner_is_told() {
-        let owner = SessionOwner::of("https://a", "1", Some("2")).to_string();
+        let owner = SessionOwner::new("https://a", "1", Some("2")).to_string();
         for text in ["", ";", ".", &owner[..42], &owner[1..], &owner[..44], "é"] {
             assert_eq!(text.parse::<SessionOwner>(), Err(InvalidSessionOwner));
         }
         let three = format!("{owner}.{}", &owner[..43]);
-        assert_eq!(SessionOwner::of_value(&three), None);
-        assert_eq!(SessionOwner::of_value(&format!(" {owner}")), None);
+        assert_eq!(three.parse::<SessionOwner>(), Err(InvalidSessionOwner));
+        assert!(format!(" {owner}").parse::<SessionOwner>().is_err());
     }
 
     #[test]
