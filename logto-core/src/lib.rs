@@ -7,7 +7,7 @@
 
 mod access_token_verifier;
 mod cached;
-// mod client;
+mod client;
 mod clock;
 mod config;
 mod crypto;
@@ -27,6 +27,7 @@ mod utilities;
 pub use access_token_verifier::{
     AccessTokenVerifier, AccessTokenVerifierBuilder, DangerousVerifier, VerifiedAccessToken,
 };
+pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient, Session};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -52,7 +53,7 @@ pub use seal::{
     Argon2Cost, EncryptionKey, EncryptionKeyError, LastBoxKey, Opened, SealError, Sealer,
 };
 pub use secret::Secret;
-pub use session::{AccessToken, AccessTokenMap, SignInSession};
+pub use session::{AccessToken, AccessTokenMap, PersistKey, SignInSession};
 pub use storage::{
     DEFAULT_IDLE_LIFETIME, EncryptedStorage, IdleLifetime, InvalidSessionId, InvalidSessionOwner,
     LocalLock, LocalLocks, MemoryStorage, MemoryStorageBuilder, Migration, MigrationCounts,
