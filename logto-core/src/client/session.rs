@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::crypto::random_bytes;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::models::IdTokenClaims;
 use crate::oidc_core::OidcCore;
@@ -91,6 +92,14 @@ impl Draft {
 }
 
 impl Snapshot {
+    fn of(draft: Draft, record: &Record) -> Self {
+        Self {
+            data: Arc::new(draft.data),
+            owner: draft.owner,
+            version: Some(record.version()),
+        }
+    }
+
     pub fn draft(&self) -> Draft {
         Draft {
             data: (*self.data).clone(),
@@ -227,45 +236,53 @@ impl Session {
     /// afterwards.
     pub(crate) fn change_from<T, E: From<StorageError>>(
         &self,
-        mut snapshot: Snapshot,
+        snapshot: Snapshot,
         mut change: impl FnMut(&mut Draft) -> Result<T, E>,
     ) -> Result<(T, Snapshot), E> {
-        let mut tries = 0;
-        loop {
+        self.write_from(snapshot, |snapshot| {
             let mut draft = snapshot.draft();
             let done = change(&mut draft)?;
             if draft.data == *snapshot.data && draft.owner == snapshot.owner {
-                return Ok((done, snapshot));
+                return Ok(Ok((done, snapshot.clone())));
             }
             let record = draft.to_record()?;
-            match self.storage.save(&self.key, &record, snapshot.version) {
-                Ok(()) => return Ok((done, saved(draft, &record))),
-                Err(error) => await_turn(error, &mut tries)?,
-            }
-            snapshot = self.load()?;
-        }
+            let saved = self.storage.save(&self.key, &record, snapshot.version);
+            Ok(saved.map(|()| (done, Snapshot::of(draft, &record))))
+        })
     }
 
     /// Same as [`change_from`](Self::change_from), and moves the session to another key.
     pub(crate) fn replace_from<T, E: From<StorageError>>(
         &self,
-        mut snapshot: Snapshot,
+        snapshot: Snapshot,
         to: &SessionKey,
         mut change: impl FnMut(&mut Draft) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut tries = 0;
-        loop {
+        self.write_from(snapshot, |snapshot| {
             let mut draft = snapshot.draft();
             let done = change(&mut draft)?;
-            let record = draft.to_record()?;
-            let replaced = self
-                .storage
-                .replace(&self.key, snapshot.version, to, &record);
-            match replaced {
-                Ok(()) => return Ok(done),
-                Err(error) => await_turn(error, &mut tries)?,
+            let (record, version) = (draft.to_record()?, snapshot.version);
+            let replaced = self.storage.replace(&self.key, version, to, &record);
+            Ok(replaced.map(|()| done))
+        })
+    }
+
+    /// Calls `write` with what is there, until it meets no conflict.
+    fn write_from<T, E: From<StorageError>>(
+        &self,
+        mut snapshot: Snapshot,
+        mut write: impl FnMut(&Snapshot) -> Result<Result<T, StorageError>, E>,
+    ) -> Result<T, E> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match write(&snapshot)? {
+                Err(error) if error.kind() == StorageErrorKind::Conflict && tries < MOST_TRIES => {
+                    pause(tries);
+                    snapshot = self.load()?;
+                }
+                outcome => return Ok(outcome?),
             }
-            snapshot = self.load()?;
         }
     }
 
@@ -317,26 +334,13 @@ impl SessionLock<'_> {
     }
 }
 
-fn saved(draft: Draft, record: &Record) -> Snapshot {
-    Snapshot {
-        data: Arc::new(draft.data),
-        owner: draft.owner,
-        version: Some(record.version()),
+/// Sleeps before a later try, longer each time and never the same for two, so that many writers get through.
+fn pause(tries: u32) {
+    if tries > 2 {
+        let [random] = random_bytes();
+        let step = u32::from(random) % (4 * tries);
+        thread::sleep((Duration::from_micros(100) * step).min(LONGEST_PAUSE));
     }
-}
-
-/// Returns the error, unless it is a conflict that may be tried again. Sleeps before a later try, so that many
-/// writers get through.
-fn await_turn(error: StorageError, tries: &mut u32) -> Result<(), StorageError> {
-    *tries += 1;
-    if error.kind() != StorageErrorKind::Conflict || *tries == MOST_TRIES {
-        return Err(error);
-    }
-    if *tries > 2 {
-        let step = u32::from(crate::crypto::random_bytes::<1>()[0]) % (*tries * 4);
-        thread::sleep(Duration::from_micros(100 * u64::from(step)).min(LONGEST_PAUSE));
-    }
-    Ok(())
 }
 
 /// Does not tell what the text was, because it may hold a token.
