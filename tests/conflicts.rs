@@ -7,22 +7,22 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use logto::storage::{SqliteStore, StorageLock};
+use logto::storage::{SqliteStorage, StorageLock};
 use logto::{
     CallbackError, Change, FoundSession, Logto, LogtoConfig, LogtoError, OwnerDigest, PersistKey,
-    SessionId, SessionStore, Storage, StorageError,
+    SessionId, Storage, StorageError,
 };
 use logto_testing::{Endpoint, FakeLogto, FakeUser, Misbehaviour};
 use tempfile::TempDir;
 
 const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
-type Interference = Box<dyn FnOnce(&SqliteStore) + Send>;
+type Interference = Box<dyn FnOnce(&SqliteStorage) + Send>;
 
 /// A store in which somebody else writes just before one of our writes does.
 #[derive(Clone)]
 struct Interfered {
-    store: SqliteStore,
+    store: SqliteStorage,
     shared: Arc<Shared>,
 }
 
@@ -35,12 +35,12 @@ struct Shared {
 
 impl Interfered {
     /// Before the next write.
-    fn interfere(&self, others: impl FnOnce(&SqliteStore) + Send + 'static) {
+    fn interfere(&self, others: impl FnOnce(&SqliteStorage) + Send + 'static) {
         self.interfere_after(0, others);
     }
 
     /// Before the write that comes after so many.
-    fn interfere_after(&self, writes: usize, others: impl FnOnce(&SqliteStore) + Send + 'static) {
+    fn interfere_after(&self, writes: usize, others: impl FnOnce(&SqliteStorage) + Send + 'static) {
         let mut interferences = self.shared.interferences.lock().unwrap();
         interferences.push(Box::new(others));
         for _ in 0..writes {
@@ -74,7 +74,7 @@ impl fmt::Debug for Interfered {
     }
 }
 
-impl SessionStore for Interfered {
+impl Storage for Interfered {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
         self.around(self.store.session(id))
     }
@@ -101,8 +101,8 @@ impl SessionStore for Interfered {
         self.store.purge_expired()
     }
 
-    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
-        self.store.sessions_of(owner)
+    fn find(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
+        self.store.find(owner)
     }
 }
 
@@ -110,7 +110,7 @@ impl SessionStore for Interfered {
 #[derive(Debug)]
 struct Minimal(Interfered);
 
-impl SessionStore for Minimal {
+impl Storage for Minimal {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
         self.0.session(id)
     }
@@ -175,7 +175,7 @@ impl Scene {
         let fake = FakeLogto::builder().user(FakeUser::new("alice")).start();
         let config = LogtoConfig::new(fake.endpoint(), fake.app_id()).app_secret(fake.app_secret());
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(directory.path().join("sessions.db")).unwrap();
+        let store = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
         Self {
             logto: Logto::builder(config).clock(fake.clock()).build().unwrap(),
             fake,
@@ -198,13 +198,13 @@ impl Scene {
         self.finish_in(&self.store, callback)
     }
 
-    fn finish_in(&self, store: &dyn SessionStore, callback: &str) -> Result<SessionId, LogtoError> {
+    fn finish_in(&self, store: &dyn Storage, callback: &str) -> Result<SessionId, LogtoError> {
         let finished = self.logto.finish_sign_in(store, &self.id, callback);
         finished.map(|(id, _)| id)
     }
 
     /// By the store itself, and by one that makes a replacement of two writes.
-    fn stores(&self) -> [Box<dyn SessionStore>; 2] {
+    fn stores(&self) -> [Box<dyn Storage>; 2] {
         let minimal = Minimal(self.store.clone());
         [Box::new(self.store.clone()), Box::new(minimal)]
     }
@@ -215,7 +215,7 @@ impl Scene {
             sessions += 1;
             Ok(())
         };
-        self.store.store.for_each_session(count).unwrap();
+        self.store.store.for_each(count).unwrap();
         sessions
     }
 
@@ -235,7 +235,7 @@ impl Scene {
     }
 }
 
-fn write_anything(store: &SqliteStore, id: &SessionId) {
+fn write_anything(store: &SqliteStorage, id: &SessionId) {
     let session = store.session(id);
     session
         .set(PersistKey::AccessTokenMap, Some(r#"{"x":{}}"#))

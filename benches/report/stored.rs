@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use logto::storage::{PersistKey, SessionStore, SledStore, SqliteStore, Storage};
+use logto::storage::{PersistKey, SledStorage, SqliteStorage, Storage};
 use logto::{Clock as _, SessionId, SystemClock};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -98,10 +98,10 @@ impl Engine {
         }
     }
 
-    fn open(self, directory: &Path) -> Arc<dyn SessionStore> {
+    fn open(self, directory: &Path) -> Arc<dyn Storage> {
         match self {
-            Self::Sqlite => Arc::new(SqliteStore::open(directory.join("sessions.db")).unwrap()),
-            Self::Sled => Arc::new(SledStore::open(directory.join("sessions.sled")).unwrap()),
+            Self::Sqlite => Arc::new(SqliteStorage::open(directory.join("sessions.db")).unwrap()),
+            Self::Sled => Arc::new(SledStorage::open(directory.join("sessions.sled")).unwrap()),
         }
     }
 }
@@ -209,7 +209,7 @@ impl Place {
         }
     }
 
-    fn store(&self) -> Arc<dyn SessionStore> {
+    fn store(&self) -> Arc<dyn Storage> {
         self.engine.open(self.directory.path())
     }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use logto::SessionId;
 use logto::storage::{
-    EncryptionKey, FileStore, MemoryStore, PersistKey, SessionStore, SledStore, SqliteStore,
-    Storage,
+    EncryptionKey, FileStorage, MemoryStorage, PersistKey, SledStorage, SqliteStorage, Storage,
 };
 use tempfile::TempDir;
 
@@ -37,14 +36,14 @@ impl Backend {
     }
 
     /// An empty store, in this directory if it is on disk.
-    pub(crate) fn store(self, directory: &Path) -> Arc<dyn SessionStore> {
+    pub(crate) fn store(self, directory: &Path) -> Arc<dyn Storage> {
         match self {
-            Self::Memory => Arc::new(MemoryStore::new()),
-            Self::Sqlite => Arc::new(SqliteStore::open(directory.join("ours.db")).unwrap()),
-            Self::Sled => Arc::new(SledStore::open(directory.join("ours.sled")).unwrap()),
+            Self::Memory => Arc::new(MemoryStorage::new()),
+            Self::Sqlite => Arc::new(SqliteStorage::open(directory.join("ours.db")).unwrap()),
+            Self::Sled => Arc::new(SledStorage::open(directory.join("ours.sled")).unwrap()),
             Self::File => {
                 let key = EncryptionKey::from_bytes([7; 32]);
-                Arc::new(FileStore::open(directory.join("ours"), key).unwrap())
+                Arc::new(FileStorage::open(directory.join("ours"), key).unwrap())
             }
         }
     }
@@ -66,7 +65,7 @@ pub(crate) fn directory() -> TempDir {
 
 /// A session of ours, and the same bytes in the library under it.
 pub(crate) struct Pair {
-    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) store: Arc<dyn Storage>,
     pub(crate) id: SessionId,
     pub(crate) bare: Bare,
 }
@@ -137,7 +136,7 @@ impl Pair {
         let directory = Arc::new(directory());
         let path = |name: &str| directory.path().join(name);
         let library: Box<dyn Library> = match backend {
-            Backend::Memory => Box::new(MemoryStore::new().default_session()),
+            Backend::Memory => Box::new(MemoryStorage::new().default_session()),
             Backend::Sqlite => Box::new(raw::Sqlite::open(&path("raw.db"))),
             Backend::Sled => Box::new(raw::Sled::open(&path("raw.sled"))),
             Backend::File => Box::new(raw::Files::open(&path("raw"))),

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use logto::SessionId;
 use logto::storage::{
-    EncryptionKey, FileStore, MemoryStore, PersistKey, SessionStore, SledStore, SqliteStore,
-    Storage,
+    EncryptionKey, FileStorage, MemoryStorage, PersistKey, SledStorage, SqliteStorage, Storage,
 };
 
 use crate::raw::{self, Raw};
@@ -35,14 +34,14 @@ impl Row {
 pub(crate) fn all(directory: &Path) -> Vec<Row> {
     let path = |name: &str| directory.join(name);
     let key = EncryptionKey::from_bytes([7; 32]);
-    let sqlite = SqliteStore::open(path("ours.db")).unwrap();
-    let sled = SledStore::open(path("ours.sled")).unwrap();
-    let files = FileStore::open(path("ours"), key).unwrap();
+    let sqlite = SqliteStorage::open(path("ours.db")).unwrap();
+    let sled = SledStorage::open(path("ours.sled")).unwrap();
+    let files = FileStorage::open(path("ours"), key).unwrap();
     let raw_sled = raw::Sled::open(&path("raw.sled"));
     let mut rows = Vec::new();
     rows.extend(rows_of(
         "memory",
-        &MemoryStore::new(),
+        &MemoryStorage::new(),
         raw::Memory::default(),
     ));
     rows.extend(rows_of(
@@ -56,7 +55,7 @@ pub(crate) fn all(directory: &Path) -> Vec<Row> {
     rows
 }
 
-fn rows_of(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> [Row; 3] {
+fn rows_of(backend: &str, store: &dyn Storage, raw: impl Raw + 'static) -> [Row; 3] {
     [
         get(backend, store, raw.another()),
         update(&format!("{backend} update"), store, raw.another(), MAP),
@@ -64,7 +63,7 @@ fn rows_of(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> 
     ]
 }
 
-fn get(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> Row {
+fn get(backend: &str, store: &dyn Storage, raw: impl Raw + 'static) -> Row {
     let storage = session(store);
     set(&*storage, Tokens::with_map(MAP).next());
     raw.update(Tokens::with_map(MAP).next());
@@ -73,7 +72,7 @@ fn get(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> Row 
     Row::new(format!("{backend} get"), ours, raw)
 }
 
-fn update(name: &str, store: &dyn SessionStore, raw: impl Raw + 'static, map: usize) -> Row {
+fn update(name: &str, store: &dyn Storage, raw: impl Raw + 'static, map: usize) -> Row {
     let storage = session(store);
     let (mut for_ours, mut for_raw) = (Tokens::with_map(map), Tokens::with_map(map));
     let ours = move || set(&*storage, for_ours.next());
@@ -81,14 +80,14 @@ fn update(name: &str, store: &dyn SessionStore, raw: impl Raw + 'static, map: us
     Row::new(name.to_owned(), ours, raw)
 }
 
-fn lock(backend: &str, store: &dyn SessionStore, raw: impl Raw + 'static) -> Row {
+fn lock(backend: &str, store: &dyn Storage, raw: impl Raw + 'static) -> Row {
     let storage = session(store);
     let ours = move || drop(storage.lock(Duration::from_secs(1)).unwrap());
     let raw = move || raw.lock_and_unlock();
     Row::new(format!("{backend} lock and unlock"), ours, raw)
 }
 
-fn session(store: &dyn SessionStore) -> Arc<dyn Storage> {
+fn session(store: &dyn Storage) -> Arc<dyn Storage> {
     store.session(&SessionId::random())
 }
 
