@@ -4,7 +4,6 @@ mod access_token;
 mod back_channel;
 mod callback;
 mod device;
-mod machine;
 mod refresh;
 mod session;
 mod sign_in;
@@ -13,8 +12,7 @@ mod user;
 
 use std::fmt;
 
-pub use self::machine::MachineClient;
-pub(crate) use self::refresh::UnsavedTokens;
+pub(crate) use self::refresh::{UnsavedTokens, is_newer};
 pub use self::session::Session;
 use self::session::SessionLock;
 pub use self::user::{ContextOptions, LogtoContext};
@@ -137,12 +135,12 @@ impl LogtoClient {
         self.logto.oidc_core()
     }
 
-    fn config(&self) -> &LogtoConfig {
+    pub(crate) fn config(&self) -> &LogtoConfig {
         self.logto.config()
     }
 
     /// Waits for sole use of the session.
-    fn lock(&self) -> Result<SessionLock<'_>, StorageError> {
+    pub(crate) fn lock(&self) -> Result<SessionLock<'_>, StorageError> {
         let (locks, timeout) = (self.logto.locks(), self.logto.lock_timeout());
         self.session.lock(locks, timeout)
     }

@@ -14,6 +14,7 @@ mod crypto;
 mod error;
 mod http;
 mod logto;
+mod machine;
 mod models;
 mod oidc;
 mod oidc_core;
@@ -27,7 +28,7 @@ mod utilities;
 pub use access_token_verifier::{
     AccessTokenVerifier, AccessTokenVerifierBuilder, DangerousVerifier, VerifiedAccessToken,
 };
-pub use client::{ContextOptions, LogtoClient, LogtoContext, MachineClient, Session};
+pub use client::{ContextOptions, LogtoClient, LogtoContext, Session};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -37,6 +38,7 @@ pub use error::{
 };
 pub use http::{ConnectWithin, HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
+pub use machine::MachineClient;
 pub use models::{
     AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DeviceAuthorization,
     DeviceSignInOptions, DirectSignIn, FirstScreen, IdTokenClaims, Identifier, InteractionMode,

@@ -276,20 +276,20 @@ impl LogtoClient {
         }
     }
 
-    pub(super) fn is_fresh(&self, token: &AccessToken) -> bool {
+    pub(crate) fn is_fresh(&self, token: &AccessToken) -> bool {
         token.is_fresh(self.logto.now(), self.logto.refresh_leeway())
     }
 
     /// Whether a token that came while this caller waited is to be handed out: not if the caller has
     /// slept since.
-    pub(super) fn still_serves(&self, token: &AccessToken) -> bool {
+    pub(crate) fn still_serves(&self, token: &AccessToken) -> bool {
         let leeway = self.logto.refresh_leeway().max(60);
         self.logto.now() < token.expires_at.saturating_add(leeway)
     }
 
     /// The cache's entry for a token that came now. A token whose lifetime is not known is given to those who
     /// waited for it, and not kept.
-    pub(super) fn to_cache(&self, tokens: &TokenResponse) -> AccessToken {
+    pub(crate) fn to_cache(&self, tokens: &TokenResponse) -> AccessToken {
         let now = self.logto.now();
         let lifetime = i64::try_from(tokens.expires_in.unwrap_or(0)).unwrap_or(i64::MAX);
         let leeway = self.logto.refresh_leeway().min(lifetime / 2);
@@ -309,7 +309,7 @@ fn serve(token: &AccessToken, session: &Snapshot) -> ServingToken {
 }
 
 /// Whether it came while this caller waited; then it serves, however short its life.
-pub(super) fn is_newer(token: &AccessToken, seen: Option<&AccessToken>) -> bool {
+pub(crate) fn is_newer(token: &AccessToken, seen: Option<&AccessToken>) -> bool {
     seen.is_none_or(|seen| token.token != seen.token)
 }
 

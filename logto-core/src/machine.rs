@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::LogtoClient;
-use super::refresh::is_newer;
+use crate::client::{LogtoClient, is_newer};
 use crate::error::{ConfigError, LogtoError};
 use crate::logto::Logto;
 use crate::models::{AccessTokenClaims, MachineTokenRequest, TokenResponse};
@@ -106,7 +105,7 @@ impl MachineClient {
     }
 
     fn cached(&self, key: &str) -> Result<Option<AccessToken>, LogtoError> {
-        let session = self.client.session.load()?;
+        let session = self.client.session().load()?;
         Ok(session.data.access_tokens.x.get(key).cloned())
     }
 
@@ -156,7 +155,7 @@ impl MachineClient {
     }
 
     fn keep(&self, key: &str, token: &AccessToken) -> Result<(), LogtoError> {
-        self.client.session.change(|draft| {
+        self.client.session().change(|draft| {
             let tokens = &mut draft.data.access_tokens.x;
             tokens.retain(|_, token| self.client.is_fresh(token));
             tokens.insert(key.to_owned(), token.clone());
@@ -169,7 +168,7 @@ impl fmt::Debug for MachineClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MachineClient")
             .field("config", self.client.config())
-            .field("session", &self.client.session)
+            .field("session", self.client.session())
             .finish()
     }
 }
