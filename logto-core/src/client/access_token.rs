@@ -111,17 +111,22 @@ impl LogtoClient {
         })
     }
 
-    /// Forgets all tokens, without asking the server: the user is signed out here, and nowhere else.
-    /// Use [`sign_out`](Self::sign_out) wherever the server can be had.
+    /// Forgets all tokens without asking the server: the user is signed out here, and nowhere else.
+    /// Use [`sign_out`](Self::sign_out) wherever the server can be reached. A session that cannot be read, because it is
+    /// damaged or sealed with another key, is removed, so that the user can sign in again.
     ///
     /// # Errors
     ///
     /// If the session cannot be read or written.
     pub fn clear_all_tokens(&self) -> Result<(), LogtoError> {
-        self.session.change(|draft| {
+        let cleared = self.session.change(|draft| {
             draft.clear_tokens();
             Ok(())
-        })
+        });
+        match cleared {
+            Err(error) if error.is_permanent() => Ok(self.session.remove()?),
+            outcome => Ok(outcome?),
+        }
     }
 
     pub(super) fn checked_token(
