@@ -2,7 +2,7 @@
 
 use super::LogtoClient;
 use super::refresh::ServingToken;
-use crate::error::{ConfigError, LogtoError};
+use crate::error::{ConfigError, LogtoError, StorageError};
 use crate::models::{AccessTokenClaims, AccessTokenRequest};
 use crate::oidc_core::OidcCore;
 use crate::session::AccessTokenMap;
@@ -119,7 +119,7 @@ impl LogtoClient {
     ///
     /// If the session cannot be read or written.
     pub fn clear_all_tokens(&self) -> Result<(), LogtoError> {
-        let cleared = self.session.change(|draft| {
+        let cleared: Result<(), StorageError> = self.session.change(|draft| {
             draft.clear_tokens();
             Ok(())
         });
