@@ -1,17 +1,19 @@
-//! What a persistent [`SessionStore`] promises to whoever is killed: what it was told to be written is
+//! What a persistent [`Storage`] promises to whoever is killed: what it was told to be written is
 //! there, and nothing is there in part.
 //!
 //! [`run`] starts a process that writes, kills it at a random moment and looks at what is there, 200
-//! times. Several threads of the process write to sessions of their own, which they update under
-//! the lock and without, rename and remove; after each call that returned they say so. After each kill
-//! a store is opened over the place, and all sessions are read. They must hold what all the calls made
-//! that were said, and may hold what the one next call of each thread made, with all it changed. And
-//! each that has an owner must be found by it, and no other ([`Fixture::FINDS_OWNERS`]).
+//! times. Several threads of the process write to sessions of their own, which they save under
+//! the lock and without, replace and remove; after each call that returned they say so. After each kill
+//! a storage is opened over the place, and all sessions are loaded. They must hold what all the calls made
+//! that were said, and may hold what the one next call of each thread made, with all it changed. Each that
+//! has an owner must be found by it, and no other ([`Fixture::FINDS_OWNERS`]), and each must be visited
+//! ([`Fixture::LISTS_SESSIONS`]). Only a replacement may be done by half, if it is not one step
+//! ([`Fixture::REPLACES_IN_ONE_STEP`]).
 //!
 //! [`crash_contract!`](crate::crash_contract) makes it a test:
 //!
 //! ```
-//! # use logto_core::{MemoryStore as MyStore, SessionStore};
+//! # use logto_core::Storage;
 //! # use logto_testing::TestClock;
 //! # use std::time::Duration;
 //! use logto_testing::contract::Fixture;
@@ -24,7 +26,7 @@
 //! #   fn new() -> Self {
 //! #       Self {}
 //! #   }
-//! #   fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+//! #   fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
 //! #       unimplemented!()
 //! #   }
 //!     // …
@@ -33,7 +35,7 @@
 //! #       None
 //!     }
 //!
-//!     fn open_place(place: &str) -> Box<dyn SessionStore> {
+//!     fn open_place(place: &str) -> Box<dyn Storage> {
 //!         // …
 //! #       unimplemented!()
 //!     }
@@ -46,7 +48,7 @@
 //! A second argument looks at the place itself, such as at its files, at each [`Moment`]:
 //!
 //! ```
-//! # use logto_core::SessionStore;
+//! # use logto_core::Storage;
 //! # use logto_testing::TestClock;
 //! # use std::time::Duration;
 //! # use logto_testing::contract::Fixture;
@@ -61,7 +63,7 @@
 //! #     fn new() -> Self {
 //! #         Self {}
 //! #     }
-//! #     fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+//! #     fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
 //! #         unimplemented!()
 //! #     }
 //! # }
@@ -81,22 +83,22 @@
 //!
 //! A killed process is not a power failure: what it has handed to the operating system is written.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::iter;
 use std::thread;
 use std::time::Duration;
 
 use logto_core::{
-    Change, OwnerDigest, PersistKey, SessionId, SessionOwner, SessionStore, StorageError,
+    Record, SessionKey, SessionOwner, Storage, StorageError, StorageErrorKind, Version,
 };
 
 use super::Fixture;
 use super::processes::{Player, say, test_in};
-use super::support::{Random, beginning};
+use super::support::{Random, shape};
 
-/// Tests that what a killed process has written to a [`SessionStore`](logto_core::SessionStore) is
+/// Tests that what a killed process has written to a [`Storage`](logto_core::Storage) is
 /// there, and nothing in part, by a [`Fixture`](crate::contract::Fixture) with a
 /// [`place`](crate::contract::Fixture::place). See [`contract::crash`](crate::contract::crash).
 #[macro_export]
@@ -105,13 +107,13 @@ macro_rules! crash_contract {
         $crate::crash_contract!($fixture, |_, _| {});
     };
     ($fixture:ty, $look:expr $(,)?) => {
-        /// What a persistent `SessionStore` promises to whoever is killed.
+        /// What a persistent `Storage` promises to whoever is killed.
         mod crash_contract {
             #[allow(unused_imports)]
             use super::*;
 
             #[test]
-            fn a_killed_process_leaves_all_that_was_written_and_nothing_in_part() {
+            fn crash_leaves_all_that_was_saved_and_nothing_in_part() {
                 $crate::contract::crash::run::<$fixture>(::core::module_path!(), $look);
             }
 
@@ -131,7 +133,7 @@ pub enum Moment {
     /// A process was killed, and nobody has opened the place since. If several processes may use it,
     /// somebody has had it open all the time, every other time.
     Killed,
-    /// A store was opened after that, and is open. Nobody writes.
+    /// A storage was opened after that, and is open. Nobody writes.
     Opened,
     /// There will be no more kills, and nobody has the place open. All sessions are there.
     Closed,
@@ -182,22 +184,17 @@ pub fn run_with<F: Fixture>(
         let seed = random.below(u64::MAX);
         let said = killed(&test, &place, seed, &mut random);
         look(&fixture, Moment::Killed);
-        let store = F::open_place(&place);
+        let storage = F::open_place(&place);
         look(&fixture, Moment::Opened);
         for writer in &mut writers {
             let said = said.iter().filter(|line| **line == writer.name()).count();
-            let caught_up = writer.catch_up(&*store, seed, said);
-            let found = caught_up.and_then(|()| match F::FINDS_OWNERS {
-                true => writer.check_owners(&*store),
-                false => Ok(()),
-            });
-            if let Err(lost) = found {
+            if let Err(lost) = check::<F>(writer, &storage, seed, said) {
                 let name = writer.name();
                 panic!("after kill {round}, of {name}, which has said {said} calls: {lost}");
             }
         }
         // Otherwise the next process finds what nobody has had open since the kill.
-        open_meanwhile = (F::SHARED && round % 2 == 0).then_some(store);
+        open_meanwhile = (F::SHARED && round % 2 == 0).then_some(storage);
     }
     drop(open_meanwhile);
     let said: usize = writers.iter().map(|writer| writer.said).sum();
@@ -206,6 +203,22 @@ pub fn run_with<F: Fixture>(
     look(&fixture, Moment::Closed);
     remove_all::<F>(&place, &mut writers);
     look(&fixture, Moment::Emptied);
+}
+
+fn check<F: Fixture>(
+    writer: &mut Writer,
+    storage: &dyn Storage,
+    seed: u64,
+    said: usize,
+) -> Result<(), String> {
+    writer.catch_up::<F>(storage, seed, said)?;
+    if F::FINDS_OWNERS {
+        writer.check_owners(storage)?;
+    }
+    if F::LISTS_SESSIONS {
+        writer.check_list(storage)?;
+    }
+    Ok(())
 }
 
 fn number_of(variable: &str) -> Option<u64> {
@@ -238,13 +251,13 @@ pub(super) fn play<F: Fixture>(role: &str, place: &str) -> bool {
         return false;
     };
     let seed = seed.parse().expect("a seed");
-    let store = F::open_place(place);
+    let storage = F::open_place(place);
     thread::scope(|scope| {
         for writer in (0..WRITERS).map(Writer::new) {
-            let store = &*store;
+            let storage = &*storage;
             scope.spawn(move || {
                 for step in writer.steps(seed) {
-                    match step.take(store, &writer) {
+                    match step.take(storage, &writer) {
                         Ok(()) => say(&writer.name()),
                         Err(error) => return say(&format!("failed: {error:?}")),
                     }
@@ -256,14 +269,14 @@ pub(super) fn play<F: Fixture>(role: &str, place: &str) -> bool {
 }
 
 fn remove_all<F: Fixture>(place: &str, writers: &mut [Writer]) {
-    let store = F::open_place(place);
+    let storage = F::open_place(place);
     for writer in writers {
         for session in 0..SESSIONS {
-            let removed = store.remove(&writer.id(session));
+            let removed = storage.remove(&writer.key(session));
             removed.expect("no session fails to be removed");
         }
         writer.sessions = Sessions::default();
-        let found = writer.read(&*store);
+        let found = writer.read(&storage);
         let found = found.expect("what is removed can be read");
         assert!(
             found == writer.sessions,
@@ -273,7 +286,7 @@ fn remove_all<F: Fixture>(place: &str, writers: &mut [Writer]) {
 }
 
 /// What a writer's sessions hold.
-type Sessions = [BTreeMap<PersistKey, String>; SESSIONS];
+type Sessions = [Option<Record>; SESSIONS];
 
 /// One thread of the process, and what it has written.
 struct Writer {
@@ -298,9 +311,9 @@ impl Writer {
     }
 
     /// The same in every process.
-    fn id(&self, session: usize) -> SessionId {
+    fn key(&self, session: usize) -> SessionKey {
         let number = self.number * SESSIONS + session;
-        SessionId::parse(&format!("{number:042}A")).expect("the form of an id")
+        SessionKey::from_bytes([number as u8; 32])
     }
 
     /// Without end.
@@ -311,42 +324,50 @@ impl Writer {
     }
 
     /// Compares what is there with what it must be after so many steps, or one more.
-    fn catch_up(&mut self, store: &dyn SessionStore, seed: u64, said: usize) -> Result<(), String> {
+    fn catch_up<F: Fixture>(
+        &mut self,
+        storage: &dyn Storage,
+        seed: u64,
+        said: usize,
+    ) -> Result<(), String> {
         let mut steps = self.steps(seed);
         for step in steps.by_ref().take(said) {
             step.expect(&mut self.sessions);
         }
         self.said += said;
-        let found = self.read(store)?;
+        let found = self.read(storage)?;
         if found == self.sessions {
             return Ok(());
         }
-        let mut next = self.sessions.clone();
         let step = steps.next().expect("steps without end");
-        let unsaid = step.to_string();
+        let mut next = self.sessions.clone();
         step.expect(&mut next);
-        if found != next {
+        if found != next && (F::REPLACES_IN_ONE_STEP || !step.is_half(&found, &self.sessions)) {
             return Err(format!(
-                "{}; or, if it was killed before it could say {unsaid}, {}",
+                "{}; or, if it was killed before it could say {step}, {}",
                 difference(&found, &self.sessions),
                 difference(&found, &next),
             ));
         }
-        self.sessions = next;
+        self.sessions = found;
         self.unsaid += 1;
         Ok(())
     }
 
     /// Looks for its sessions by their owners.
-    fn check_owners(&self, store: &dyn SessionStore) -> Result<(), String> {
+    fn check_owners(&self, storage: &dyn Storage) -> Result<(), String> {
         for number in 0..OWNERS {
-            let owner = owner(&self.name(), number);
-            for digest in owner.digests() {
-                let found = self.find(store, &digest)?;
-                let expected = self.owned_by(&digest);
+            for digest in owner(&self.name(), number).digests() {
+                let found = storage.find(&digest);
+                let mut found = found.map_err(|error| format!("find fails: {error:?}"))?;
+                found.sort_unstable();
+                let expected = self.keys_where(|record| {
+                    record.owner().is_some_and(|owner| owner.matches(&digest))
+                });
                 if found != expected {
+                    let [found, expected] = [found.len(), expected.len()];
                     return Err(format!(
-                        "by {digest:?} the sessions {found:?} are found, and must be {expected:?}"
+                        "{found} sessions are found, and must be the {expected} of an owner"
                     ));
                 }
             }
@@ -354,156 +375,136 @@ impl Writer {
         Ok(())
     }
 
-    /// The numbers of its sessions that a store finds by an owner.
-    fn find(
-        &self,
-        store: &dyn SessionStore,
-        owner: &OwnerDigest,
-    ) -> Result<BTreeSet<usize>, String> {
-        let found = store.sessions_of(owner);
-        let found = found.map_err(|error| format!("no session can be looked for: {error:?}"))?;
-        let mut digests: BTreeSet<_> = found.iter().map(|session| session.digest()).collect();
-        let own = (0..SESSIONS).filter(|number| digests.remove(&self.id(*number).digest()));
-        let own = own.collect();
-        match digests.is_empty() {
-            true => Ok(own),
-            false => Err(format!("a session of somebody else is found by {owner:?}")),
+    /// Visits all sessions, those of the other writers too.
+    fn check_list(&self, storage: &dyn Storage) -> Result<(), String> {
+        let mut found = Vec::new();
+        let visited = storage.for_each(&mut |session| {
+            if (0..SESSIONS).any(|number| self.key(number) == *session) {
+                found.push(*session);
+            }
+            Ok(())
+        });
+        visited.map_err(|error| format!("for_each fails: {error:?}"))?;
+        found.sort_unstable();
+        match found == self.keys_where(|_| true) {
+            true => Ok(()),
+            false => Err("other sessions are visited than those that are there".to_owned()),
         }
     }
 
-    /// The numbers of its sessions that must be found by an owner.
-    fn owned_by(&self, owner: &OwnerDigest) -> BTreeSet<usize> {
-        let is_of = |number: &usize| {
-            let value = self.sessions[*number].get(&PersistKey::Owner);
-            let found = value.and_then(|value| SessionOwner::of_value(value));
-            found.is_some_and(|found| found.is(owner))
-        };
-        (0..SESSIONS).filter(is_of).collect()
+    /// In order: the keys are.
+    fn keys_where(&self, wanted: impl Fn(&Record) -> bool) -> Vec<SessionKey> {
+        let is_wanted = |number: &usize| self.sessions[*number].as_ref().is_some_and(&wanted);
+        let numbers = (0..SESSIONS).filter(is_wanted);
+        numbers.map(|number| self.key(number)).collect()
     }
 
-    /// What its sessions hold, each read under its lock.
-    fn read(&self, store: &dyn SessionStore) -> Result<Sessions, String> {
+    fn read(&self, storage: &dyn Storage) -> Result<Sessions, String> {
         let mut sessions = Sessions::default();
-        for (number, values) in sessions.iter_mut().enumerate() {
-            let failed = |error| format!("session {number} cannot be read: {error:?}");
-            let session = store.session(&self.id(number));
-            let _held = session.lock(BOUND).map_err(failed)?;
-            for key in PersistKey::ALL {
-                if let Some(value) = session.get(key).map_err(failed)? {
-                    values.insert(key, value);
-                }
-            }
+        for (number, record) in sessions.iter_mut().enumerate() {
+            let found = storage.load(&self.key(number));
+            *record = found.map_err(|error| format!("session {number} fails: {error:?}"))?;
         }
         Ok(sessions)
     }
 }
 
-/// The first value that is another.
+/// The first session that is another.
 fn difference(found: &Sessions, expected: &Sessions) -> String {
-    for (number, (found, expected)) in found.iter().zip(expected).enumerate() {
-        for key in PersistKey::ALL {
-            let [found, expected] = [found, expected].map(|values| values.get(&key));
-            if found != expected {
-                let [found, expected] =
-                    [found, expected].map(|value| beginning(value.map(String::as_str)));
-                return format!("{key} of session {number} is {found} and must be {expected}");
-            }
-        }
-    }
-    "nothing differs".to_owned()
+    let mut pairs = found.iter().zip(expected);
+    let Some(number) = pairs.position(|(found, expected)| found != expected) else {
+        return "nothing differs".to_owned();
+    };
+    let [found, expected] = [found, expected].map(|sessions| shape(sessions[number].as_ref()));
+    format!("session {number} is {found} and must be {expected}")
 }
 
-/// One call of the store.
-enum Step {
-    Update {
-        session: usize,
-        locked: bool,
-        synced: bool,
-        changes: Vec<(PersistKey, Option<String>)>,
-    },
-    Rename {
-        from: usize,
-        to: usize,
-    },
-    Remove {
-        session: usize,
-    },
+/// One call that writes.
+struct Step {
+    session: usize,
+    call: Call,
+}
+
+enum Call {
+    Save { record: Record, locked: bool },
+    Replace { to: usize, record: Record },
+    Remove,
 }
 
 impl Step {
     fn random(random: &mut Random, writer: &str) -> Self {
         let session = random.index(SESSIONS);
-        match random.below(10) {
-            0 => Self::Remove { session },
-            1 | 2 => Self::Rename {
-                from: session,
-                to: random.index(SESSIONS),
+        let call = match random.below(10) {
+            0 => Call::Remove,
+            1..4 => Call::Replace {
+                to: (session + 1 + random.index(SESSIONS - 1)) % SESSIONS,
+                record: random_record(random, writer),
             },
-            kind => Self::Update {
-                session,
+            kind => Call::Save {
+                record: random_record(random, writer),
                 locked: kind < 6,
-                synced: kind % 3 != 0,
-                changes: changes(random, writer),
             },
-        }
+        };
+        Self { session, call }
     }
 
-    fn take(&self, store: &dyn SessionStore, writer: &Writer) -> Result<(), StorageError> {
-        match self {
-            Self::Update {
-                session,
-                locked,
-                synced,
-                changes,
-            } => {
-                let session = store.session(&writer.id(*session));
-                let _held = locked.then(|| session.lock(BOUND)).transpose()?;
-                let changes: Vec<_> = changes
-                    .iter()
-                    .map(|(key, value)| Change {
-                        key: *key,
-                        value: value.as_deref(),
-                    })
-                    .collect();
-                match synced {
-                    true => session.update(&changes),
-                    false => session.update_unsynced(&changes),
+    fn take(&self, storage: &dyn Storage, writer: &Writer) -> Result<(), StorageError> {
+        let session = writer.key(self.session);
+        let version = || {
+            storage
+                .load(&session)
+                .map(|found| found.map(|record| record.version()))
+        };
+        match &self.call {
+            Call::Save { record, locked } => {
+                let _held = locked.then(|| storage.lock(&session, BOUND)).transpose()?;
+                storage.save(&session, record, version()?)
+            }
+            Call::Replace { to, record } => {
+                let to = writer.key(*to);
+                match storage.replace(&session, version()?, &to, record) {
+                    // One that is used is not replaced.
+                    Err(error) if error.kind() == StorageErrorKind::Conflict => {
+                        storage.load(&to)?.map(drop).ok_or(error)
+                    }
+                    outcome => outcome,
                 }
             }
-            Self::Rename { from, to } => store.rename(&writer.id(*from), &writer.id(*to)),
-            Self::Remove { session } => store.remove(&writer.id(*session)),
+            Call::Remove => storage.remove(&session),
         }
     }
 
     /// What the step makes of what was there.
-    fn expect(self, sessions: &mut Sessions) {
-        match self {
-            Self::Update {
-                session, changes, ..
-            } => {
-                for (key, value) in changes {
-                    match value {
-                        Some(value) => sessions[session].insert(key, value),
-                        None => sessions[session].remove(&key),
-                    };
-                }
+    fn expect(&self, sessions: &mut Sessions) {
+        match &self.call {
+            Call::Save { record, .. } => sessions[self.session] = Some(record.clone()),
+            Call::Replace { to, record } if sessions[*to].is_none() => {
+                sessions[self.session] = None;
+                sessions[*to] = Some(record.clone());
             }
-            Self::Rename { from, to } if !sessions[from].is_empty() => {
-                let values = std::mem::take(&mut sessions[from]);
-                sessions[to] = values;
-            }
-            Self::Rename { .. } => {}
-            Self::Remove { session } => sessions[session].clear(),
+            Call::Replace { .. } => {}
+            Call::Remove => sessions[self.session] = None,
         }
+    }
+
+    /// Whether this is a replacement of which only the first half was done: the new session is there.
+    fn is_half(&self, found: &Sessions, before: &Sessions) -> bool {
+        let Call::Replace { to, record } = &self.call else {
+            return false;
+        };
+        let mut half = before.clone();
+        half[*to] = Some(record.clone());
+        before[*to].is_none() && *found == half
     }
 }
 
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Update { session, .. } => write!(f, "an update of session {session}"),
-            Self::Rename { from, to } => write!(f, "a rename of session {from} to {to}"),
-            Self::Remove { session } => write!(f, "a removal of session {session}"),
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = self.session;
+        match self.call {
+            Call::Save { .. } => write!(f, "a save of session {session}"),
+            Call::Replace { to, .. } => write!(f, "a replacement of session {session} by {to}"),
+            Call::Remove => write!(f, "a removal of session {session}"),
         }
     }
 }
@@ -511,24 +512,20 @@ impl std::fmt::Display for Step {
 /// One of the users of a writer, each with a session at the server.
 fn owner(writer: &str, number: usize) -> SessionOwner {
     let sub = format!("user {number} of {writer}");
-    SessionOwner::of("https://foo.logto.app/oidc", &sub, Some(&sub))
+    SessionOwner::new("https://foo.logto.app/oidc", &sub, Some(&sub))
 }
 
-/// Several keys at once, to values that nobody else writes: most are short, some fill many pages.
-fn changes(random: &mut Random, writer: &str) -> Vec<(PersistKey, Option<String>)> {
-    let stamp = format!("{:016x} ", random.below(u64::MAX));
-    let mut changes = Vec::new();
-    for key in PersistKey::ALL {
-        let longest = [10, 10, 200, 5_000][random.index(4)];
-        let value = match key {
-            PersistKey::Owner => owner(writer, random.index(OWNERS)).to_string(),
-            _ => stamp.repeat(1 + random.index(longest)),
-        };
-        match random.below(8) {
-            0 => {}
-            1 => changes.push((key, None)),
-            _ => changes.push((key, Some(value))),
-        }
-    }
-    changes
+/// Of data that nobody else writes: most is short, some fills many pages. The same for the same seed.
+fn random_record(random: &mut Random, writer: &str) -> Record {
+    let mut version = [0; 16];
+    version[..8].copy_from_slice(&random.number().to_be_bytes());
+    version[8..].copy_from_slice(&random.number().to_be_bytes());
+    let stamp = format!("{:016x} ", random.number());
+    let longest = [10, 10, 200, 5_000][random.index(4)];
+    let owner = match random.index(OWNERS + 1) {
+        OWNERS => None,
+        number => Some(owner(writer, number)),
+    };
+    let data = stamp.repeat(random.index(longest));
+    Record::stored(Version::from_bytes(version), owner, data)
 }

@@ -1,9 +1,5 @@
-//! What [`SessionStore`](logto_core::SessionStore) promises where several processes use one place: one check for each
-//! promise. A check panics if the promise is not kept, and does nothing if [`Fixture::place`] is
-//! `None` or the place is not [`SHARED`](Fixture::SHARED).
-//!
-//! The other processes are the test's own program, started again to run one test, which calls
-//! [`play`]. A check is told the path of the module that has this test, named `plays_a_process`.
+//! Other processes for the checks: the test's own program, started again to run one test, which calls
+//! [`play`] and is named `plays_a_process`.
 
 use std::env;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -12,39 +8,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use logto_core::PersistKey::{IdToken, RefreshToken};
-use logto_core::{SessionId, Storage as _};
+use logto_core::{Record, SessionKey, Storage, StorageErrorKind};
 
-use super::support::{
-    assert_busy, assert_value, count_up, count_up_by_replacing, counted, get, lock, set, try_lock,
-    while_held,
-};
-use super::{Fixture, SessionInPlace, crash};
-
-/// A check of one promise. It is given the path of the module with `plays_a_process`.
-pub type Check = fn(&str);
-
-/// Every check, by its name.
-pub fn all<F: Fixture>() -> Vec<(&'static str, Check)> {
-    crate::__process_promises!(__list <F> as Check).to_vec()
-}
-
-/// Names the checks to another macro.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __process_promises {
-    ($then:ident $($arguments:tt)*) => {
-        $crate::$then! {
-            [$($arguments)*]
-            [
-                processes_see_the_same_values
-                a_lock_excludes_other_processes
-                a_lock_is_released_when_its_process_is_killed
-                nothing_that_processes_count_is_lost
-            ]
-        }
-    };
-}
+use super::support::{count_up, load, lock, record, save, try_lock};
+use super::{Fixture, crash};
 
 const ROLE: &str = "LOGTO_CONTRACT_ROLE";
 const PLACE: &str = "LOGTO_CONTRACT_PLACE";
@@ -55,66 +22,10 @@ const SAYS: &str = "says ";
 /// For a process to start and to do what it has to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const COUNTS: usize = 15;
+pub(super) const COUNTS: usize = 15;
 
-/// Values that one process writes are read by another.
-pub fn processes_see_the_same_values<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
-        return;
-    };
-    set(&stage.session, IdToken, "question");
-    let player = stage.start("answer");
-    assert_eq!(player.hear(), "question");
-    assert_value(&stage.session, RefreshToken, Some("answer"));
-    player.finish();
-}
-
-/// While one process holds the lock, no other has it.
-pub fn a_lock_excludes_other_processes<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
-        return;
-    };
-    let held = lock(&stage.session);
-    let player = stage.start("try the lock");
-    assert_eq!(player.hear(), "busy");
-    player.finish();
-    drop(held);
-
-    let holder = stage.start("hold the lock");
-    assert_eq!(holder.hear(), "held");
-    assert_busy(Some(try_lock(&stage.session)));
-    holder.finish();
-    drop(lock(&stage.session));
-}
-
-/// The lock of a process that is killed is had within [`Fixture::lock_recovery`].
-pub fn a_lock_is_released_when_its_process_is_killed<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
-        return;
-    };
-    for _ in 0..2 {
-        let holder = stage.start("hold the lock");
-        assert_eq!(holder.hear(), "held");
-        drop(holder);
-        let next = stage.session.lock(F::lock_recovery());
-        let held = next.expect("the lock of a process that was killed");
-        assert_busy(while_held(held, || try_lock(&stage.session)));
-    }
-}
-
-/// Processes that read, add one and write under the lock, or under one to write, lose no count.
-pub fn nothing_that_processes_count_is_lost<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
-        return;
-    };
-    let mut players = [(); 3].map(|()| stage.start("count"));
-    for player in &players {
-        assert_eq!(player.hear(), "ready");
-    }
-    players.iter_mut().for_each(Player::end_input);
-    players.into_iter().for_each(Player::finish);
-    assert_eq!(counted(&stage.session), 3 * COUNTS);
-}
+/// The session that all processes use.
+pub(super) const SHARED_SESSION: SessionKey = SessionKey::from_bytes([7; 32]);
 
 /// Plays the part of another process, if this is one that a check has started; otherwise returns at
 /// once.
@@ -125,41 +36,33 @@ pub fn play<F: Fixture>() {
     if crash::play::<F>(&role, &place) {
         return;
     }
-    let store = F::open_place(&place);
-    let session = store.session(&shared_id());
+    let storage = F::open_place(&place);
     match role.as_str() {
-        "answer" => {
-            set(&session, RefreshToken, "answer");
-            say(&get(&session, IdToken).unwrap_or_default());
-        }
-        "try the lock" => match try_lock(&session) {
+        "answer" => answer(&storage),
+        "try the lock" => match try_lock(&storage, &SHARED_SESSION) {
             Ok(()) => say("had"),
-            Err(error) if error.is_retryable() => say("busy"),
+            Err(error) if error.kind() == StorageErrorKind::Busy => say("busy"),
             Err(error) => say(&format!("{error:?}")),
         },
         "hold the lock" => {
-            let held = lock(&session);
+            let _held = lock(&storage, &SHARED_SESSION);
             say("held");
             wait_for_the_end();
-            drop(held);
         }
         "count" => {
             say("ready");
             wait_for_the_end();
-            for round in 0..COUNTS {
-                match round % 4 {
-                    0 => count_up_by_replacing(&*store, &shared_id()),
-                    _ => count_up(&session, round),
-                }
-            }
+            (0..COUNTS).for_each(|_| count_up(&storage, &SHARED_SESSION));
         }
         role => panic!("there is no role {role:?}"),
     }
 }
 
-/// The session that all processes use.
-fn shared_id() -> SessionId {
-    SessionId::parse(&"A".repeat(43)).expect("the form of an id")
+fn answer(storage: &dyn Storage) {
+    let found = load(storage, &SHARED_SESSION);
+    let version = found.as_ref().map(Record::version);
+    save(storage, &SHARED_SESSION, &record("answer"), version);
+    say(found.as_ref().map_or("nothing", Record::data));
 }
 
 /// In one write, so that a process that is killed has said the line or has not.
@@ -172,29 +75,6 @@ pub(super) fn say(line: &str) {
 /// Until the standard input ends.
 fn wait_for_the_end() {
     io::read_to_string(io::stdin()).expect("the end of the input");
-}
-
-/// A place, and the session in it that all processes use.
-struct Stage<F> {
-    session: SessionInPlace<F>,
-    place: String,
-    test: String,
-}
-
-impl<F: Fixture> Stage<F> {
-    fn new(module: &str) -> Option<Self> {
-        let fixture = F::new();
-        let place = fixture.place().filter(|_| F::SHARED)?;
-        Some(Self {
-            session: SessionInPlace::new(fixture, &shared_id()),
-            place,
-            test: test_in(module),
-        })
-    }
-
-    fn start(&self, role: &str) -> Player {
-        Player::start(&self.test, role, &self.place)
-    }
 }
 
 /// As the test harness names it: without the crate.
@@ -257,12 +137,12 @@ impl Player {
         self.says.iter().collect()
     }
 
-    fn end_input(&mut self) {
+    pub(super) fn end_input(&mut self) {
         drop(self.child.stdin.take());
     }
 
     /// Ends its input and waits for a good end.
-    fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         self.end_input();
         let status = self.child.wait().expect("the end of the process");
         assert!(status.success(), "another process failed");
