@@ -15,7 +15,7 @@ use super::processes::{Player, test_in};
 use crate::TestClock;
 
 /// Whoever takes longer than this hangs. Long, because test machines are slow at times.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For a lock that is not to be had.
 pub(super) const SHORT: Duration = Duration::from_millis(100);
@@ -205,7 +205,7 @@ pub(super) fn while_held<T: Send>(
         scope.spawn(move || {
             let _ = sender.send(call());
         });
-        let returned = returned.recv_timeout(PATIENCE / 4).ok();
+        let returned = returned.recv_timeout(PATIENCE).ok();
         // A call that waits for the lock has it now, and the thread ends.
         drop(held);
         returned
