@@ -24,10 +24,10 @@
 //!
 //! A program makes one [`Logto`] at start. It holds the settings, and what has been learnt from the server. For
 //! each user session it makes a [`LogtoClient`], which costs next to nothing. What a session holds lies in a
-//! store, under a [`SessionId`]. `web` and `desktop` do all of this for you; this is what they do:
+//! storage, under a [`SessionId`]. `web` and `desktop` do all of this for you; this is what they do:
 //!
 //! ```
-//! use logto::storage::MemoryStore;
+//! use logto::storage::MemoryStorage;
 //! use logto::{Logto, LogtoConfig, SessionId};
 //! # let fake = logto_testing::FakeLogto::builder()
 //! #     .user(logto_testing::FakeUser::new("alice").name("Alice"))
@@ -41,22 +41,22 @@
 //!     .resources(["https://api.example.com"])
 //!     .scopes(["read:orders"]);
 //! let logto = Logto::new(config)?;
-//! let store = MemoryStore::new(); // or one that survives a restart: see `storage`
+//! let storage = MemoryStorage::new(); // or one that survives a restart: see `storage`
 //!
 //! // A visitor wants to sign in: their browser is sent to Logto, and keeps the id in a cookie.
 //! let visitor = SessionId::random();
-//! let url = logto.session(&store, &visitor).sign_in("http://localhost:3000/callback")?;
+//! let url = logto.session(&storage, &visitor).sign_in("http://localhost:3000/callback")?;
 //!
 //! // It comes back. The session gets a new id, for the cookie, and holds the tokens.
 //! # let callback = fake.authorize(&url);
-//! let (user, signed_in) = logto.finish_sign_in(&store, &visitor, &callback)?;
+//! let (user, signed_in) = logto.finish_sign_in(&storage, &visitor, &callback)?;
 //! assert_eq!(signed_in.claims.name.as_deref(), Some("Alice"));
 //!
-//! // Every later request: one read of the store, and nothing over the network.
-//! let client = logto.session(&store, &user);
+//! // Every later request: one read of the storage, and nothing over the network.
+//! let client = logto.session(&storage, &user);
 //! assert!(client.is_authenticated()?);
 //!
-//! // A token for an API: from the store while it is fresh, else refreshed, once for all.
+//! // A token for an API: from the storage while it is fresh, else refreshed, once for all.
 //! let token = client.access_token("https://api.example.com")?;
 //! assert!(token.is_some());
 //!
@@ -71,7 +71,7 @@
 //!
 //! - Every check that OpenID Connect asks of a relying party is made, on by default: state, nonce, PKCE, issuer,
 //!   audience, times, signatures. See the [threat model](guides::threat_model).
-//! - A refresh token that is used up is never shown again: threads, clients and processes that share a store wait for one
+//! - A refresh token that is used up is never shown again: threads, clients and processes that share a storage wait for one
 //!   refresh, which is stored before anybody sees its token.
 //! - Nothing is stored before it is known to be good, and what is stored survives `kill -9`.
 //! - Nothing panics on bad input, and no secret is in an error, a `Debug` or a log line.
@@ -84,11 +84,11 @@
 //! | `platform-verifier` | `UreqClient::with_platform_verifier`: rustls, trusting the operating system's certificates | |
 //! | `native-tls` | `UreqClient::with_native_tls`: TLS by the operating system's own library | |
 //! | `aws-lc-rs` | checks signatures with aws-lc-rs, not ring: ES384 in less than a third of the time, and ES512 at all | |
-//! | `sqlite` | `storage::SqliteStore`, with SQLite compiled in | |
-//! | `sqlite-system` | `storage::SqliteStore` over the system's SQLite, 3.45.3 or newer | |
-//! | `file` | `storage::FileStore` and `storage::FileStorage`: encrypted files | |
-//! | `redis` | `storage::RedisStore`: Redis or Valkey, for several machines | |
-//! | `sled` | `storage::SledStore`: for one process, without C code | |
+//! | `sqlite` | `storage::SqliteStorage`, with SQLite compiled in | |
+//! | `sqlite-system` | `storage::SqliteStorage` over the system's SQLite, 3.45.3 or newer | |
+//! | `file` | `storage::FileStorage` and `storage::FileStorage`: encrypted files | |
+//! | `redis` | `storage::RedisStorage`: Redis or Valkey, for several machines | |
+//! | `sled` | `storage::SledStorage`: for one process, without C code | |
 //! | `web` | `web`: routes, session cookie and guard for web applications | |
 //! | `rouille` | `web::rouille`: the same for the framework rouille | |
 //! | `desktop` | `desktop`: sign-in by the system's browser, or on another device | |

@@ -3,13 +3,13 @@
 //!
 //! ```
 //! use http::{Request, Response};
-//! use logto::storage::MemoryStore;
+//! use logto::storage::MemoryStorage;
 //! use logto::web::WebAuth;
 //! use logto::{Logto, LogtoConfig};
 //!
 //! // Once, at start. The base URL is where browsers reach the application.
 //! let config = LogtoConfig::new("https://foo.logto.app", "my-app-id").app_secret("my-app-secret");
-//! let auth = WebAuth::new(Logto::new(config)?, MemoryStore::new(), "https://app.example.com")?;
+//! let auth = WebAuth::new(Logto::new(config)?, MemoryStorage::new(), "https://app.example.com")?;
 //!
 //! // For each request.
 //! fn answer(auth: &WebAuth, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
@@ -46,19 +46,19 @@
 //!
 //! It holds nothing but the random id of the session: `HttpOnly`, `SameSite=Lax`, on https `Secure` and
 //! with the name prefix `__Host-`, which no other host of the domain can set. The session itself is
-//! in the store, which ends it after its idle lifetime. The cookie outlives it, so that no response has to
+//! in the storage, which ends it after its idle lifetime. The cookie outlives it, so that no response has to
 //! renew it; a cookie of a session that has ended signs nobody in.
 //!
-//! # The store
+//! # The storage
 //!
 //! Each sign-in that is started makes a session, and those of visitors who never come back from Logto
-//! lie in the store too until their idle lifetime ends. Call
-//! [`purge_expired`](SessionStore::purge_expired) now and then, which frees their space:
+//! lie in the storage too until their idle lifetime ends. Call
+//! [`purge_expired`](Storage::purge_expired) now and then, which frees their space:
 //!
 //! ```
-//! # use logto::storage::{MemoryStore, SessionStore, StorageError};
-//! # fn hourly(store: &MemoryStore) -> Result<(), StorageError> {
-//! log::info!("{} sessions have ended", store.purge_expired()?);
+//! # use logto::storage::{MemoryStorage, Storage, StorageError};
+//! # fn hourly(storage: &MemoryStorage) -> Result<(), StorageError> {
+//! log::info!("{} sessions have ended", storage.purge_expired()?);
 //! # Ok(())
 //! # }
 //! ```
@@ -90,7 +90,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response};
 
-use crate::storage::SessionStore;
+use crate::storage::Storage;
 use crate::{Logto, LogtoError};
 
 pub use self::builder::{WebAuthBuilder, WebConfigError};
@@ -115,7 +115,7 @@ pub struct WebAuth {
 
 struct Inner {
     logto: Logto,
-    store: Arc<dyn SessionStore>,
+    storage: Arc<dyn Storage>,
     base_url: BaseUrl,
     paths: Paths,
     cookie: SessionCookie,
@@ -134,19 +134,19 @@ impl WebAuth {
     /// [`WebConfigError`] if the base URL is not `https://host[:port]`; `http` is for loopback hosts.
     pub fn new(
         logto: Logto,
-        store: impl SessionStore + 'static,
+        storage: impl Storage + 'static,
         base_url: &str,
     ) -> Result<Self, WebConfigError> {
-        Self::builder(logto, store, base_url).build()
+        Self::builder(logto, storage, base_url).build()
     }
 
     /// Sets what differs from the defaults.
     pub fn builder(
         logto: Logto,
-        store: impl SessionStore + 'static,
+        storage: impl Storage + 'static,
         base_url: &str,
     ) -> WebAuthBuilder {
-        WebAuthBuilder::new(logto, Arc::new(store), base_url)
+        WebAuthBuilder::new(logto, Arc::new(storage), base_url)
     }
 
     /// Answers a request to one of the [routes](self#routes); `None` if it is to none of them.
@@ -163,7 +163,7 @@ impl WebAuth {
         route == Some(Route::BackChannelLogout) && *request.method() == Method::POST
     }
 
-    /// Who is signed in; `None` if nobody is. One read of the store, and no network.
+    /// Who is signed in; `None` if nobody is. One read of the storage, and no network.
     ///
     /// # Errors
     ///
@@ -204,10 +204,10 @@ impl WebAuth {
     /// left out.
     ///
     /// ```
-    /// # use logto::storage::MemoryStore;
+    /// # use logto::storage::MemoryStorage;
     /// # use logto::{Logto, LogtoConfig, web::WebAuth};
     /// # let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
-    /// let auth = WebAuth::new(logto, MemoryStore::new(), "https://app.example.com")?;
+    /// let auth = WebAuth::new(logto, MemoryStorage::new(), "https://app.example.com")?;
     /// assert_eq!(auth.sign_in_link("/orders"), "/sign-in?return_to=%2Forders");
     /// assert_eq!(auth.sign_in_link("https://evil.example"), "/sign-in");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -232,7 +232,7 @@ impl fmt::Debug for WebAuth {
         f.debug_struct("WebAuth")
             .field("base_url", &self.inner.base_url.as_str())
             .field("logto", &self.inner.logto)
-            .field("store", &self.inner.store)
+            .field("storage", &self.inner.storage)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Request, Response, header};
-use logto::storage::{EncryptedStore, EncryptionKey, MemoryStore, SessionStore, SqliteStore};
+use logto::storage::{EncryptedStorage, EncryptionKey, MemoryStorage, SqliteStorage, Storage};
 use logto::web::{self, LONGEST_BODY, WebAuth};
 use logto::{
     Logto, LogtoClient, LogtoConfig, OwnerDigest, PersistKey, SessionId, StorageErrorKind,
@@ -28,7 +28,7 @@ fn logto(fake: &FakeLogto) -> Logto {
     Logto::builder(config).clock(fake.clock()).build().unwrap()
 }
 
-fn auth(logto: &Logto, store: impl SessionStore + 'static) -> WebAuth {
+fn auth(logto: &Logto, store: impl Storage + 'static) -> WebAuth {
     WebAuth::builder(logto.clone(), store, "http://localhost:3000")
         .back_channel_logout_path(ROUTE)
         .build()
@@ -36,7 +36,7 @@ fn auth(logto: &Logto, store: impl SessionStore + 'static) -> WebAuth {
 }
 
 /// In a browser of its own.
-fn sign_in(fake: &FakeLogto, logto: &Logto, store: &dyn SessionStore, user: &str) -> LogtoClient {
+fn sign_in(fake: &FakeLogto, logto: &Logto, store: &dyn Storage, user: &str) -> LogtoClient {
     fake.sign_in_as(user);
     let planted = SessionId::random();
     let url = logto
@@ -73,7 +73,7 @@ fn the_servers_own_request_ends_the_users_sessions_and_no_others() {
     let fake = fake(FakeApp::web("app", "secret"));
     let logto = logto(&fake);
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path().join("sessions.db")).unwrap();
+    let store = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
     let auth = auth(&logto, store.clone());
     let server = rouille::Server::new("127.0.0.1:0", move |request| {
         let response = web::rouille::handle(&auth, request);
@@ -105,7 +105,7 @@ fn a_session_of_the_server_ends_only_what_came_of_it() {
     let fake = fake(app);
     let logto = logto(&fake);
     let key = EncryptionKey::from_bytes([7; 32]);
-    let store = Arc::new(EncryptedStore::new(MemoryStore::new(), key));
+    let store = Arc::new(EncryptedStorage::new(MemoryStorage::new(), key));
     let auth = auth(&logto, Arc::clone(&store));
     let laptop = sign_in(&fake, &logto, &store, "alice");
     let sid = laptop.id_token_claims().unwrap().sid.unwrap();
@@ -123,7 +123,7 @@ fn a_session_of_the_server_ends_only_what_came_of_it() {
 fn a_session_that_came_of_nobody_knows_which_ends_with_any_of_the_user() {
     let fake = fake(FakeApp::web("app", "secret"));
     let logto = logto(&fake);
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(MemoryStorage::new());
     let auth = auth(&logto, Arc::clone(&store));
     let alice = sign_in(&fake, &logto, &store, "alice");
     let bob = sign_in(&fake, &logto, &store, "bob");
@@ -137,7 +137,7 @@ fn a_session_that_came_of_nobody_knows_which_ends_with_any_of_the_user() {
 fn what_is_refused_ends_nothing() {
     let fake = fake(FakeApp::web("app", "secret"));
     let logto = logto(&fake);
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(MemoryStorage::new());
     let auth = auth(&logto, Arc::clone(&store));
     let alice = sign_in(&fake, &logto, &store, "alice");
     let id_token = alice.id_token().unwrap().unwrap();
@@ -158,7 +158,7 @@ fn what_is_refused_ends_nothing() {
 fn a_token_ends_sessions_once() {
     let fake = fake(FakeApp::web("app", "secret"));
     let logto = logto(&fake);
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(MemoryStorage::new());
     let auth = auth(&logto, Arc::clone(&store));
     sign_in(&fake, &logto, &store, "alice");
     let token = fake.logout_token("app", "alice").sign();
@@ -172,17 +172,17 @@ fn a_token_ends_sessions_once() {
 fn a_session_that_cannot_be_read_saves_no_other() {
     let fake = fake(FakeApp::web("app", "secret"));
     let logto = logto(&fake);
-    let inner = MemoryStore::new();
+    let inner = MemoryStorage::new();
     let key = EncryptionKey::from_bytes([7; 32]);
-    let store = Arc::new(EncryptedStore::new(inner.clone(), key));
+    let store = Arc::new(EncryptedStorage::new(inner.clone(), key));
     let auth = auth(&logto, Arc::clone(&store));
     let alice = [(); 3].map(|()| sign_in(&fake, &logto, &store, "alice"));
     let issuer = format!("{}/oidc", fake.endpoint());
     let owner = OwnerDigest::of_user(&issuer, "alice");
-    let found = store.sessions_of(&owner).unwrap().remove(0);
+    let found = store.find(&owner).unwrap().remove(0);
     // The value of one is damaged where the index does not look.
     let hidden = owner.hidden_by_each_key(&EncryptionKey::from_bytes([7; 32]).into());
-    let raw = inner.sessions_of(&hidden[0]).unwrap();
+    let raw = inner.find(&hidden[0]).unwrap();
     let raw = raw.iter().find(|raw| raw.digest() == found.digest());
     let raw = raw.unwrap().storage();
     let value = raw.get(PersistKey::Owner).unwrap().unwrap();
@@ -204,7 +204,7 @@ fn a_session_that_cannot_be_read_saves_no_other() {
 fn a_session_that_cannot_be_read_for_now_is_ended_by_the_next_request() {
     let fake = fake(FakeApp::web("app", "secret"));
     let logto = logto(&fake);
-    let store = Faulty::new(MemoryStore::new());
+    let store = Faulty::new(MemoryStorage::new());
     let auth = auth(&logto, store.clone());
     let alice = [(); 2].map(|()| sign_in(&fake, &logto, &store, "alice"));
     let token = fake.logout_token("app", "alice").sign();
@@ -222,7 +222,7 @@ fn a_session_that_cannot_be_read_for_now_is_ended_by_the_next_request() {
 fn a_request_whose_sessions_could_not_be_ended_can_come_again() {
     let fake = fake(FakeApp::web("app", "secret"));
     let logto = logto(&fake);
-    let store = Faulty::new(MemoryStore::new());
+    let store = Faulty::new(MemoryStorage::new());
     let auth = auth(&logto, store.clone());
     let alice = [(); 2].map(|()| sign_in(&fake, &logto, &store, "alice"));
     let token = fake.logout_token("app", "alice").sign();

@@ -1,7 +1,7 @@
 //! What each thing costs: how often the storage is asked, and how often the server.
 
 use http::Request;
-use logto::storage::MemoryStore;
+use logto::storage::MemoryStorage;
 use logto::web::WebAuth;
 use logto::{AccessTokenRequest, Logto, LogtoConfig, SessionId};
 use logto_testing::{FakeApp, FakeLogto, FakeUser, Faulty, StorageCall};
@@ -24,7 +24,7 @@ struct Costs {
 /// An application that has the server's metadata and keys, and a user who is signed in.
 struct Scene {
     fake: FakeLogto,
-    store: Faulty<MemoryStore>,
+    store: Faulty<MemoryStorage>,
     logto: Logto,
     id: SessionId,
 }
@@ -46,7 +46,7 @@ impl Scene {
         let logto = Logto::builder(config).clock(clock).build().unwrap();
         let mut scene = Self {
             fake,
-            store: Faulty::new(MemoryStore::new()),
+            store: Faulty::new(MemoryStorage::new()),
             logto,
             id: SessionId::random(),
         };

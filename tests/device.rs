@@ -9,10 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use logto::desktop::{self, Cancel, DesktopDeviceOptions, DesktopError};
-use logto::storage::{MemoryStorage, MemoryStore, StorageErrorKind};
+use logto::storage::{MemoryStorage, StorageErrorKind};
 use logto::{
     DeviceAuthorization, DeviceError, DeviceSignInOptions, IdTokenError, Logto, LogtoClient,
-    LogtoConfig, LogtoError, SessionId, SessionStore, SignInError, Storage,
+    LogtoConfig, LogtoError, SessionId, SignInError, Storage,
 };
 use logto_testing::{
     Endpoint, FakeApp, FakeLogto, FakeUser, Faulty, Misbehaviour, StorageCall, TestClock,
@@ -360,7 +360,7 @@ fn cancelling_ends_the_wait() {
 #[test]
 fn another_user_takes_over_the_whole_session() {
     // One that has a lock of its own, and one that has none.
-    let store = MemoryStore::new();
+    let store = MemoryStorage::new();
     let with_lock = store.session(&SessionId::random());
     for scene in [Scene::with(with_lock), Scene::new()] {
         let client = &scene.client;
@@ -376,7 +376,7 @@ fn another_user_takes_over_the_whole_session() {
 
 #[test]
 fn a_sign_out_is_not_undone_by_a_poll_under_way() {
-    let store = MemoryStore::new();
+    let store = MemoryStorage::new();
     let with_lock = store.session(&SessionId::random());
     for scene in [Scene::with(with_lock), Scene::new()] {
         let mut device = scene.start();

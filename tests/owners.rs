@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto::storage::{EncryptedStore, EncryptionKey, MemoryStore};
+use logto::storage::{EncryptedStorage, EncryptionKey, MemoryStorage};
 use logto::{
-    FoundSession, Logto, LogtoConfig, OwnerDigest, PersistKey, SessionId, SessionOwner,
-    SessionStore, Storage, StorageError,
+    FoundSession, Logto, LogtoConfig, OwnerDigest, PersistKey, SessionId, SessionOwner, Storage,
+    StorageError,
 };
 use logto_testing::{FakeLogto, FakeUser};
 
@@ -16,11 +16,11 @@ const RESOURCE: &str = "https://api.example.com";
 struct Scene {
     fake: FakeLogto,
     logto: Logto,
-    store: Box<dyn SessionStore>,
+    store: Box<dyn Storage>,
 }
 
 impl Scene {
-    fn new(store: impl SessionStore + 'static) -> Self {
+    fn new(store: impl Storage + 'static) -> Self {
         let fake = FakeLogto::builder()
             .user(FakeUser::new("alice"))
             .user(FakeUser::new("bob"))
@@ -55,7 +55,7 @@ impl Scene {
     }
 
     fn found_by(&self, owner: OwnerDigest) -> Vec<[u8; 32]> {
-        let found = self.store.sessions_of(&owner).unwrap();
+        let found = self.store.find(&owner).unwrap();
         found.iter().map(FoundSession::digest).collect()
     }
 
@@ -68,8 +68,8 @@ const NOBODY: [[u8; 32]; 0] = [];
 
 #[test]
 fn a_session_is_found_by_its_user_from_sign_in_to_sign_out() {
-    let encrypted = EncryptedStore::new(MemoryStore::new(), EncryptionKey::from_bytes([7; 32]));
-    for scene in [Scene::new(MemoryStore::new()), Scene::new(encrypted)] {
+    let encrypted = EncryptedStorage::new(MemoryStorage::new(), EncryptionKey::from_bytes([7; 32]));
+    for scene in [Scene::new(MemoryStorage::new()), Scene::new(encrypted)] {
         assert_eq!(scene.found("alice"), NOBODY);
         let visitor = SessionId::random();
         let callback = scene.callback("alice", &visitor);
@@ -98,7 +98,7 @@ fn a_session_is_found_by_its_user_from_sign_in_to_sign_out() {
 
 #[test]
 fn a_user_who_signs_in_within_the_session_of_another_takes_it_over() {
-    let scene = Scene::new(MemoryStore::new());
+    let scene = Scene::new(MemoryStorage::new());
     let id = SessionId::random();
     for sub in ["alice", "bob"] {
         let callback = scene.callback(sub, &id);
@@ -115,7 +115,7 @@ fn a_user_who_signs_in_within_the_session_of_another_takes_it_over() {
 
 #[test]
 fn a_session_is_found_by_that_of_the_server() {
-    let scene = Scene::new(MemoryStore::new());
+    let scene = Scene::new(MemoryStorage::new());
     scene.fake.tamper_id_token(|_, claims| {
         claims.insert("sid".to_owned(), "seven".into());
     });
@@ -136,7 +136,7 @@ fn a_session_is_found_by_that_of_the_server() {
 
 #[test]
 fn a_session_that_another_sdk_stored_is_found_after_a_refresh() {
-    let scene = Scene::new(MemoryStore::new());
+    let scene = Scene::new(MemoryStorage::new());
     scene.fake.tamper_id_token(|_, claims| {
         claims.insert("sid".to_owned(), "seven".into());
     });
@@ -168,7 +168,7 @@ fn a_session_that_another_sdk_stored_is_found_after_a_refresh() {
 
 #[test]
 fn a_session_whose_refresh_token_is_refused_is_still_its_users() {
-    let scene = Scene::new(MemoryStore::new());
+    let scene = Scene::new(MemoryStorage::new());
     let id = scene.sign_in("alice", &SessionId::random());
     let session = scene.store.session(&id);
     session
@@ -188,15 +188,15 @@ fn a_session_whose_refresh_token_is_refused_is_still_its_users() {
 
 #[test]
 fn the_owner_is_written_with_the_tokens() {
-    let scene = Scene::new(Watched(MemoryStore::new()));
+    let scene = Scene::new(Watched(MemoryStorage::new()));
     scene.sign_in("alice", &SessionId::random());
 }
 
 /// At each moment a session has tokens if and only if it has an owner.
 #[derive(Debug)]
-struct Watched(MemoryStore);
+struct Watched(MemoryStorage);
 
-impl SessionStore for Watched {
+impl Storage for Watched {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
         Arc::new(WatchedSession(self.0.session(id)))
     }

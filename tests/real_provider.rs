@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use logto::storage::SqliteStore;
+use logto::storage::SqliteStorage;
 use logto::{
     Logto, LogtoClient, LogtoConfig, Revocation, Scope, SessionId, SignInOptions, UserInfoScope,
 };
@@ -22,7 +22,7 @@ struct Scene {
     provider: Provider,
     clock: TestClock,
     logto: Logto,
-    store: SqliteStore,
+    store: SqliteStorage,
     _directory: TempDir,
 }
 
@@ -52,7 +52,7 @@ impl Scene {
         let directory = tempfile::tempdir().unwrap();
         Self {
             logto: Logto::builder(config).clock(clock.clone()).build().unwrap(),
-            store: SqliteStore::open(directory.path().join("sessions.db")).unwrap(),
+            store: SqliteStorage::open(directory.path().join("sessions.db")).unwrap(),
             provider,
             clock,
             _directory: directory,

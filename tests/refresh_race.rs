@@ -11,10 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptionKey, FileStore, MemoryStorage, MemoryStore, PersistKey, SqliteStore, Storage,
-    StorageError,
+    EncryptionKey, FileStorage, MemoryStorage, PersistKey, SqliteStorage, Storage, StorageError,
 };
-use logto::{Logto, LogtoClient, SessionId, SessionStore};
+use logto::{Logto, LogtoClient, SessionId, Storage};
 use logto_testing::TestClock;
 use support::asker::{self, Asker, PROCESSES, ROUND, Random, application, clock_offset, sign_in};
 use support::provider::{Provider, RESOURCE};
@@ -75,7 +74,7 @@ fn threads_on_one_client() {
 #[test]
 fn clients_over_one_store() {
     race("64 clients over one store", |logto| {
-        let (store, id) = (MemoryStore::new(), SessionId::random());
+        let (store, id) = (MemoryStorage::new(), SessionId::random());
         (0..THREADS).map(|_| logto.session(&store, &id)).collect()
     });
 }
@@ -84,7 +83,7 @@ fn clients_over_one_store() {
 fn clients_over_one_sqlite_file() {
     let directory = tempfile::tempdir().unwrap();
     race("64 clients over one SQLite file", |logto| {
-        let store = SqliteStore::open(directory.path().join("sessions.db")).unwrap();
+        let store = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
         let id = SessionId::random();
         (0..THREADS).map(|_| logto.session(&store, &id)).collect()
     });
@@ -150,12 +149,12 @@ fn process_that_asks() {
     asker::play(open);
 }
 
-fn open(store: &str) -> Box<dyn SessionStore> {
+fn open(store: &str) -> Box<dyn Storage> {
     match store.split_once(':').unwrap() {
-        ("sqlite", path) => Box::new(SqliteStore::open(Path::new(path)).unwrap()),
+        ("sqlite", path) => Box::new(SqliteStorage::open(Path::new(path)).unwrap()),
         ("file", path) => {
             let key = EncryptionKey::from_bytes([7; 32]);
-            Box::new(FileStore::open(Path::new(path), key).unwrap())
+            Box::new(FileStorage::open(Path::new(path), key).unwrap())
         }
         (kind, _) => panic!("no store {kind}"),
     }

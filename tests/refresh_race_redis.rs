@@ -13,8 +13,8 @@ use std::{fs, thread};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use logto::storage::RedisStore;
-use logto::{LogtoClient, SessionId, SessionStore};
+use logto::storage::RedisStorage;
+use logto::{LogtoClient, SessionId, Storage};
 use logto_testing::TestClock;
 use server::{Cluster, RedisServer, Reply, eventually};
 use support::asker::{self, Asker, PROCESSES, ROUND, Random, application, sign_in};
@@ -30,8 +30,8 @@ fn process_that_asks() {
     asker::play(open);
 }
 
-fn open(url: &str) -> Box<dyn SessionStore> {
-    Box::new(RedisStore::open(url).unwrap())
+fn open(url: &str) -> Box<dyn Storage> {
+    Box::new(RedisStorage::open(url).unwrap())
 }
 
 /// A signed-in user, and processes that share the session.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 
-use logto::storage::MemoryStore;
+use logto::storage::MemoryStorage;
 use logto::web::{WebAuth, rouille as web};
 use logto::{Logto, LogtoConfig};
 use logto_testing::FakeLogto;
@@ -33,7 +33,7 @@ impl App {
         let address = server.server_addr();
         let config = LogtoConfig::new(fake.endpoint(), fake.app_id()).app_secret(fake.app_secret());
         let base_url = format!("http://localhost:{}", address.port());
-        let made = WebAuth::new(Logto::new(config).unwrap(), MemoryStore::new(), &base_url);
+        let made = WebAuth::new(Logto::new(config).unwrap(), MemoryStorage::new(), &base_url);
         auth.set(made.unwrap()).unwrap();
         Self {
             _fake: fake,

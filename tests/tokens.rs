@@ -83,7 +83,7 @@ fn a_token_is_used_until_a_minute_before_it_expires() {
 
 #[test]
 fn the_margin_can_be_set() {
-    let scene = Scene::with(|builder| builder.access_token_margin(Duration::from_secs(600)));
+    let scene = Scene::with(|builder| builder.refresh_leeway(Duration::from_secs(600)));
     let token = scene.token();
     scene.pass(2999);
     assert_eq!(scene.token(), token);

@@ -1,4 +1,4 @@
-//! The crate `redis` without us, sending what `RedisStore` sends.
+//! The crate `redis` without us, sending what `RedisStorage` sends.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -18,7 +18,7 @@ mod tokens;
 use std::env;
 use std::hint::black_box;
 
-use logto::storage::{MemoryStore, PersistKey, RedisStore, SessionStore, Storage};
+use logto::storage::{MemoryStorage, PersistKey, RedisStorage, Storage};
 use logto::{Logto, LogtoConfig, SessionId};
 use logto_testing::FakeLogto;
 
@@ -67,8 +67,11 @@ fn main() {
     row("access_token", "a bare read of the map", &|| {
         everysec.access_token()
     });
-    row("callback", "the same over `MemoryStore`", &|| {
-        Sides::timed(callbacks(everysec.store(16)), callbacks(MemoryStore::new()))
+    row("callback", "the same over `MemoryStorage`", &|| {
+        Sides::timed(
+            callbacks(everysec.store(16)),
+            callbacks(MemoryStorage::new()),
+        )
     });
 }
 
@@ -98,8 +101,8 @@ impl Place {
         Self { server, ids }
     }
 
-    fn store(&self, connections: usize) -> RedisStore {
-        let builder = RedisStore::builder(&self.server.url()).connections(connections);
+    fn store(&self, connections: usize) -> RedisStorage {
+        let builder = RedisStorage::builder(&self.server.url()).connections(connections);
         builder.open().unwrap()
     }
 
@@ -178,7 +181,7 @@ fn scene() -> (FakeLogto, Logto) {
 }
 
 /// Each of a sign-in that was started before the clock was.
-fn callbacks(store: impl SessionStore + Clone + 'static) -> Work {
+fn callbacks(store: impl Storage + Clone + 'static) -> Work {
     let (fake, logto) = scene();
     let (other_logto, other_store) = (logto.clone(), store.clone());
     prepared(

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use logto::storage::SessionStore;
+use logto::storage::Storage;
 use logto::{Clock, Logto, LogtoConfig, SessionId, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -79,7 +79,7 @@ struct Scene {
     server: TokenServer,
     key: SigningKey,
     logto: Logto,
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn Storage>,
     directory: TempDir,
 }
 

@@ -1,9 +1,8 @@
 //! What users wait for or pay for, each beside its floor: what nobody can do without, measured in turns with
-//! ours in the same run. `cargo bench --bench report [-- NAME…] [--rounds N] [--sessions N]…`
+//! ours in the same run. `cargo bench --bench report [-- NAME…] [--rounds N]`
 //!
 //! A line for each row, and a table of all. A row's rounds are spread over the whole run. With names, the rows
-//! whose names start with one of them. `--sessions 1000000` adds what so many stored sessions cost, which takes
-//! minutes and gigabytes. Ratios carry from one machine to another, nanoseconds do not.
+//! whose names start with one of them. Ratios carry from one machine to another, nanoseconds do not.
 
 mod access_tokens;
 mod api;
@@ -30,10 +29,7 @@ mod sessions;
 mod sign_in;
 #[path = "../support/signing.rs"]
 mod signing;
-#[path = "../storages/rows.rs"]
-mod storage_rows;
 mod storages;
-mod stored;
 mod stores;
 mod threads;
 #[path = "../support/token_server.rs"]
@@ -59,7 +55,6 @@ fn main() {
         storages::rows(&mut report);
         threads::rows(&mut report);
     }
-    stored::rows(&mut report);
     report.print();
 }
 

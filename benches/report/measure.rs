@@ -40,6 +40,16 @@ impl Sides {
         Self { ours, floor }
     }
 
+    /// Keeps this, such as the directory that both work in, for as long as they are measured.
+    pub(crate) fn keeping<T: 'static>(self, kept: T) -> Self {
+        let Self { mut ours, floor } = self;
+        let ours = Box::new(move |iterations| {
+            let _ = &kept;
+            ours(iterations)
+        });
+        Self { ours, floor }
+    }
+
     pub(crate) fn measure(mut self, rounds: usize) -> Samples {
         let counts = [iterations(&mut self.ours), iterations(&mut self.floor)];
         let mut samples = Vec::with_capacity(rounds);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use logto::storage::PersistKey;
 use logto::{AccessTokenRequest, Logto, LogtoConfig, SessionId};
 use serde_json::json;
 
@@ -10,7 +9,7 @@ use crate::callback::{APP, Bare, claims, tokens_with};
 use crate::measure::{Sides, prepared};
 use crate::report::{Aim, Report};
 use crate::signing::SigningKey;
-use crate::stores::{Backend, directory};
+use crate::stores::{Backend, directory, put};
 use crate::token_server::TokenServer;
 use crate::verification::bare_check;
 use crate::{access_tokens, tokens};
@@ -56,12 +55,8 @@ fn sides(backend: Backend, given: Given) -> Sides {
     let directory = directory();
     let (store, id) = (backend.store(directory.path()), SessionId::random());
     let id_token = key.token("JWT", &claims(&issuer, "nonce"));
-    let mut session = access_tokens::signed_in(1);
-    session[2] = (PersistKey::IdToken, id_token.clone());
-    store
-        .session(&id)
-        .update(&tokens::changes(&session))
-        .unwrap();
+    let session = access_tokens::signed_in_by(&id_token, 1);
+    put(&*store, &id.key(), &session);
 
     let mut bare = Bare::new(&server, backend, directory.path());
     let mut check = bare_check("ES384", &id_token, &key.jwk);

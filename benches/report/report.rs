@@ -14,7 +14,6 @@ pub(crate) struct Report {
     names: Vec<String>,
     rounds: usize,
     passes: usize,
-    stored_sessions: Vec<usize>,
     rows: Vec<Row>,
 }
 
@@ -46,7 +45,6 @@ impl Report {
             names: Vec::new(),
             rounds: 1,
             passes: 0,
-            stored_sessions: Vec::new(),
             rows: Vec::new(),
         };
         let mut arguments = env::args().skip(1);
@@ -57,12 +55,6 @@ impl Report {
                 "--rounds" => {
                     let rounds = arguments.next().and_then(|number| number.parse().ok());
                     report.rounds = rounds.expect("--rounds needs a number");
-                }
-                "--sessions" => {
-                    let sessions = arguments.next().and_then(|number| number.parse().ok());
-                    report
-                        .stored_sessions
-                        .push(sessions.expect("--sessions needs a number"));
                 }
                 option if option.starts_with('-') => {}
                 name => report.names.push(name.to_owned()),
@@ -96,37 +88,6 @@ impl Report {
             }
             None => self.add(name, floor, aim, samples.medians(), samples),
         }
-    }
-
-    /// Measures all rounds of a row at once, if it is wanted: one that is too dear to be made again.
-    pub(crate) fn row_at_once(
-        &mut self,
-        name: &str,
-        floor: &'static str,
-        aim: Aim,
-        sides: impl FnOnce() -> Sides,
-    ) {
-        let rounds = self.rounds;
-        self.given(name, floor, aim, || sides().measure(rounds).medians());
-    }
-
-    /// How many sessions the stores are measured with; none unless asked for, since they take long to make.
-    pub(crate) fn stored_sessions(&self) -> Vec<usize> {
-        self.stored_sessions.clone()
-    }
-
-    /// Adds a row, if it is wanted, that was measured in a way of its own.
-    pub(crate) fn given(
-        &mut self,
-        name: &str,
-        floor: &'static str,
-        aim: Aim,
-        measure: impl FnOnce() -> Measured,
-    ) {
-        if !self.wants(name) {
-            return;
-        }
-        self.add(name, floor, aim, measure(), Samples::default());
     }
 
     fn add(

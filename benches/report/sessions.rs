@@ -4,10 +4,9 @@ use std::hint::black_box;
 
 use http::Request;
 use logto::Logto;
-use logto::storage::PersistKey;
 use logto::web::WebAuth;
 
-use crate::access_tokens::{logto, signed_in};
+use crate::access_tokens::{logto, signed_in_by};
 use crate::callback::claims;
 use crate::measure::Sides;
 use crate::report::{Aim, Report};
@@ -37,7 +36,7 @@ fn open(backend: Backend, use_it: fn(logto::LogtoClient)) -> Sides {
     let (logto, Pair { store, id, bare }) = scene(backend);
     Sides::new(
         move || use_it(logto.session(&store, &id)),
-        move || drop(black_box(bare.get(PersistKey::IdToken))),
+        move || drop(black_box(bare.get())),
     )
 }
 
@@ -49,14 +48,13 @@ fn guard(backend: Backend) -> Sides {
     let request = request.body(()).unwrap();
     Sides::new(
         move || drop(black_box(auth.require_user(&request).unwrap())),
-        move || drop(black_box(bare.get(PersistKey::IdToken))),
+        move || drop(black_box(bare.get())),
     )
 }
 
 /// A session of a user who is signed in.
 fn scene(backend: Backend) -> (Logto, Pair) {
-    let mut session = signed_in(1);
     let claims = claims("http://127.0.0.1:9/oidc", "nonce");
-    session[2].1 = SigningKey::new("ES384").token("JWT", &claims);
-    (logto(), Pair::with(backend, &session))
+    let id_token = SigningKey::new("ES384").token("JWT", &claims);
+    (logto(), Pair::with(backend, &signed_in_by(&id_token, 1)))
 }

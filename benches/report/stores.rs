@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use logto::SessionId;
 use logto::storage::{
-    EncryptionKey, FileStore, MemoryStore, PersistKey, SessionStore, SledStore, SqliteStore,
+    EncryptionKey, FileStorage, MemoryStorage, Record, SessionKey, SledStorage, SqliteStorage,
     Storage,
 };
 use tempfile::TempDir;
 
 use crate::raw::{self, Raw};
-use crate::tokens;
 
 /// On the disk that the programs are built on: a temporary directory is often in memory.
 const PLACE: &str = env!("CARGO_TARGET_TMPDIR");
@@ -37,14 +36,14 @@ impl Backend {
     }
 
     /// An empty store, in this directory if it is on disk.
-    pub(crate) fn store(self, directory: &Path) -> Arc<dyn SessionStore> {
+    pub(crate) fn store(self, directory: &Path) -> Arc<dyn Storage> {
         match self {
-            Self::Memory => Arc::new(MemoryStore::new()),
-            Self::Sqlite => Arc::new(SqliteStore::open(directory.join("ours.db")).unwrap()),
-            Self::Sled => Arc::new(SledStore::open(directory.join("ours.sled")).unwrap()),
+            Self::Memory => Arc::new(MemoryStorage::new()),
+            Self::Sqlite => Arc::new(SqliteStorage::open(directory.join("ours.db")).unwrap()),
+            Self::Sled => Arc::new(SledStorage::open(directory.join("ours.sled")).unwrap()),
             Self::File => {
                 let key = EncryptionKey::from_bytes([7; 32]);
-                Arc::new(FileStore::open(directory.join("ours"), key).unwrap())
+                Arc::new(FileStorage::open(directory.join("ours"), key).unwrap())
             }
         }
     }
@@ -60,13 +59,24 @@ impl Backend {
     }
 }
 
+/// Saves this data in the place of what is there.
+pub(crate) fn put(storage: &dyn Storage, session: &SessionKey, data: &str) {
+    let there = storage
+        .load(session)
+        .unwrap()
+        .map(|record| record.version());
+    storage
+        .save(session, &Record::new(None, data), there)
+        .unwrap();
+}
+
 pub(crate) fn directory() -> TempDir {
     tempfile::tempdir_in(Path::new(PLACE)).unwrap()
 }
 
 /// A session of ours, and the same bytes in the library under it.
 pub(crate) struct Pair {
-    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) store: Arc<dyn Storage>,
     pub(crate) id: SessionId,
     pub(crate) bare: Bare,
 }
@@ -79,18 +89,18 @@ pub(crate) struct Bare {
 
 /// [`Raw`], whichever it is.
 trait Library: Send {
-    fn get(&self, key: PersistKey) -> String;
-    fn update(&self, tokens: &[(PersistKey, String); 3]);
+    fn get(&self) -> String;
+    fn update(&self, data: &str);
     fn another(&self) -> Box<dyn Library>;
 }
 
 impl<R: Raw + 'static> Library for R {
-    fn get(&self, key: PersistKey) -> String {
-        Raw::get(self, key)
+    fn get(&self) -> String {
+        Raw::get(self)
     }
 
-    fn update(&self, tokens: &[(PersistKey, String); 3]) {
-        Raw::update(self, tokens);
+    fn update(&self, data: &str) {
+        Raw::update(self, data);
     }
 
     fn another(&self) -> Box<dyn Library> {
@@ -100,12 +110,16 @@ impl<R: Raw + 'static> Library for R {
 
 /// In memory there is nothing below us.
 impl Library for Arc<dyn Storage> {
-    fn get(&self, key: PersistKey) -> String {
-        Storage::get(self, key).unwrap().unwrap()
+    fn get(&self) -> String {
+        self.load(&SessionKey::ONLY)
+            .unwrap()
+            .unwrap()
+            .data()
+            .to_owned()
     }
 
-    fn update(&self, tokens: &[(PersistKey, String); 3]) {
-        Storage::update(self, &tokens::changes(tokens)).unwrap();
+    fn update(&self, data: &str) {
+        put(&**self, &SessionKey::ONLY, data);
     }
 
     fn another(&self) -> Box<dyn Library> {
@@ -114,12 +128,12 @@ impl Library for Arc<dyn Storage> {
 }
 
 impl Bare {
-    pub(crate) fn get(&self, key: PersistKey) -> String {
-        self.library.get(key)
+    pub(crate) fn get(&self) -> String {
+        self.library.get()
     }
 
-    pub(crate) fn update(&self, tokens: &[(PersistKey, String); 3]) {
-        self.library.update(tokens);
+    pub(crate) fn update(&self, data: &str) {
+        self.library.update(data);
     }
 
     /// The same place, for another thread.
@@ -133,18 +147,18 @@ impl Bare {
 
 impl Pair {
     /// Both hold these tokens.
-    pub(crate) fn with(backend: Backend, values: &[(PersistKey, String); 3]) -> Self {
+    pub(crate) fn with(backend: Backend, data: &str) -> Self {
         let directory = Arc::new(directory());
         let path = |name: &str| directory.path().join(name);
         let library: Box<dyn Library> = match backend {
-            Backend::Memory => Box::new(MemoryStore::new().default_session()),
+            Backend::Memory => Box::new(Backend::Memory.store(directory.path())),
             Backend::Sqlite => Box::new(raw::Sqlite::open(&path("raw.db"))),
             Backend::Sled => Box::new(raw::Sled::open(&path("raw.sled"))),
             Backend::File => Box::new(raw::Files::open(&path("raw"))),
         };
         let (store, id) = (backend.store(directory.path()), SessionId::random());
-        library.update(values);
-        Storage::update(&store.session(&id), &tokens::changes(values)).unwrap();
+        library.update(data);
+        put(&*store, &id.key(), data);
         let bare = Bare { library, directory };
         Self { store, id, bare }
     }

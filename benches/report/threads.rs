@@ -3,14 +3,14 @@
 use std::hint::black_box;
 
 use logto::SessionId;
-use logto::storage::PersistKey;
+use logto::storage::Record;
 
 use crate::access_tokens::{logto, resource, signed_in};
 use crate::in_threads::in_threads;
 use crate::measure::Sides;
 use crate::report::{Aim, Report};
 use crate::stores::{Backend, Pair};
-use crate::tokens::{self, MAP, Tokens};
+use crate::tokens::{MAP, Tokens};
 
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 
@@ -39,7 +39,7 @@ fn reads(backend: Backend, threads: usize) -> Sides {
     let ours = in_threads(ours);
     let floor = in_threads((0..threads).map(|_| {
         let bare = pair.bare.another();
-        move || drop(black_box(bare.get(PersistKey::AccessTokenMap)))
+        move || drop(black_box(bare.get()))
     }));
     Sides::timed(ours, floor)
 }
@@ -48,9 +48,13 @@ fn reads(backend: Backend, threads: usize) -> Sides {
 fn updates(threads: usize) -> Sides {
     let pair = Pair::with(Backend::Sqlite, &signed_in(1));
     let ours = in_threads((0..threads).map(|_| {
-        let storage = pair.store.session(&SessionId::random());
-        let mut values = Tokens::with_map(MAP);
-        move || storage.update(&tokens::changes(values.next())).unwrap()
+        let (storage, session) = (pair.store.clone(), SessionId::random().key());
+        let (mut values, mut version) = (Tokens::with_map(MAP), None);
+        move || {
+            let record = Record::new(None, values.next());
+            storage.save(&session, &record, version).unwrap();
+            version = Some(record.version());
+        }
     }));
     let floor = in_threads((0..threads).map(|_| {
         let (bare, mut values) = (pair.bare.another(), Tokens::with_map(MAP));

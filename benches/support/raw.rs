@@ -7,19 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use logto::storage::PersistKey;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-
-use super::tokens;
 
 const SESSION: [u8; 32] = [7; 32];
 
 /// One library without us.
 pub(crate) trait Raw: Send {
-    fn get(&self, key: PersistKey) -> String;
-    fn update(&self, tokens: &[(PersistKey, String); 3]);
+    fn get(&self) -> String;
+    fn update(&self, data: &str);
     fn lock_and_unlock(&self);
 
     /// The same place, for another thread.
@@ -30,18 +27,17 @@ pub(crate) trait Raw: Send {
 
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
-    values: Arc<Mutex<HashMap<PersistKey, String>>>,
+    sessions: Arc<Mutex<HashMap<[u8; 32], Arc<str>>>>,
     lock: Arc<Mutex<()>>,
 }
 
 impl Raw for Memory {
-    fn get(&self, key: PersistKey) -> String {
-        self.values.lock().unwrap()[&key].clone()
+    fn get(&self) -> String {
+        self.sessions.lock().unwrap()[&SESSION].to_string()
     }
 
-    fn update(&self, tokens: &[(PersistKey, String); 3]) {
-        let mut values = self.values.lock().unwrap();
-        values.extend(tokens.iter().cloned());
+    fn update(&self, data: &str) {
+        self.sessions.lock().unwrap().insert(SESSION, data.into());
     }
 
     fn lock_and_unlock(&self) {
@@ -56,9 +52,7 @@ impl Raw for Memory {
 /// Its statements are prepared.
 pub(crate) struct Sqlite {
     path: PathBuf,
-    values: Connection,
-    /// Need not outlive the machine.
-    locks: Connection,
+    connection: Connection,
 }
 
 impl Sqlite {
@@ -66,15 +60,11 @@ impl Sqlite {
         let tables = "
             PRAGMA journal_mode = WAL;
             PRAGMA synchronous = FULL;
-            CREATE TABLE IF NOT EXISTS session_values (
-                session BLOB, key TEXT, value TEXT, PRIMARY KEY (session, key)
-            ) STRICT;
-            CREATE TABLE IF NOT EXISTS locks (session BLOB PRIMARY KEY, holder BLOB) STRICT;
+            CREATE TABLE IF NOT EXISTS sessions (session BLOB PRIMARY KEY, data TEXT) STRICT;
         ";
         Self {
             path: path.to_owned(),
-            values: connect(path, tables),
-            locks: connect(path, "PRAGMA synchronous = NORMAL"),
+            connection: connect(path, tables),
         }
     }
 }
@@ -86,46 +76,26 @@ fn connect(path: &Path, settings: &str) -> Connection {
     connection
 }
 
-fn transact(connection: &Connection, work: impl FnOnce()) {
-    let immediate = TransactionBehavior::Immediate;
-    let transaction = Transaction::new_unchecked(connection, immediate).unwrap();
-    work();
-    transaction.commit().unwrap();
-}
-
-fn execute(connection: &Connection, statement: &str, parameters: impl rusqlite::Params) {
-    let mut statement = connection.prepare_cached(statement).unwrap();
-    statement.execute(parameters).unwrap();
-}
-
 impl Raw for Sqlite {
-    fn get(&self, key: PersistKey) -> String {
-        let select = "SELECT value FROM session_values WHERE session = ?1 AND key = ?2";
-        let mut select = self.values.prepare_cached(select).unwrap();
-        let parameters = (SESSION, key.as_str());
-        select.query_row(parameters, |row| row.get(0)).unwrap()
+    fn get(&self) -> String {
+        let select = "SELECT data FROM sessions WHERE session = ?1";
+        let mut select = self.connection.prepare_cached(select).unwrap();
+        select.query_row([SESSION], |row| row.get(0)).unwrap()
     }
 
-    fn update(&self, tokens: &[(PersistKey, String); 3]) {
-        let upsert = "INSERT INTO session_values (session, key, value) VALUES (?1, ?2, ?3)
-                      ON CONFLICT (session, key) DO UPDATE SET value = excluded.value";
-        transact(&self.values, || {
-            for (key, value) in tokens {
-                execute(&self.values, upsert, (SESSION, key.as_str(), value));
-            }
-        });
+    fn update(&self, data: &str) {
+        let upsert = "INSERT INTO sessions (session, data) VALUES (?1, ?2)
+                      ON CONFLICT (session) DO UPDATE SET data = excluded.data";
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = Transaction::new_unchecked(&self.connection, immediate).unwrap();
+        let mut upsert = self.connection.prepare_cached(upsert).unwrap();
+        upsert.execute((SESSION, data)).unwrap();
+        transaction.commit().unwrap();
     }
 
-    /// A lock among processes is a row here too.
+    /// A lock among processes is a file here too.
     fn lock_and_unlock(&self) {
-        let insert = "INSERT INTO locks (session, holder) VALUES (?1, ?2)";
-        transact(&self.locks, || {
-            execute(&self.locks, insert, (SESSION, SESSION))
-        });
-        let delete = "DELETE FROM locks WHERE session = ?1 AND holder = ?2";
-        transact(&self.locks, || {
-            execute(&self.locks, delete, (SESSION, SESSION))
-        });
+        lock_and_unlock(&self.path.with_extension("lock"));
     }
 
     fn another(&self) -> Self {
@@ -155,13 +125,13 @@ impl Sled {
 }
 
 impl Raw for Sled {
-    fn get(&self, key: PersistKey) -> String {
-        tokens::value(&self.tree.get(SESSION).unwrap().unwrap(), key)
+    fn get(&self) -> String {
+        String::from_utf8(self.tree.get(SESSION).unwrap().unwrap().to_vec()).unwrap()
     }
 
     /// sled's own flush does not reach the disk on Linux.
-    fn update(&self, tokens: &[(PersistKey, String); 3]) {
-        self.tree.insert(SESSION, tokens::joined(tokens)).unwrap();
+    fn update(&self, data: &str) {
+        self.tree.insert(SESSION, data.as_bytes()).unwrap();
         self.db.flush().unwrap();
         self.log.sync_data().unwrap();
     }
@@ -206,18 +176,18 @@ impl Files {
 }
 
 impl Raw for Files {
-    fn get(&self, key: PersistKey) -> String {
+    fn get(&self) -> String {
         let mut bytes = fs::read(self.directory.join("session")).unwrap();
         let (nonce, sealed) = bytes.split_at_mut(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(nonce).unwrap();
         let opened = self.key.open_in_place(nonce, Aad::empty(), sealed);
-        tokens::value(opened.unwrap(), key)
+        str::from_utf8(opened.unwrap()).unwrap().to_owned()
     }
 
-    fn update(&self, tokens: &[(PersistKey, String); 3]) {
+    fn update(&self, data: &str) {
         let temporary = self.directory.join("session.tmp");
         let mut file = private().create_new(true).open(&temporary).unwrap();
-        file.write_all(&self.seal(tokens::joined(tokens))).unwrap();
+        file.write_all(&self.seal(data.into())).unwrap();
         file.sync_all().unwrap();
         fs::rename(&temporary, self.directory.join("session")).unwrap();
         #[cfg(unix)]
@@ -225,15 +195,18 @@ impl Raw for Files {
     }
 
     fn lock_and_unlock(&self) {
-        let file = private().create(true).open(self.directory.join("lock"));
-        let file = file.unwrap();
-        file.try_lock().unwrap();
-        file.unlock().unwrap();
+        lock_and_unlock(&self.directory.join("lock"));
     }
 
     fn another(&self) -> Self {
         self.clone()
     }
+}
+
+fn lock_and_unlock(path: &Path) {
+    let file = private().create(true).open(path).unwrap();
+    file.try_lock().unwrap();
+    file.unlock().unwrap();
 }
 
 fn private() -> OpenOptions {

@@ -22,8 +22,8 @@ FROM and TO are URLs:
 
 Options:
   --move               remove each session from FROM as soon as it is in TO
-  --from-key VARIABLE  FROM is an EncryptedStore with the key in this variable: 32 bytes in base64
-  --to-key VARIABLE    TO is to be an EncryptedStore with the key in this variable
+  --from-key VARIABLE  FROM is an EncryptedStorage with the key in this variable: 32 bytes in base64
+  --to-key VARIABLE    TO is to be an EncryptedStorage with the key in this variable
   --help               print this
 
 Exit status: 0 if all sessions are in TO, 1 if a store failed, 2 if the arguments are wrong, 3 if some

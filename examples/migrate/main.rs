@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use logto::storage::{
-    self, EncryptedStore, EncryptionKey, PersistKey, SessionStore, StorageError, StorageErrorKind,
+    self, EncryptedStorage, EncryptionKey, PersistKey, Storage, StorageError, StorageErrorKind,
     migrate,
 };
 
@@ -89,7 +89,7 @@ fn must_exist(side: &Side) -> Result<(), String> {
     }
 }
 
-fn open(side: &Side) -> Result<Box<dyn SessionStore>, Box<dyn Error>> {
+fn open(side: &Side) -> Result<Box<dyn Storage>, Box<dyn Error>> {
     let store = storage::open(&side.url)?;
     let Some(variable) = &side.key_variable else {
         return Ok(store);
@@ -97,16 +97,16 @@ fn open(side: &Side) -> Result<Box<dyn SessionStore>, Box<dyn Error>> {
     let text = env::var(variable).map_err(|_| format!("the variable {variable} is not set"))?;
     let key = EncryptionKey::from_base64(&text)
         .map_err(|error| format!("the key in {variable} cannot be used: {error}"))?;
-    Ok(Box::new(EncryptedStore::new(store, key)))
+    Ok(Box::new(EncryptedStorage::new(store, key)))
 }
 
 /// Whether the first session that has an ID token or a refresh token has it in a sealed box.
-fn is_sealed(store: &dyn SessionStore) -> bool {
+fn is_sealed(store: &dyn Storage) -> bool {
     /// `LogtoBox`, with which a box begins, in base64url.
     const BOX: &str = "TG9ndG9Cb3";
     let mut sealed = None;
     // What fails here fails in the migration again, and is told there.
-    let _ = store.for_each_session(&mut |found| {
+    let _ = store.for_each(&mut |found| {
         let token = |key| found.storage().get(key).ok().flatten();
         let first = token(PersistKey::IdToken).or_else(|| token(PersistKey::RefreshToken));
         sealed = first.map(|token| token.starts_with(BOX));

@@ -1,6 +1,6 @@
 //! The routes that are not sign-in's.
 
-use logto::storage::SqliteStore;
+use logto::storage::SqliteStorage;
 use logto::web::{Problem, User, WebAuth, WebConfigError, rouille as web};
 use logto::{Logto, LogtoError};
 use rouille::{Request, Response};
@@ -19,7 +19,7 @@ impl App {
     pub fn new(
         logto: Logto,
         server_name: String,
-        store: SqliteStore,
+        store: SqliteStorage,
         settings: &Settings,
     ) -> Result<Self, WebConfigError> {
         let pages = Pages {

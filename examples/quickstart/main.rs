@@ -36,8 +36,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use logto::storage::SqliteStore;
-use logto::{Logto, SessionStore};
+use logto::storage::SqliteStorage;
+use logto::{Logto, Storage};
 
 use app::App;
 use logto_server::LogtoServer;
@@ -65,7 +65,7 @@ fn run() -> Result<(), Failure> {
     let server = LogtoServer::from_env(&settings)?;
     let logto = Logto::new(server.config.clone())?;
     let database = settings.database(&server.config.endpoint, &server.config.app_id);
-    let store = SqliteStore::open(database)?;
+    let store = SqliteStorage::open(database)?;
     purge_hourly(store.clone());
 
     server.introduce(&settings);
@@ -79,7 +79,7 @@ fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-fn purge_hourly(store: SqliteStore) {
+fn purge_hourly(store: SqliteStorage) {
     thread::spawn(move || {
         loop {
             thread::sleep(HOUR);

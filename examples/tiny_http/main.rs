@@ -17,7 +17,7 @@ use std::thread;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Request, Response, StatusCode};
-use logto::storage::MemoryStore;
+use logto::storage::MemoryStorage;
 use logto::web::{User, WebAuth};
 use logto::{Logto, LogtoConfig};
 use logto_testing::FakeLogto;
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     // It runs for as long as it is kept.
     let (config, _fake) = logto_server()?;
     println!("Users sign in at {}.", config.endpoint);
-    let auth = WebAuth::builder(Logto::new(config)?, MemoryStore::new(), &base_url)
+    let auth = WebAuth::builder(Logto::new(config)?, MemoryStorage::new(), &base_url)
         .after_sign_in("/account")
         .build()?;
     println!("Listening on {base_url}");

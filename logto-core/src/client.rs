@@ -1,29 +1,27 @@
 //! One user session.
 
+mod access_token;
 mod back_channel;
 mod callback;
-mod context;
 mod device;
-mod machine;
 mod refresh;
-mod session_tokens;
+mod session;
 mod sign_in;
 mod sign_out;
-mod stored;
-mod tokens;
 mod user;
 
 use std::fmt;
-use std::sync::Arc;
 
-pub use self::context::{ContextOptions, LogtoContext};
-pub use self::machine::MachineClient;
-use self::stored::ParsedAccessTokens;
+pub(crate) use self::refresh::{UnsavedTokens, is_newer};
+pub use self::session::Session;
+use self::session::SessionLock;
+pub use self::user::{ContextOptions, LogtoContext};
 use crate::config::LogtoConfig;
-use crate::error::LogtoError;
+use crate::error::{LogtoError, StorageError};
 use crate::logto::Logto;
+use crate::models::IdTokenClaims;
 use crate::oidc_core::OidcCore;
-use crate::storage::{SessionId, SessionStore, Storage};
+use crate::storage::{SessionId, SessionKey, Storage};
 
 /// One user session: sign in, sign out, and what a signed-in user has.
 ///
@@ -34,7 +32,7 @@ use crate::storage::{SessionId, SessionStore, Storage};
 ///
 /// ```no_run
 /// # use logto_core as logto;
-/// use logto::{Logto, LogtoClient, LogtoError, SessionId, SessionStore};
+/// use logto::{Logto, LogtoClient, LogtoError, MemoryStorage, SessionId};
 /// # fn redirect(_: &str) {}
 /// # fn set_cookie(_: &str) {}
 ///
@@ -45,12 +43,12 @@ use crate::storage::{SessionId, SessionStore, Storage};
 ///
 /// fn callback(
 ///     logto: &Logto,
-///     store: &dyn SessionStore,
+///     storage: &MemoryStorage, // or any other
 ///     cookie: &SessionId,
 ///     url: &str,
 /// ) -> Result<(), LogtoError> {
-///     // The session gets a new id, so that whoever planted the old one is not signed in by it.
-///     let (session_id, user) = logto.finish_sign_in(store, cookie, url)?;
+///     // The session gets a new id, so that an intruder who planted the old one is not signed in by it.
+///     let (session_id, user) = logto.finish_sign_in(storage, cookie, url)?;
 ///     set_cookie(session_id.expose());
 ///     println!("{} is signed in", user.claims.sub);
 ///     redirect("/");
@@ -65,23 +63,32 @@ use crate::storage::{SessionId, SessionStore, Storage};
 #[derive(Clone)]
 pub struct LogtoClient {
     logto: Logto,
-    storage: Arc<dyn Storage>,
-    parsed: Arc<ParsedAccessTokens>,
+    session: Session,
 }
 
 impl Logto {
-    /// The client of one session of a store. Does no I/O; the session need not exist yet.
-    pub fn session(&self, store: &(impl SessionStore + ?Sized), id: &SessionId) -> LogtoClient {
-        self.client(store.session(id))
+    /// Returns the client of one session of a storage. Does no I/O; the session need not exist yet.
+    ///
+    /// The client keeps a clone of the storage. Those of this crate are cheap to clone, and so is an
+    /// `Arc<dyn Storage>`.
+    pub fn session(
+        &self,
+        storage: &(impl Storage + Clone + 'static),
+        id: &SessionId,
+    ) -> LogtoClient {
+        self.client_of(Session::new(storage.clone(), id.key()))
     }
 
-    /// The client of this storage: for a program with one user, or with a storage of its own. Does
-    /// no I/O.
+    /// Returns the client of the one session of a program with one user:
+    /// [`SessionKey::ONLY`](crate::SessionKey::ONLY). Does no I/O.
     pub fn client(&self, storage: impl Storage + 'static) -> LogtoClient {
+        self.client_of(Session::new(storage, SessionKey::ONLY))
+    }
+
+    fn client_of(&self, session: Session) -> LogtoClient {
         LogtoClient {
             logto: self.clone(),
-            storage: Arc::new(storage),
-            parsed: Arc::default(),
+            session,
         }
     }
 }
@@ -113,6 +120,11 @@ impl LogtoClient {
         &self.logto
     }
 
+    /// The session, for a look at its values.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// The OpenID Connect functions for the server; see [`Logto::oidc_core`].
     ///
     /// # Errors
@@ -123,8 +135,35 @@ impl LogtoClient {
         self.logto.oidc_core()
     }
 
-    fn config(&self) -> &LogtoConfig {
+    pub(crate) fn config(&self) -> &LogtoConfig {
         self.logto.config()
+    }
+
+    /// Waits for sole use of the session.
+    pub(crate) fn lock(&self) -> Result<SessionLock<'_>, StorageError> {
+        let (locks, timeout) = (self.logto.locks(), self.logto.lock_timeout());
+        self.session.lock(locks, timeout)
+    }
+
+    /// A token goes to the server that issued it, from the application that it was issued to ([RFC 6749, sections
+    /// 10.3 and 10.4](https://www.rfc-editor.org/rfc/rfc6749#section-10.3)): the `iss` and `aud` of the session's ID
+    /// token. The program may have been configured for others since. To be called before a token of the session
+    /// is sent. A session without an ID token does not say whose its tokens are.
+    fn check_session(
+        &self,
+        session: Option<&IdTokenClaims>,
+        core: &OidcCore,
+    ) -> Result<(), LogtoError> {
+        let Some(claims) = session else {
+            return Ok(());
+        };
+        if claims.iss != core.metadata().issuer {
+            return Err(LogtoError::SessionIssuerMismatch);
+        }
+        match claims.aud.contains(&self.config().app_id) {
+            true => Ok(()),
+            false => Err(LogtoError::SessionAudienceMismatch),
+        }
     }
 }
 
@@ -132,7 +171,7 @@ impl fmt::Debug for LogtoClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogtoClient")
             .field("config", self.config())
-            .field("storage", &self.storage)
+            .field("session", &self.session)
             .finish()
     }
 }

@@ -7,13 +7,14 @@
 
 mod access_token_verifier;
 mod cached;
-// mod client;
+mod client;
 mod clock;
 mod config;
 mod crypto;
 mod error;
 mod http;
 mod logto;
+mod machine;
 mod models;
 mod oidc;
 mod oidc_core;
@@ -27,6 +28,7 @@ mod utilities;
 pub use access_token_verifier::{
     AccessTokenVerifier, AccessTokenVerifierBuilder, DangerousVerifier, VerifiedAccessToken,
 };
+pub use client::{ContextOptions, LogtoClient, LogtoContext, Session};
 pub use clock::{Clock, SystemClock};
 pub use config::LogtoConfig;
 pub use error::{
@@ -36,6 +38,7 @@ pub use error::{
 };
 pub use http::{ConnectWithin, HttpClient, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
+pub use machine::MachineClient;
 pub use models::{
     AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DeviceAuthorization,
     DeviceSignInOptions, DirectSignIn, FirstScreen, IdTokenClaims, Identifier, InteractionMode,
@@ -52,7 +55,7 @@ pub use seal::{
     Argon2Cost, EncryptionKey, EncryptionKeyError, LastBoxKey, Opened, SealError, Sealer,
 };
 pub use secret::Secret;
-pub use session::{AccessToken, AccessTokenMap, SignInSession};
+pub use session::{AccessToken, AccessTokenMap, PersistKey, SignInSession};
 pub use storage::{
     DEFAULT_IDLE_LIFETIME, EncryptedStorage, IdleLifetime, InvalidSessionId, InvalidSessionOwner,
     LocalLock, LocalLocks, MemoryStorage, MemoryStorageBuilder, Migration, MigrationCounts,

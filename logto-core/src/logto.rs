@@ -3,29 +3,24 @@
 mod builder;
 mod discovery_cache;
 mod introspection;
-mod last_request;
 mod logout;
 mod seen_tokens;
-mod time_keeper;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
 pub(crate) use self::discovery_cache::DiscoveryCache;
-use self::last_request::LastRequest;
 pub use self::logout::VerifiedLogoutToken;
 use self::seen_tokens::SeenTokens;
-use self::time_keeper::TimeKeeper;
+use crate::client::UnsavedTokens;
 use crate::config::LogtoConfig;
-use crate::error::{LogtoError, SignInError};
-use crate::models::SignInOptions;
-use crate::oidc::authorize::Request;
+use crate::error::LogtoError;
 use crate::oidc::discovery;
 use crate::oidc_core::{Link, OidcCore};
+use crate::storage::LocalLocks;
 
 /// An application of Logto: make one at start, and a [`LogtoClient`](crate::LogtoClient) of it for each user session.
 ///
@@ -34,15 +29,15 @@ use crate::oidc_core::{Link, OidcCore};
 ///
 /// ```
 /// # use logto_core as logto;
-/// use logto::{Logto, LogtoConfig, MemoryStore, SessionId};
+/// use logto::{Logto, LogtoConfig, MemoryStorage, SessionId};
 ///
 /// // Once, at start. Nothing is sent yet.
 /// let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
-/// let store = MemoryStore::new();
+/// let storage = MemoryStorage::new();
 ///
 /// // Per request, with the id from the session cookie. Does no I/O.
 /// let session_id = SessionId::random();
-/// let client = logto.session(&store, &session_id);
+/// let client = logto.session(&storage, &session_id);
 /// assert!(!client.is_authenticated()?);
 /// # Ok::<(), logto_core::LogtoError>(())
 /// ```
@@ -56,16 +51,11 @@ struct Inner {
     link: Link,
     discovery: DiscoveryCache,
     lock_timeout: Duration,
-    access_token_margin: i64,
-    early_refresh: i64,
-    early_refresh_failed_at: AtomicI64,
-    time_keeper: TimeKeeper,
+    refresh_leeway: i64,
     seen_tokens: SeenTokens,
-    last_request: LastRequest,
+    locks: LocalLocks,
+    unsaved_tokens: UnsavedTokens,
 }
-
-/// How long after an early refresh has failed none is tried, in seconds.
-const EARLY_REFRESH_PAUSE: i64 = 10;
 
 impl Logto {
     /// The application of this configuration, with the defaults. Nothing is sent yet.
@@ -103,13 +93,6 @@ impl Logto {
         })
     }
 
-    pub(crate) fn authorization_request(
-        &self,
-        options: SignInOptions,
-    ) -> Result<Arc<Request>, SignInError> {
-        self.inner.last_request.with(&self.inner.config, options)
-    }
-
     /// In Unix seconds.
     pub(crate) fn now(&self) -> i64 {
         self.inner.link.clock.unix_seconds()
@@ -120,45 +103,22 @@ impl Logto {
         self.inner.link.clock_tolerance
     }
 
-    /// The same for cached tokens: it does not go back when the clock is set back.
-    pub(crate) fn token_time(&self) -> i64 {
-        self.token_time_at(self.now())
-    }
-
-    /// The same, where the clock was asked already.
-    pub(crate) fn token_time_at(&self, now: i64) -> i64 {
-        self.inner.time_keeper.now(now)
-    }
-
-    /// Notes that the server agrees with the clock.
-    pub(crate) fn confirm_time(&self, now: i64) {
-        self.inner.time_keeper.confirm(now);
-    }
-
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.inner.lock_timeout
     }
 
+    /// The locks of sessions among the threads that share this application.
+    pub(crate) fn locks(&self) -> &LocalLocks {
+        &self.inner.locks
+    }
+
+    pub(crate) fn unsaved_tokens(&self) -> &UnsavedTokens {
+        &self.inner.unsaved_tokens
+    }
+
     /// In seconds.
-    pub(crate) fn access_token_margin(&self) -> i64 {
-        self.inner.access_token_margin
-    }
-
-    /// In seconds; `now` is the clock's time.
-    pub(crate) fn early_refresh(&self, now: i64) -> i64 {
-        let failed_at = self.inner.early_refresh_failed_at.load(Ordering::Relaxed);
-        let pause = failed_at..failed_at.saturating_add(EARLY_REFRESH_PAUSE);
-        match pause.contains(&now) {
-            true => 0,
-            false => self.inner.early_refresh,
-        }
-    }
-
-    /// Notes that the server did not give a token that is not needed yet.
-    pub(crate) fn note_failed_early_refresh(&self) {
-        self.inner
-            .early_refresh_failed_at
-            .store(self.now(), Ordering::Relaxed);
+    pub(crate) fn refresh_leeway(&self) -> i64 {
+        self.inner.refresh_leeway
     }
 }
 

@@ -1,12 +1,110 @@
-//! What is stored of a session. The JSON is that of Logto's Python SDK; what is new is optional.
+//! The data of a session. Its JSON has the names and shapes of Logto's Python SDK; what that lacks is
+//! optional.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::crypto::sha256;
 use crate::secret::Secret;
 use crate::utilities::urlsafe_encode;
+
+/// The keys of a session's values, with the names of Logto's other SDKs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum PersistKey {
+    /// `idToken`: the ID token, as the server sent it.
+    IdToken,
+    /// `refreshToken`: the refresh token.
+    RefreshToken,
+    /// `accessTokenMap`: the cached access tokens, an [`AccessTokenMap`] as JSON.
+    AccessTokenMap,
+    /// `signInSession`: the sign-ins under way. The newest is a [`SignInSession`] as JSON.
+    SignInSession,
+}
+
+impl PersistKey {
+    /// Every key there is.
+    pub const ALL: [Self; 4] = [
+        Self::IdToken,
+        Self::RefreshToken,
+        Self::AccessTokenMap,
+        Self::SignInSession,
+    ];
+
+    /// The name of the key in a session's data.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IdToken => "idToken",
+            Self::RefreshToken => "refreshToken",
+            Self::AccessTokenMap => "accessTokenMap",
+            Self::SignInSession => "signInSession",
+        }
+    }
+}
+
+impl fmt::Display for PersistKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The data of one session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct SessionData {
+    #[serde(
+        deserialize_with = "not_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id_token: Option<Secret>,
+    #[serde(
+        deserialize_with = "not_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub refresh_token: Option<Secret>,
+    /// A rotated refresh token whose answer is not verified yet. It replaces `refresh_token`, which must never
+    /// be sent again, and is handed out to nobody.
+    #[serde(
+        deserialize_with = "not_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub pending_refresh_token: Option<Secret>,
+    #[serde(
+        rename = "accessTokenMap",
+        skip_serializing_if = "AccessTokenMap::is_empty"
+    )]
+    pub access_tokens: AccessTokenMap,
+    #[serde(
+        rename = "signInSession",
+        skip_serializing_if = "PendingSignIns::is_empty"
+    )]
+    pub sign_ins: PendingSignIns,
+}
+
+/// An empty token is none.
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let token = Option::<Secret>::deserialize(deserializer)?;
+    Ok(token.filter(|token| !token.expose().is_empty()))
+}
+
+impl SessionData {
+    /// The refresh token to send next.
+    pub fn next_refresh_token(&self) -> Option<&Secret> {
+        self.pending_refresh_token
+            .as_ref()
+            .or(self.refresh_token.as_ref())
+    }
+
+    /// Removes every token. Sign-ins under way stay.
+    pub fn clear_tokens(&mut self) {
+        *self = Self {
+            sign_ins: std::mem::take(&mut self.sign_ins),
+            ..Self::default()
+        };
+    }
+}
 
 /// A sign-in under way: what its callback is checked against.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,26 +176,9 @@ pub struct AccessTokenMap {
     pub x: BTreeMap<String, AccessToken>,
 }
 
-/// A rotated refresh token whose ID token is not verified yet. It is the one to send next; the old
-/// one must never be sent again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PendingRefreshToken {
-    token: Secret,
-    /// The digest of the one that it replaces: if another one is stored by now, this one is history.
-    replaces: String,
-}
-
-impl PendingRefreshToken {
-    pub fn new(token: Secret, replaced: &Secret) -> Self {
-        Self {
-            token,
-            replaces: digest_of(replaced),
-        }
-    }
-
-    /// The token, if it replaces the one that is stored.
-    pub fn instead_of(self, stored: &Secret) -> Option<Secret> {
-        (self.replaces == digest_of(stored)).then_some(self.token)
+impl AccessTokenMap {
+    fn is_empty(&self) -> bool {
+        self.x.is_empty()
     }
 }
 
@@ -106,8 +187,8 @@ fn digest_of(secret: &Secret) -> String {
     urlsafe_encode(&sha256(secret.expose().as_bytes()))
 }
 
-/// The sign-ins under way in one session, as they are stored under one key: the newest in the shape
-/// of the Python SDK, the older ones and the finished ones beside it.
+/// The sign-ins under way in one session: the newest in the shape of the Python SDK, the older ones and the
+/// finished ones beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PendingSignIns {
     #[serde(flatten)]
@@ -132,6 +213,8 @@ pub(crate) struct PendingSignIns {
 struct FinishedSignIn {
     state_digest: String,
     finished_at: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_failed: bool,
 }
 
 /// How long a sign-in may take, in seconds.
@@ -145,7 +228,7 @@ pub(crate) const MOST_SIGN_INS: usize = 16;
 pub(crate) enum Found<'a> {
     Pending(&'a SignInSession),
     Expired,
-    Finished,
+    Finished { has_failed: bool },
     Unknown,
 }
 
@@ -160,15 +243,20 @@ impl PendingSignIns {
     pub fn find(&self, state: &Secret, now: i64) -> Found<'_> {
         let pending = self.all().find(|sign_in| sign_in.state == *state);
         match pending {
-            Some(sign_in) if is_over(sign_in, now) => Found::Expired,
-            Some(sign_in) => Found::Pending(sign_in),
-            None if self.has_finished(state) => Found::Finished,
+            Some(sign_in) if is_over(sign_in, now) => return Found::Expired,
+            Some(sign_in) => return Found::Pending(sign_in),
+            None => {}
+        }
+        let digest = digest_of(state);
+        let mut finished = self.finished.iter();
+        match finished.find(|finished| finished.state_digest == digest) {
+            Some(&FinishedSignIn { has_failed, .. }) => Found::Finished { has_failed },
             None => Found::Unknown,
         }
     }
 
-    /// Takes the sign-in of this state out, and remembers that it has finished.
-    pub fn finish(&mut self, state: &Secret, now: i64) {
+    /// Takes the sign-in of this state out, and remembers how it has finished.
+    pub fn finish(&mut self, state: &Secret, has_failed: bool, now: i64) {
         let mut left: Vec<_> = self
             .newest
             .take()
@@ -185,6 +273,7 @@ impl PendingSignIns {
             FinishedSignIn {
                 state_digest: digest_of(state),
                 finished_at: now,
+                has_failed,
             },
         );
         self.forget_old(now);
@@ -195,12 +284,8 @@ impl PendingSignIns {
         self.newest.iter().chain(&self.older)
     }
 
-    /// Whether the callback of this state has come, and is remembered.
-    pub fn has_finished(&self, state: &Secret) -> bool {
-        let digest = digest_of(state);
-        self.finished
-            .iter()
-            .any(|finished| finished.state_digest == digest)
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     fn forget_old(&mut self, now: i64) {
@@ -273,18 +358,6 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_refresh_token_counts_while_the_old_one_is_stored() {
-        let pending = PendingRefreshToken::new("new".into(), &"old".into());
-        let stored = serde_json::to_string(&pending).unwrap();
-        let pending: PendingRefreshToken = serde_json::from_str(&stored).unwrap();
-        assert_eq!(
-            pending.clone().instead_of(&"old".into()),
-            Some("new".into())
-        );
-        assert_eq!(pending.instead_of(&"another".into()), None);
-    }
-
-    #[test]
     fn what_is_stored_starts_with_the_python_sdks_members() {
         let mut pending = PendingSignIns::default();
         pending.add(sign_in("older", 0), 0);
@@ -327,14 +400,20 @@ mod tests {
         for state in ["a", "b", "c"] {
             pending.add(sign_in(state, 0), 0);
         }
-        pending.finish(&"b".into(), 1);
-        assert_eq!(pending.find(&"b".into(), 2), Found::Finished);
+        pending.finish(&"b".into(), false, 1);
+        assert_eq!(
+            pending.find(&"b".into(), 2),
+            Found::Finished { has_failed: false }
+        );
         assert!(matches!(pending.find(&"a".into(), 2), Found::Pending(_)));
         assert!(matches!(pending.find(&"c".into(), 2), Found::Pending(_)));
-        pending.finish(&"c".into(), 2);
-        pending.finish(&"a".into(), 2);
+        pending.finish(&"c".into(), false, 2);
+        pending.finish(&"a".into(), true, 2);
         assert_eq!(pending.all().count(), 0);
-        assert_eq!(pending.find(&"a".into(), 2), Found::Finished);
+        assert_eq!(
+            pending.find(&"a".into(), 2),
+            Found::Finished { has_failed: true }
+        );
         let stored = serde_json::to_string(&pending).unwrap();
         assert_eq!(
             serde_json::from_str::<PendingSignIns>(&stored).unwrap(),

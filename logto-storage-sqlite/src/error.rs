@@ -35,7 +35,17 @@ pub(crate) fn not_created(path: &Path, error: io::Error) -> StorageError {
     new(kind, "opened", path, why).with_source(error)
 }
 
-/// An error that SQLite did not report: the store does not want this file.
+/// The error of a thread whose turn to write has not come.
+pub(crate) fn busy(path: &Path) -> StorageError {
+    new(
+        StorageErrorKind::Busy,
+        "written",
+        path,
+        "others keep writing",
+    )
+}
+
+/// An error that SQLite did not report: the storage does not want this file.
 pub(crate) fn refused(kind: StorageErrorKind, path: &Path, why: &str) -> StorageError {
     new(kind, "opened", path, why)
 }

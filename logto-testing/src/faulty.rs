@@ -4,27 +4,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use logto_core::{
-    Change, FoundSession, OwnerDigest, PersistKey, SessionId, SessionStore, Storage, StorageError,
-    StorageErrorKind, StorageLock,
+    OwnerDigest, Record, SessionKey, Storage, StorageError, StorageErrorKind, StorageLock, Version,
 };
 
-/// A [`Storage`] or a [`SessionStore`] around another one, that fails when a test tells it to, and
-/// counts the calls that it is given.
+/// A [`Storage`] around another one that fails when a test tells it to, and counts the calls that it is
+/// given.
 ///
-/// A call that fails does not reach the inner storage. `Clone` shares the faults and the counts, and so
-/// does each session of a store.
+/// A call that fails does not reach the inner storage. `Clone` shares the faults and the counts.
 ///
 /// ```
-/// use logto_core::{MemoryStorage, PersistKey, Storage, StorageErrorKind};
+/// use logto_core::{MemoryStorage, Record, SessionKey, Storage, StorageErrorKind};
 /// use logto_testing::{Faulty, StorageCall};
 ///
 /// let storage = Faulty::new(MemoryStorage::new());
-/// storage.fail(StorageCall::Set, 2, StorageErrorKind::Backend);
+/// storage.fail(StorageCall::Save, 2, StorageErrorKind::Backend);
 ///
-/// assert!(storage.set(PersistKey::IdToken, Some("first")).is_ok());
-/// assert!(storage.set(PersistKey::IdToken, Some("second")).is_err());
-/// assert_eq!(storage.get(PersistKey::IdToken)?.as_deref(), Some("first"));
-/// assert_eq!(storage.calls(StorageCall::Set), 2);
+/// let (first, second) = (Record::new(None, "first"), Record::new(None, "second"));
+/// assert!(storage.save(&SessionKey::ONLY, &first, None).is_ok());
+/// assert!(storage.save(&SessionKey::ONLY, &second, Some(first.version())).is_err());
+/// assert_eq!(storage.load(&SessionKey::ONLY)?, Some(first));
+/// assert_eq!(storage.calls(StorageCall::Save), 2);
 /// assert_eq!(storage.calls(StorageCall::Any), 3);
 /// # Ok::<(), logto_core::StorageError>(())
 /// ```
@@ -34,33 +33,27 @@ pub struct Faulty<S> {
     state: Arc<Mutex<State>>,
 }
 
-/// A call of a [`Storage`] or a [`SessionStore`], for [`Faulty`].
+/// A call of a [`Storage`], for [`Faulty`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StorageCall {
-    /// [`Storage::get`]
-    Get,
-    /// [`Storage::set`]
-    Set,
-    /// [`Storage::update`]
-    Update,
-    /// [`Storage::update_unsynced`]
-    UpdateUnsynced,
-    /// [`Storage::lock`] and [`Storage::lock_to_write`]
-    Lock,
-    /// [`SessionStore::rename`]
-    Rename,
-    /// [`SessionStore::replace`]
-    Replace,
-    /// [`SessionStore::remove`]
+    /// [`Storage::load`]
+    Load,
+    /// [`Storage::save`]
+    Save,
+    /// [`Storage::remove`]
     Remove,
-    /// [`SessionStore::purge_expired`]
+    /// [`Storage::replace`]
+    Replace,
+    /// [`Storage::lock`]
+    Lock,
+    /// [`Storage::purge_expired`]
     Purge,
-    /// [`SessionStore::sessions_of`]
-    SessionsOf,
-    /// [`SessionStore::for_each_session`]
-    ForEachSession,
-    /// Whichever it is.
+    /// [`Storage::find`]
+    Find,
+    /// [`Storage::for_each`]
+    ForEach,
+    /// Any of them.
     Any,
 }
 
@@ -123,11 +116,6 @@ impl<S> Faulty<S> {
         }
     }
 
-    fn around<T>(&self, inner: T) -> Faulty<T> {
-        let state = Arc::clone(&self.state);
-        Faulty { inner, state }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,61 +144,44 @@ impl StorageCall {
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: Storage> Storage for Faulty<S> {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        self.begin(StorageCall::Get)?;
-        self.inner.get(key)
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        self.begin(StorageCall::Load)?;
+        self.inner.load(session)
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.begin(StorageCall::Set)?;
-        self.inner.set(key, value)
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        self.begin(StorageCall::Save)?;
+        self.inner.save(session, record, expected)
     }
 
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        self.begin(StorageCall::Update)?;
-        self.inner.update(changes)
-    }
-
-    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        self.begin(StorageCall::UpdateUnsynced)?;
-        self.inner.update_unsynced(changes)
-    }
-
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        self.begin(StorageCall::Lock)?;
-        self.inner.lock(timeout)
-    }
-
-    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        self.begin(StorageCall::Lock)?;
-        self.inner.lock_to_write(timeout)
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-impl<S: SessionStore> SessionStore for Faulty<S> {
-    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        Arc::new(self.around(self.inner.session(id)))
-    }
-
-    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
-        self.begin(StorageCall::Rename)?;
-        self.inner.rename(from, to)
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.begin(StorageCall::Remove)?;
+        self.inner.remove(session)
     }
 
     fn replace(
         &self,
-        from: &SessionId,
-        to: &SessionId,
-        changes: &[Change<'_>],
+        from: &SessionKey,
+        expected: Option<Version>,
+        to: &SessionKey,
+        record: &Record,
     ) -> Result<(), StorageError> {
         self.begin(StorageCall::Replace)?;
-        self.inner.replace(from, to, changes)
+        self.inner.replace(from, expected, to, record)
     }
 
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
-        self.begin(StorageCall::Remove)?;
-        self.inner.remove(id)
+    fn lock(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+    ) -> Result<StorageLock<'_>, StorageError> {
+        self.begin(StorageCall::Lock)?;
+        self.inner.lock(session, timeout)
     }
 
     fn purge_expired(&self) -> Result<u64, StorageError> {
@@ -218,28 +189,16 @@ impl<S: SessionStore> SessionStore for Faulty<S> {
         self.inner.purge_expired()
     }
 
-    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
-        self.begin(StorageCall::SessionsOf)?;
-        let found = self.inner.sessions_of(owner)?.into_iter();
-        Ok(found
-            .map(|session| session.wrapped(|inner| self.around(inner)))
-            .collect())
+    fn find(&self, owner: &OwnerDigest) -> Result<Vec<SessionKey>, StorageError> {
+        self.begin(StorageCall::Find)?;
+        self.inner.find(owner)
     }
 
-    fn for_each_session(
+    fn for_each(
         &self,
-        visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
+        visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        self.begin(StorageCall::ForEachSession)?;
-        self.inner
-            .for_each_session(&mut |found| visit(found.wrapped(|inner| self.around(inner))))
-    }
-
-    fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {
-        Ok(Arc::new(self.around(self.inner.session_by_digest(digest)?)))
-    }
-
-    fn default_session(&self) -> Arc<dyn Storage> {
-        Arc::new(self.around(self.inner.default_session()))
+        self.begin(StorageCall::ForEach)?;
+        self.inner.for_each(visit)
     }
 }

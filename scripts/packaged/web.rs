@@ -2,14 +2,14 @@
 
 use http::{HeaderMap, Request, Response, header};
 use logto::web::WebAuth;
-use logto::{Logto, LogtoConfig, storage::MemoryStore};
+use logto::{Logto, LogtoConfig, storage::MemoryStorage};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let redirect_uri = std::env::var("REDIRECT_URI")?;
     let base_url = redirect_uri.strip_suffix("/callback").unwrap();
     let auth = WebAuth::new(
         Logto::new(LogtoConfig::from_env()?)?,
-        MemoryStore::new(),
+        MemoryStorage::new(),
         base_url,
     )?;
 

@@ -1,8 +1,9 @@
 //! A storage by its URL.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use logto_core::{ConfigError, LogtoError, MemoryStore, SessionStore};
+use logto_core::{ConfigError, LogtoError, MemoryStorage, Storage};
 
 /// The environment variable that has the key of an encrypted storage: 32 bytes in base64.
 pub const STORAGE_KEY_VARIABLE: &str = "LOGTO_STORAGE_KEY";
@@ -22,21 +23,21 @@ const REDIS_SCHEMES: [&str; 12] = [
     "valkeys+sentinel",
 ];
 
-/// Opens the store that a URL names, so that the choice can be left to the configuration:
+/// Opens the storage that a URL names, so that the choice can be left to the configuration:
 ///
-/// | URL | store | feature |
+/// | URL | storage | feature |
 /// | --- | --- | --- |
-/// | `memory:` | [`MemoryStore`] | none |
-/// | `sqlite:///var/lib/app/sessions.db` | `SqliteStore` | `sqlite` |
-/// | `sled:///var/lib/app/sessions` | `SledStore` | `sled` |
-/// | `file:///var/lib/app/sessions` | `FileStore`, with the key from the variable `LOGTO_STORAGE_KEY` | `file` |
-/// | `redis://user:password@host:6379/0`, `rediss://…` over TLS | `RedisStore` on one server | `redis` |
-/// | `redis+sentinel://user:password@host1:26379,host2:26379/service/0`, `rediss+sentinel://…` | `RedisStore` on the master that Sentinel names | `redis` |
-/// | `redis+cluster://user:password@host1:6379,host2:6379`, `rediss+cluster://…` | `RedisStore` in a cluster | `redis` |
+/// | `memory:` | [`MemoryStorage`] | none |
+/// | `sqlite:///var/lib/app/sessions.db` | `SqliteStorage` | `sqlite` |
+/// | `sled:///var/lib/app/sessions` | `SledStorage` | `sled` |
+/// | `file:///var/lib/app/sessions` | `FileStorage`, with the key from the variable `LOGTO_STORAGE_KEY` | `file` |
+/// | `redis://user:password@host:6379/0`, `rediss://…` over TLS | `RedisStorage` on one server | `redis` |
+/// | `redis+sentinel://user:password@host1:26379,host2:26379/service/0`, `rediss+sentinel://…` | `RedisStorage` on the master that Sentinel names | `redis` |
+/// | `redis+cluster://user:password@host1:6379,host2:6379`, `rediss+cluster://…` | `RedisStorage` in a cluster | `redis` |
 ///
 /// Where a path is to stand, what follows the two slashes is the path as it is, without percent-encoding: a third slash begins
 /// an absolute path (`sqlite:///C:/app/sessions.db` on Windows), and `sqlite://sessions.db` is relative
-/// to the working directory. Each store has its defaults; for other settings use its builder.
+/// to the working directory. Each storage has its defaults; for other settings use its builder.
 ///
 /// `valkey` and `valkeys` are the same as `redis` and `rediss`. What else such a URL may set is told in the
 /// guide [`many_machines`](crate::guides::many_machines#its-url). It has a password in it, which no error
@@ -45,8 +46,8 @@ const REDIS_SCHEMES: [&str; 12] = [
 /// ```
 /// use logto::storage;
 ///
-/// let store = storage::open("memory:")?;
-/// assert_eq!(store.purge_expired()?, 0);
+/// let storage = logto::storage::open("memory:")?;
+/// assert_eq!(storage.purge_expired()?, 0);
 ///
 /// let error = storage::open("mysql://localhost").unwrap_err();
 /// assert!(error.to_string().contains("no storage has the scheme"));
@@ -55,12 +56,12 @@ const REDIS_SCHEMES: [&str; 12] = [
 ///
 /// # Errors
 ///
-/// [`ConfigError`] if the URL names no store, or one whose feature is not on (the message names it), or
-/// if the key is missing; else, if the store cannot be opened.
-pub fn open(url: &str) -> Result<Box<dyn SessionStore>, LogtoError> {
+/// [`ConfigError`] if the URL names no storage, or one whose feature is not on (the message names it), or
+/// if the key is missing; else, if the storage cannot be opened.
+pub fn open(url: &str) -> Result<Arc<dyn Storage>, LogtoError> {
     let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
     match scheme {
-        "memory" => Ok(Box::new(MemoryStore::new())),
+        "memory" => Ok(Arc::new(MemoryStorage::new())),
         "sqlite" => open_sqlite(path("sqlite", rest)?),
         "sled" => open_sled(path("sled", rest)?),
         "file" => open_file(path("file", rest)?),
@@ -87,27 +88,27 @@ fn path<'a>(scheme: &'static str, rest: &'a str) -> Result<&'a Path, ConfigError
 }
 
 #[cfg(feature = "sqlite-system")]
-fn open_sqlite(path: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
-    Ok(Box::new(logto_storage_sqlite::SqliteStore::open(path)?))
+fn open_sqlite(path: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
+    Ok(Arc::new(logto_storage_sqlite::SqliteStorage::open(path)?))
 }
 
 #[cfg(not(feature = "sqlite-system"))]
-fn open_sqlite(_: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+fn open_sqlite(_: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
     not_compiled_in("sqlite", "sqlite")
 }
 
 #[cfg(feature = "sled")]
-fn open_sled(path: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
-    Ok(Box::new(logto_storage_sled::SledStore::open(path)?))
+fn open_sled(path: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
+    Ok(Arc::new(logto_storage_sled::SledStorage::open(path)?))
 }
 
 #[cfg(not(feature = "sled"))]
-fn open_sled(_: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+fn open_sled(_: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
     not_compiled_in("sled", "sled")
 }
 
 #[cfg(feature = "file")]
-fn open_file(path: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+fn open_file(path: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
     use logto_core::EncryptionKey;
 
     let name = STORAGE_KEY_VARIABLE;
@@ -125,21 +126,21 @@ fn open_file(path: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
         let reason = error.to_string();
         ConfigError::InvalidKey { name, reason }
     })?;
-    Ok(Box::new(logto_storage_file::FileStore::open(path, key)?))
+    Ok(Arc::new(logto_storage_file::FileStorage::open(path, key)?))
 }
 
 #[cfg(not(feature = "file"))]
-fn open_file(_: &Path) -> Result<Box<dyn SessionStore>, LogtoError> {
+fn open_file(_: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
     not_compiled_in("file", "file")
 }
 
 #[cfg(feature = "redis")]
-fn open_redis(_: &'static str, url: &str) -> Result<Box<dyn SessionStore>, LogtoError> {
-    Ok(Box::new(logto_storage_redis::RedisStore::open(url)?))
+fn open_redis(_: &'static str, url: &str) -> Result<Arc<dyn Storage>, LogtoError> {
+    Ok(Arc::new(logto_storage_redis::RedisStorage::open(url)?))
 }
 
 #[cfg(not(feature = "redis"))]
-fn open_redis(scheme: &'static str, _: &str) -> Result<Box<dyn SessionStore>, LogtoError> {
+fn open_redis(scheme: &'static str, _: &str) -> Result<Arc<dyn Storage>, LogtoError> {
     not_compiled_in(scheme, "redis")
 }
 
@@ -152,6 +153,6 @@ fn open_redis(scheme: &'static str, _: &str) -> Result<Box<dyn SessionStore>, Lo
 fn not_compiled_in(
     scheme: &'static str,
     feature: &'static str,
-) -> Result<Box<dyn SessionStore>, LogtoError> {
+) -> Result<Arc<dyn Storage>, LogtoError> {
     Err(ConfigError::StorageNotCompiledIn { scheme, feature }.into())
 }

@@ -14,7 +14,7 @@ impl Inner {
         let body = request.body().as_ref();
         let ended = self
             .logto
-            .finish_logout_request(&self.store, content_type, body);
+            .finish_logout_request(&self.storage, content_type, body);
         match &ended {
             Ok(count) => log::info!("Logto has ended {count} sessions"),
             Err(error) => log::warn!("a logout request has failed: {error}"),

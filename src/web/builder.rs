@@ -10,18 +10,18 @@ use super::base_url::BaseUrl;
 use super::cookie::SessionCookie;
 use super::problem::{Problem, ProblemPage};
 use super::{Inner, WebAuth};
-use crate::storage::SessionStore;
+use crate::storage::Storage;
 use crate::{Logto, SignInOptions};
 
 /// Settings of [`WebAuth`].
 ///
 /// ```
-/// # use logto::storage::MemoryStore;
+/// # use logto::storage::MemoryStorage;
 /// # use logto::{Logto, LogtoConfig};
 /// use logto::web::WebAuth;
 ///
 /// # let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
-/// let auth = WebAuth::builder(logto, MemoryStore::new(), "https://app.example.com")
+/// let auth = WebAuth::builder(logto, MemoryStorage::new(), "https://app.example.com")
 ///     .sign_in_path("/login")
 ///     .after_sign_in("/dashboard")
 ///     .user_path("/api/me")
@@ -32,7 +32,7 @@ use crate::{Logto, SignInOptions};
 #[must_use = "nothing is made until `build`"]
 pub struct WebAuthBuilder {
     logto: Logto,
-    store: Arc<dyn SessionStore>,
+    storage: Arc<dyn Storage>,
     base_url: String,
     paths: Paths,
     cookie_name: String,
@@ -99,10 +99,10 @@ pub enum WebConfigError {
 }
 
 impl WebAuthBuilder {
-    pub(super) fn new(logto: Logto, store: Arc<dyn SessionStore>, base_url: &str) -> Self {
+    pub(super) fn new(logto: Logto, storage: Arc<dyn Storage>, base_url: &str) -> Self {
         Self {
             logto,
-            store,
+            storage,
             base_url: base_url.to_owned(),
             paths: Paths {
                 sign_in: "/sign-in".to_owned(),
@@ -153,7 +153,7 @@ impl WebAuthBuilder {
 
     /// Where Logto tells of a sign-out that happened elsewhere, such as in another application or by an
     /// administrator: the sessions of that user end. The Logto Console must know it, after the base URL, as
-    /// the back-channel logout URI, and Logto must be able to reach it. The store must be able to find
+    /// the back-channel logout URI, and Logto must be able to reach it. The storage must be able to find
     /// sessions by their user, as all of this crate's can. Default: nowhere.
     pub fn back_channel_logout_path(mut self, path: impl Into<String>) -> Self {
         self.paths.back_channel_logout = Some(path.into());
@@ -196,14 +196,14 @@ impl WebAuthBuilder {
     /// Anybody can make a link to the sign-in with any query, so take over from it only what does no harm.
     ///
     /// ```
-    /// # use logto::storage::MemoryStore;
+    /// # use logto::storage::MemoryStorage;
     /// # use logto::{Logto, LogtoConfig};
     /// use logto::DirectSignIn;
     /// use logto::web::WebAuth;
     /// use url::form_urlencoded;
     ///
     /// # let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "my-app-id"))?;
-    /// let auth = WebAuth::builder(logto, MemoryStore::new(), "https://app.example.com")
+    /// let auth = WebAuth::builder(logto, MemoryStorage::new(), "https://app.example.com")
     ///     // GET /sign-in?email=alice@example.com, or GET /sign-in?with=google
     ///     .sign_in_options(|request, options| {
     ///         let query = request.uri().query().unwrap_or_default();
@@ -247,7 +247,7 @@ impl WebAuthBuilder {
             inner: Arc::new(Inner {
                 cookie: SessionCookie::new(&self.cookie_name, base_url.is_https()),
                 logto: self.logto,
-                store: self.store,
+                storage: self.storage,
                 base_url,
                 paths: self.paths,
                 problem_page: self.problem_page,
@@ -364,14 +364,14 @@ impl fmt::Debug for WebAuthBuilder {
 mod tests {
     use super::*;
     use crate::LogtoConfig;
-    use crate::storage::MemoryStore;
+    use crate::storage::MemoryStorage;
 
     fn build(
         set: impl FnOnce(WebAuthBuilder) -> WebAuthBuilder,
     ) -> Result<WebAuth, WebConfigError> {
         let logto = Logto::new(LogtoConfig::new("https://foo.logto.app", "app")).unwrap();
-        let store = MemoryStore::new();
-        set(WebAuth::builder(logto, store, "https://app.example.com")).build()
+        let storage = MemoryStorage::new();
+        set(WebAuth::builder(logto, storage, "https://app.example.com")).build()
     }
 
     #[test]

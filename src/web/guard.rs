@@ -76,7 +76,7 @@ impl Inner {
         let Some(id) = self.cookie.read(headers) else {
             return Ok(None);
         };
-        let client = self.logto.session(&self.store, &id);
+        let client = self.logto.session(&self.storage, &id);
         match client.id_token_claims() {
             Ok(claims) => Ok(Some(User { client, claims })),
             Err(LogtoError::NotAuthenticated) => Ok(None),

@@ -179,6 +179,7 @@ fn is_of_the_application(error: &OAuthError) -> bool {
 fn callback_message(error: &CallbackError) -> &'static str {
     match error {
         CallbackError::AlreadyUsed => "This sign-in has been finished already.",
+        CallbackError::AlreadyFailed => "This sign-in has failed already.",
         CallbackError::Expired => "This sign-in took too long. Please start it again.",
         CallbackError::SignedOutMeanwhile => "You were signed out meanwhile.",
         CallbackError::StateMismatch | CallbackError::StateMissing => {

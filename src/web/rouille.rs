@@ -1,13 +1,13 @@
 //! [`WebAuth`] for the framework [`rouille`].
 //!
 //! ```no_run
-//! use logto::storage::MemoryStore;
+//! use logto::storage::MemoryStorage;
 //! use logto::web::WebAuth;
 //! use logto::{Logto, LogtoConfig};
 //! use rouille::Response;
 //!
 //! let logto = Logto::new(LogtoConfig::from_env()?)?;
-//! let auth = WebAuth::new(logto, MemoryStore::new(), "http://localhost:3000")?;
+//! let auth = WebAuth::new(logto, MemoryStorage::new(), "http://localhost:3000")?;
 //! rouille::start_server("localhost:3000", move |request| {
 //!     logto::web::rouille::answer(&auth, request, |user| {
 //!         Response::text(format!("Hello, {}", user.claims().sub))

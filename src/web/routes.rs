@@ -119,22 +119,20 @@ impl Inner {
             .uri()
             .path_and_query()
             .map_or("", |uri| uri.as_str());
-        match self.logto.finish_sign_in(&self.store, &id, callback) {
+        match self.logto.finish_sign_in(&self.storage, &id, callback) {
             Ok((id, signed_in)) => {
                 let answer = respond::see_other(&self.target(&signed_in));
                 Ok(respond::with_cookie(answer, self.cookie.keep(&id)))
             }
-            // Somebody went back, or reloaded; the sign-in has worked.
-            Err(LogtoError::Callback(CallbackError::AlreadyUsed))
-                if self.client(&id).is_authenticated()? =>
-            {
+            // The callback came twice, and the first one has signed the user in.
+            Err(LogtoError::Callback(CallbackError::AlreadyUsed)) => {
                 Ok(respond::see_other(&self.paths.after_sign_in))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// What was asked for was checked when the sign-in began; the store may have been changed since.
+    /// What was asked for was checked when the sign-in began; the session may have been changed since.
     fn target(&self, signed_in: &SignedIn) -> String {
         let target = signed_in.post_redirect_uri.as_deref();
         target
@@ -158,28 +156,15 @@ impl Inner {
         };
         let client = self.client(&id);
         let answer = match client.sign_out(self.base_url.join(&self.paths.after_sign_out)) {
-            Ok(sign_out) => {
-                if let Err(error) = self.store.remove(&id) {
-                    log::warn!("a session that is empty now cannot be removed: {error}");
-                }
-                respond::see_other(&sign_out.url)
-            }
-            // Whoever wants to leave is let go here, even if Logto cannot be told.
+            Ok(sign_out) => respond::see_other(&sign_out.url),
+            // The user is signed out here, even if Logto cannot be told.
             Err(error) => {
                 log::warn!("Logto is not told of a sign-out: {error}");
-                self.end_here(&client, &id)?;
+                self.storage.remove(&id.key())?;
                 self.show(Problem::signed_out_here(&self.paths.after_sign_out))
             }
         };
         Ok(respond::with_cookie(answer, self.cookie.forget()))
-    }
-
-    fn end_here(&self, client: &LogtoClient, id: &SessionId) -> Result<(), LogtoError> {
-        match client.clear_all_tokens() {
-            Err(error) if !is_unreadable(&error) => return Err(error),
-            _ => {}
-        }
-        Ok(self.store.remove(id)?)
     }
 
     fn user_info(&self, headers: &HeaderMap) -> Answer {
@@ -200,7 +185,7 @@ impl Inner {
     }
 
     fn client(&self, id: &SessionId) -> LogtoClient {
-        self.logto.session(&self.store, id)
+        self.logto.session(&self.storage, id)
     }
 
     fn failed<B>(&self, request: &Request<B>, error: &LogtoError) -> Answer {

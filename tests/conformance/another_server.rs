@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use logto::storage::{Change, PersistKey, SessionStore, Storage};
+use logto::storage::{Change, PersistKey, Storage};
 use logto::{
     AccessTokenRequest, CallbackError, ContextOptions, Logto, LogtoClient, LogtoConfig, LogtoError,
     MemoryStorage, Revocation, StorageError,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use logto::storage::{MemoryStore, PersistKey, SessionStore, Storage};
+use logto::storage::{MemoryStorage, PersistKey, Storage};
 use logto::{
     AccessTokenRequest, CallbackError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, LogtoError,
     SessionId, SignInOptions, SignedIn, UreqClient,
@@ -55,7 +55,7 @@ pub struct Scene {
     pub fake: FakeLogto,
     pub clock: TestClock,
     pub logto: Logto,
-    pub store: MemoryStore,
+    pub store: MemoryStorage,
     pub id: SessionId,
     pub client: LogtoClient,
     pub secrets: Secrets,
@@ -110,7 +110,7 @@ impl Stage {
         };
         let builder = Logto::builder((self.configure)(config)).clock(clock.clone());
         let logto = (self.build)(builder.http_client(http)).build().unwrap();
-        let (store, id) = (MemoryStore::new(), SessionId::random());
+        let (store, id) = (MemoryStorage::new(), SessionId::random());
         secrets.add(id.expose());
         Scene {
             client: logto.session(&store, &id),

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use logto::storage::{MemoryStore, PersistKey, SessionStore, Storage};
+use logto::storage::{MemoryStorage, PersistKey, Storage};
 use logto::{
     CallbackError, ConfigError, ContextOptions, LogtoError, SessionId, SignInError, SignInOptions,
     StorageErrorKind,
@@ -105,7 +105,7 @@ fn a_lock_that_somebody_else_has_is_retryable_and_nothing_is_done_without_it() {
 #[test]
 fn a_sign_in_is_finished_under_an_id_that_nobody_knows() {
     let scene = Scene::new();
-    let store = MemoryStore::new();
+    let store = MemoryStorage::new();
     let planted = SessionId::random();
     let client = scene.logto.session(&store, &planted);
     let start = || scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptedStore, EncryptionKey, MemoryStore, Sealer, SessionStore, Storage, StorageError,
+    EncryptedStorage, EncryptionKey, MemoryStorage, Sealer, Storage, StorageError,
     StorageErrorKind, StorageLock, migrate,
 };
 use logto::{
@@ -18,11 +18,11 @@ use crate::wrapped::Wrapped;
 
 use PersistKey::{IdToken, Owner, PendingRefreshToken, RefreshToken, SignInSession};
 
-fn run(from: &dyn SessionStore, to: &dyn SessionStore) -> MigrationCounts {
+fn run(from: &dyn Storage, to: &dyn Storage) -> MigrationCounts {
     migrate(from, to).run().unwrap()
 }
 
-fn moved(from: &dyn SessionStore, to: &dyn SessionStore) -> MigrationCounts {
+fn moved(from: &dyn Storage, to: &dyn Storage) -> MigrationCounts {
     migrate(from, to).remove_moved(true).run().unwrap()
 }
 
@@ -38,7 +38,7 @@ fn key(byte: u8) -> EncryptionKey {
 
 #[test]
 fn every_value_of_every_session_is_copied_and_the_old_store_stays() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     for n in 0..200 {
         add(&from, n);
     }
@@ -57,13 +57,13 @@ fn every_value_of_every_session_is_copied_and_the_old_store_stays() {
 
 #[test]
 fn an_empty_store_is_moved_at_once() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     assert_eq!(run(&from, &to), counts(0, 0));
 }
 
 #[test]
 fn a_session_that_is_there_already_is_never_touched() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     let (both, old) = (add(&from, 1), add(&from, 2));
     set(&to, &both, RefreshToken, "a newer one");
     let there = SessionId::random();
@@ -87,7 +87,7 @@ fn a_session_that_is_there_already_is_never_touched() {
 
 #[test]
 fn a_session_is_written_in_one_step() {
-    let (from, to) = (MemoryStore::new(), Faulty::new(MemoryStore::new()));
+    let (from, to) = (MemoryStorage::new(), Faulty::new(MemoryStorage::new()));
     for n in 0..10 {
         add(&from, n);
     }
@@ -99,7 +99,7 @@ fn a_session_is_written_in_one_step() {
 
 #[test]
 fn a_session_in_use_is_counted_and_copied_the_next_time() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     let ids = [1, 2, 3].map(|n| add(&from, n));
     let [of_old, of_new] = [from.session(&ids[0]), to.session(&ids[1])];
     let held = [&of_old, &of_new].map(|session| session.lock(Duration::ZERO).unwrap());
@@ -119,14 +119,14 @@ fn a_session_in_use_is_counted_and_copied_the_next_time() {
 
 #[test]
 fn a_session_that_cannot_be_read_is_counted_and_in_nobodys_way() {
-    let inner = MemoryStore::new();
+    let inner = MemoryStorage::new();
     let (from, to) = (
-        EncryptedStore::new(inner.clone(), key(1)),
-        MemoryStore::new(),
+        EncryptedStorage::new(inner.clone(), key(1)),
+        MemoryStorage::new(),
     );
     let ids = [1, 2, 3, 4].map(|n| add(&from, n));
     set(&inner, &ids[0], IdToken, "no sealed box");
-    let other = EncryptedStore::new(inner.clone(), key(2));
+    let other = EncryptedStorage::new(inner.clone(), key(2));
     set(&other, &ids[1], IdToken, "sealed with another key");
 
     let found = run(&from, &to);
@@ -145,11 +145,11 @@ fn a_session_that_cannot_be_read_is_counted_and_in_nobodys_way() {
 
 #[test]
 fn what_the_new_store_cannot_read_is_not_called_there() {
-    let (from, inner) = (MemoryStore::new(), MemoryStore::new());
+    let (from, inner) = (MemoryStorage::new(), MemoryStorage::new());
     add(&from, 1);
-    run(&from, &EncryptedStore::new(inner.clone(), key(1)));
+    run(&from, &EncryptedStorage::new(inner.clone(), key(1)));
     let before = contents(&inner);
-    let found = run(&from, &EncryptedStore::new(inner.clone(), key(2)));
+    let found = run(&from, &EncryptedStorage::new(inner.clone(), key(2)));
     let mut expected = counts(1, 0);
     expected.unreadable = 1;
     assert_eq!(found, expected);
@@ -158,7 +158,7 @@ fn what_the_new_store_cannot_read_is_not_called_there() {
 
 #[test]
 fn any_other_error_ends_it_and_says_how_far_it_came() {
-    let (from, to) = (MemoryStore::new(), Faulty::new(MemoryStore::new()));
+    let (from, to) = (MemoryStorage::new(), Faulty::new(MemoryStorage::new()));
     for n in 0..5 {
         add(&from, n);
     }
@@ -180,7 +180,7 @@ fn any_other_error_ends_it_and_says_how_far_it_came() {
 
 #[test]
 fn whoever_asks_is_told_of_the_total_and_of_each_session() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     for n in 0..3 {
         add(&from, n);
     }
@@ -197,7 +197,7 @@ fn whoever_asks_is_told_of_the_total_and_of_each_session() {
 
 #[test]
 fn what_was_moved_is_removed_from_the_old_store() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     for n in 0..20 {
         add(&from, n);
     }
@@ -212,7 +212,7 @@ fn what_was_moved_is_removed_from_the_old_store() {
 
 #[test]
 fn what_is_not_the_same_in_both_stores_stays_in_both() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     let (same, other) = (add(&from, 1), add(&from, 2));
     // As if it had been interrupted after the copies, and one user had come to the new application.
     run(&from, &to);
@@ -231,7 +231,7 @@ fn what_is_not_the_same_in_both_stores_stays_in_both() {
 
 #[test]
 fn what_changed_since_it_was_copied_is_not_removed() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     let id = add(&from, 1);
     let from = Wrapped {
         inner: from,
@@ -248,7 +248,7 @@ fn what_changed_since_it_was_copied_is_not_removed() {
 
 #[test]
 fn a_failed_removal_is_no_failed_copy() {
-    let (from, to) = (Faulty::new(MemoryStore::new()), MemoryStore::new());
+    let (from, to) = (Faulty::new(MemoryStorage::new()), MemoryStorage::new());
     add(from.inner(), 1);
     from.fail(StorageCall::Update, 1, StorageErrorKind::Busy);
     let found = moved(&from, &to);
@@ -268,7 +268,7 @@ fn a_failed_removal_is_no_failed_copy() {
 
 #[test]
 fn a_store_that_is_moved_into_itself_loses_nothing() {
-    let store = MemoryStore::new();
+    let store = MemoryStorage::new();
     for n in 0..3 {
         add(&store, n);
     }
@@ -283,7 +283,7 @@ fn a_store_that_is_moved_into_itself_loses_nothing() {
 
 #[test]
 fn nothing_is_removed_from_a_store_without_locks() {
-    let (inner, to) = (MemoryStore::new(), MemoryStore::new());
+    let (inner, to) = (MemoryStorage::new(), MemoryStorage::new());
     add(&inner, 1);
     let from = Wrapped {
         inner: inner.clone(),
@@ -297,13 +297,13 @@ fn nothing_is_removed_from_a_store_without_locks() {
 
 #[test]
 fn a_key_is_given_taken_and_changed() {
-    let [plain, one, two, opened] = [(); 4].map(|()| MemoryStore::new());
+    let [plain, one, two, opened] = [(); 4].map(|()| MemoryStorage::new());
     for n in 0..30 {
         add(&plain, n);
     }
     let before = contents(&plain);
-    let sealed_one = EncryptedStore::new(one.clone(), key(1));
-    let sealed_two = EncryptedStore::new(two.clone(), Sealer::from(key(2)));
+    let sealed_one = EncryptedStorage::new(one.clone(), key(1));
+    let sealed_two = EncryptedStorage::new(two.clone(), Sealer::from(key(2)));
     run(&plain, &sealed_one);
     run(&sealed_one, &sealed_two);
     run(&sealed_two, &opened);
@@ -314,8 +314,8 @@ fn a_key_is_given_taken_and_changed() {
 
 #[test]
 fn a_user_is_found_in_the_new_store() {
-    let (from, inner) = (MemoryStore::new(), MemoryStore::new());
-    let to = EncryptedStore::new(inner, key(1));
+    let (from, inner) = (MemoryStorage::new(), MemoryStorage::new());
+    let to = EncryptedStorage::new(inner, key(1));
     let id = SessionId::random();
     set(&from, &id, Owner, &owner("alice"));
     set(&from, &id, PendingRefreshToken, "{}");
@@ -324,7 +324,7 @@ fn a_user_is_found_in_the_new_store() {
         OwnerDigest::of_user(ISSUER, "alice"),
         OwnerDigest::of_server_session(ISSUER, "1"),
     ] {
-        let found = to.sessions_of(&digest).unwrap();
+        let found = to.find(&digest).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].digest(), id.digest());
     }
@@ -342,9 +342,9 @@ fn a_signed_in_user_goes_on_over_the_new_store() {
         .app_secret(fake.app_secret())
         .resources([RESOURCE]);
     let logto = Logto::builder(config).clock(fake.clock()).build().unwrap();
-    let (old, new) = (MemoryStore::new(), MemoryStore::new());
+    let (old, new) = (MemoryStorage::new(), MemoryStorage::new());
 
-    let sign_in = |store: &MemoryStore, id: &SessionId| {
+    let sign_in = |store: &MemoryStorage, id: &SessionId| {
         let url = logto
             .session(store, id)
             .sign_in("http://localhost:3000/callback");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto::storage::{MemoryStore, Storage, StorageError, StorageLock, migrate};
+use logto::storage::{MemoryStorage, Storage, StorageError, StorageLock, migrate};
 use logto::{Change, MigrationCounts, PersistKey};
 
 use crate::scene::{add, contents};
@@ -17,7 +17,7 @@ fn busy() -> MigrationCounts {
 
 #[test]
 fn nothing_is_written_once_the_lock_in_the_old_store_is_lost() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     add(&from, 1);
     let found = migrate(&lost(from), &to).run().unwrap();
     assert_eq!(found, busy());
@@ -26,7 +26,7 @@ fn nothing_is_written_once_the_lock_in_the_old_store_is_lost() {
 
 #[test]
 fn nothing_is_written_once_the_lock_in_the_new_store_is_lost() {
-    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     add(&from, 1);
     let before = contents(&from);
     let target = lost(to.clone());
@@ -37,7 +37,7 @@ fn nothing_is_written_once_the_lock_in_the_new_store_is_lost() {
 }
 
 /// A store whose locks are lost as soon as they are given.
-fn lost(inner: MemoryStore) -> Wrapped {
+fn lost(inner: MemoryStorage) -> Wrapped {
     Wrapped {
         inner,
         wrap: |session| Arc::new(LostLock(session)),

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptedStore, EncryptionKey, FileStore, RedisStore, STORAGE_KEY_VARIABLE, SessionStore,
-    SledStore, SqliteStore,
+    EncryptedStorage, EncryptionKey, FileStorage, RedisStorage, STORAGE_KEY_VARIABLE, SledStorage,
+    SqliteStorage, Storage,
 };
 use logto::{Logto, LogtoConfig, OwnerDigest, PersistKey, SessionId};
 use logto_testing::{FakeLogto, FakeUser};
@@ -51,17 +51,17 @@ impl Scene {
         format!("{scheme}://{}", self.path(name).display())
     }
 
-    fn sqlite(&self, name: &str) -> SqliteStore {
-        SqliteStore::open(self.path(name)).unwrap()
+    fn sqlite(&self, name: &str) -> SqliteStorage {
+        SqliteStorage::open(self.path(name)).unwrap()
     }
 
-    fn file(&self, name: &str) -> FileStore {
+    fn file(&self, name: &str) -> FileStorage {
         let key = EncryptionKey::from_base64(KEY).unwrap();
-        FileStore::open(self.path(name), key).unwrap()
+        FileStorage::open(self.path(name), key).unwrap()
     }
 
-    fn sled(&self, name: &str) -> SledStore {
-        SledStore::open(self.path(name)).unwrap()
+    fn sled(&self, name: &str) -> SledStorage {
+        SledStorage::open(self.path(name)).unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -96,7 +96,7 @@ impl Scene {
     }
 
     /// Runs it, and kills it as soon as so many sessions are in the store. Returns whether it was killed in the midst.
-    fn is_killed_at(&self, sessions: usize, store: &dyn SessionStore, arguments: &[&str]) -> bool {
+    fn is_killed_at(&self, sessions: usize, store: &dyn Storage, arguments: &[&str]) -> bool {
         let mut child = self
             .command(arguments)
             .stdout(Stdio::null())
@@ -117,9 +117,9 @@ impl Scene {
     }
 }
 
-fn count(store: &dyn SessionStore) -> usize {
+fn count(store: &dyn Storage) -> usize {
     let mut sessions = 0;
-    let counted = store.for_each_session(&mut |_| {
+    let counted = store.for_each(&mut |_| {
         sessions += 1;
         Ok(())
     });
@@ -127,7 +127,7 @@ fn count(store: &dyn SessionStore) -> usize {
     sessions
 }
 
-fn fill(store: &dyn SessionStore, sessions: usize) -> BTreeMap<[u8; 32], Values> {
+fn fill(store: &dyn Storage, sessions: usize) -> BTreeMap<[u8; 32], Values> {
     for n in 0..sessions {
         add(store, n);
     }
@@ -158,9 +158,9 @@ fn thousands_of_sessions_go_around_through_every_store() {
     }
     let last = scene.sqlite("last.db");
     let [in_redis, in_cluster] =
-        [redis.url(), cluster.url()].map(|url| RedisStore::open(&url).unwrap());
+        [redis.url(), cluster.url()].map(|url| RedisStorage::open(&url).unwrap());
     let (files, sled) = (scene.file("files"), scene.sled("sled"));
-    let stores: [&dyn SessionStore; 5] = [&files, &sled, &in_redis, &in_cluster, &last];
+    let stores: [&dyn Storage; 5] = [&files, &sled, &in_redis, &in_cluster, &last];
     for store in stores {
         assert!(
             contents(store) == before,
@@ -170,10 +170,10 @@ fn thousands_of_sessions_go_around_through_every_store() {
             OwnerDigest::of_user(ISSUER, "alice"),
             OwnerDigest::of_server_session(ISSUER, "1"),
         ] {
-            let found = store.sessions_of(&digest).unwrap();
+            let found = store.find(&digest).unwrap();
             assert!(found.iter().any(|found| found.digest() == alice.digest()));
         }
-        let found = store.sessions_of(&OwnerDigest::of_user(ISSUER, "alice"));
+        let found = store.find(&OwnerDigest::of_user(ISSUER, "alice"));
         assert_eq!(found.unwrap().len(), 1);
     }
     assert!(contents(&scene.sqlite("first.db")) == before);
@@ -234,7 +234,7 @@ fn a_damaged_session_is_told_of_and_the_others_are_copied() {
     let scene = Scene::new();
     let inner = scene.sqlite("from.db");
     let key = || EncryptionKey::from_base64(KEY).unwrap();
-    let sealed = EncryptedStore::new(inner.clone(), key());
+    let sealed = EncryptedStorage::new(inner.clone(), key());
     let ids = [1, 2, 3].map(|n| add(&sealed, n));
     set(&inner, &ids[1], IdToken, "s3cr3t-that-is-no-sealed-box");
     let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sled", "to"));
@@ -299,14 +299,14 @@ fn a_signed_in_user_is_refreshed_over_the_new_store() {
     let (from, to) = (scene.url("sqlite", "from.db"), scene.url("file", "to"));
     scene.migrates(&["--move", "--to-key", "OTHER_KEY", &from, &to]);
     let key = EncryptionKey::from_base64(OTHER_KEY).unwrap();
-    let new = EncryptedStore::new(scene.file("to"), key);
+    let new = EncryptedStorage::new(scene.file("to"), key);
     let client = logto.session(&new, &id);
     for _ in 0..3 {
         fake.clock().advance(Duration::from_secs(3600));
         client.access_token(RESOURCE).unwrap();
     }
     let user = OwnerDigest::of_user(&format!("{}/oidc", fake.endpoint()), "alice");
-    let found = new.sessions_of(&user).unwrap();
+    let found = new.find(&user).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].digest(), id.digest());
     assert!(!logto.session(&old, &id).is_authenticated().unwrap());
@@ -330,7 +330,7 @@ fn a_store_that_is_not_there_is_not_made_to_be_moved() {
 fn a_store_that_is_encrypted_is_not_encrypted_again() {
     let scene = Scene::new();
     let key = EncryptionKey::from_base64(OTHER_KEY).unwrap();
-    add(&EncryptedStore::new(scene.sqlite("from.db"), key), 1);
+    add(&EncryptedStorage::new(scene.sqlite("from.db"), key), 1);
     let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sqlite", "to.db"));
     let outcome = scene.migrate(&["--to-key", "OTHER_KEY", &from, &to]);
     assert_eq!(outcome.code, Some(1));

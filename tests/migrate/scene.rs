@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logto::storage::{Change, PersistKey, SessionStore, Storage};
+use logto::storage::{Change, PersistKey, Storage};
 use logto::{SessionId, SessionOwner};
 
 pub const ISSUER: &str = "https://foo.logto.app/oidc";
@@ -11,9 +11,9 @@ pub const ISSUER: &str = "https://foo.logto.app/oidc";
 pub type Values = BTreeMap<PersistKey, String>;
 
 /// Everything in a store, by digest.
-pub fn contents(store: &dyn SessionStore) -> BTreeMap<[u8; 32], Values> {
+pub fn contents(store: &dyn Storage) -> BTreeMap<[u8; 32], Values> {
     let mut contents = BTreeMap::new();
-    let visited = store.for_each_session(&mut |found| {
+    let visited = store.for_each(&mut |found| {
         contents.insert(found.digest(), values(&**found.storage()));
         Ok(())
     });
@@ -28,11 +28,11 @@ pub fn values(session: &dyn Storage) -> Values {
 
 /// The owner of a session of this user.
 pub fn owner(sub: &str) -> String {
-    SessionOwner::of(ISSUER, sub, Some("1")).to_string()
+    SessionOwner::new(ISSUER, sub, Some("1")).to_string()
 }
 
 /// A session with this number: each has other keys, and values of another length, some of them hard to keep.
-pub fn add(store: &dyn SessionStore, n: usize) -> SessionId {
+pub fn add(store: &dyn Storage, n: usize) -> SessionId {
     let id = SessionId::random();
     let owner = owner(&format!("user {n}"));
     let texts = [
@@ -52,10 +52,10 @@ pub fn add(store: &dyn SessionStore, n: usize) -> SessionId {
     id
 }
 
-pub fn set(store: &dyn SessionStore, id: &SessionId, key: PersistKey, value: &str) {
+pub fn set(store: &dyn Storage, id: &SessionId, key: PersistKey, value: &str) {
     store.session(id).set(key, Some(value)).unwrap();
 }
 
-pub fn get(store: &dyn SessionStore, id: &SessionId, key: PersistKey) -> Option<String> {
+pub fn get(store: &dyn Storage, id: &SessionId, key: PersistKey) -> Option<String> {
     store.session(id).get(key).unwrap()
 }

@@ -2,7 +2,7 @@
 //! guide says that they do.
 
 use http::{Request, Response, StatusCode, header};
-use logto::storage::{MemoryStore, migrate};
+use logto::storage::{MemoryStorage, migrate};
 use logto::web::WebAuth;
 use logto::{Logto, LogtoConfig, MigrationCounts};
 use logto_testing::{FakeLogto, FakeUser};
@@ -14,8 +14,8 @@ const BASE_URL: &str = "https://app.example.com";
 /// The old version of an application and the new one, each over its store, and one browser.
 struct Scene {
     fake: FakeLogto,
-    old: (WebAuth, MemoryStore),
-    new: (WebAuth, MemoryStore),
+    old: (WebAuth, MemoryStorage),
+    new: (WebAuth, MemoryStorage),
     cookie: String,
 }
 
@@ -25,7 +25,7 @@ impl Scene {
         let config = LogtoConfig::new(fake.endpoint(), fake.app_id()).app_secret(fake.app_secret());
         let version = || {
             let logto = Logto::builder(config.clone()).clock(fake.clock());
-            let store = MemoryStore::new();
+            let store = MemoryStorage::new();
             let auth = WebAuth::new(logto.build().unwrap(), store.clone(), BASE_URL);
             (auth.unwrap(), store)
         };

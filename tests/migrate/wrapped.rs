@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use logto::storage::{MemoryStore, SessionStore, Storage, StorageError};
+use logto::storage::{MemoryStorage, Storage, StorageError};
 use logto::{FoundSession, SessionId};
 
 #[derive(Debug)]
 pub struct Wrapped {
-    pub inner: MemoryStore,
+    pub inner: MemoryStorage,
     pub wrap: fn(Arc<dyn Storage>) -> Arc<dyn Storage>,
 }
 
-impl SessionStore for Wrapped {
+impl Storage for Wrapped {
     fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
         self.inner.session(id)
     }
@@ -28,12 +28,12 @@ impl SessionStore for Wrapped {
         self.inner.purge_expired()
     }
 
-    fn for_each_session(
+    fn for_each(
         &self,
         visit: &mut dyn FnMut(FoundSession) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         self.inner
-            .for_each_session(&mut |found| visit(found.wrapped(self.wrap)))
+            .for_each(&mut |found| visit(found.wrapped(self.wrap)))
     }
 
     fn session_by_digest(&self, digest: &[u8; 32]) -> Result<Arc<dyn Storage>, StorageError> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::BufRead;
 
-use logto::storage::{Change, PersistKey, SessionStore};
+use logto::storage::{Change, PersistKey, Storage};
 use logto::{AccessTokenMap, IdTokenClaims, OidcCore, SessionId, SessionOwner};
 
 #[derive(serde::Deserialize)]
@@ -12,7 +12,7 @@ struct PythonSession {
 }
 
 /// Stores the sessions of these lines, and returns how many they were. For a store that nobody uses yet.
-pub fn import(store: &dyn SessionStore, lines: impl BufRead) -> Result<u64, Box<dyn Error>> {
+pub fn import(store: &dyn Storage, lines: impl BufRead) -> Result<u64, Box<dyn Error>> {
     let mut count = 0;
     for line in lines.lines() {
         let mut session: PythonSession = serde_json::from_str(&line?)?;
@@ -45,7 +45,7 @@ fn belongs_to_its_user(values: &mut BTreeMap<String, String>) {
     else {
         return;
     };
-    let owner = SessionOwner::of(&user.iss, &user.sub, user.sid.as_deref());
+    let owner = SessionOwner::new(&user.iss, &user.sub, user.sid.as_deref());
     values.insert("owner".to_owned(), owner.to_string());
     if let Some(tokens) = tokens.and_then(|tokens| tokens_of(&user, &tokens)) {
         values.insert("accessTokenMap".to_owned(), tokens);

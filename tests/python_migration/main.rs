@@ -8,7 +8,7 @@ mod python_names;
 
 use std::time::Duration;
 
-use logto::storage::{OwnerDigest, SessionStore, SqliteStore};
+use logto::storage::{OwnerDigest, SqliteStorage, Storage};
 use logto::web::WebAuth;
 use logto::{Logto, LogtoClient, LogtoConfig, Revocation, SessionId, UserInfoScope};
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser};
@@ -27,7 +27,7 @@ struct Scene {
     fake: FakeLogto,
     python: WebApp,
     logto: Logto,
-    store: SqliteStore,
+    store: SqliteStorage,
     _directory: TempDir,
 }
 
@@ -53,7 +53,7 @@ impl Scene {
         Self {
             python: WebApp::new(fake.endpoint()),
             logto: Logto::builder(config).clock(fake.clock()).build().unwrap(),
-            store: SqliteStore::open(directory.path().join("sessions.db")).unwrap(),
+            store: SqliteStorage::open(directory.path().join("sessions.db")).unwrap(),
             fake,
             _directory: directory,
         }
@@ -151,7 +151,7 @@ fn back_channel_logout_finds_it() {
     scene.sign_in_with_python("alice");
     let client = scene.imported();
     let alice = OwnerDigest::of_user(scene.fake.issuer(), "alice");
-    assert_eq!(scene.store.sessions_of(&alice).unwrap().len(), 1);
+    assert_eq!(scene.store.find(&alice).unwrap().len(), 1);
     assert!(client.is_authenticated().unwrap());
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use logto::storage::{PersistKey, Storage};
+use logto::storage::PersistKey;
 use logto::{AccessTokenRequest, HttpClient, HttpError, Revocation, UreqClient};
 use logto_testing::{Endpoint, Misbehaviour};
 
@@ -52,24 +52,15 @@ fn while_another_process_has_rotated_without_the_lock() {
         scene.get(PersistKey::RefreshToken).unwrap(),
         scene.get(PersistKey::AccessTokenMap),
     );
-    scene
-        .storage
-        .inner
-        .set(PersistKey::RefreshToken, Some(&stale))
-        .unwrap();
-    scene
-        .storage
-        .inner
-        .set(PersistKey::AccessTokenMap, None)
-        .unwrap();
+    let session = scene.session();
+    session.set(PersistKey::RefreshToken, &stale).unwrap();
+    session.delete(PersistKey::AccessTokenMap).unwrap();
 
     // While the stale token is on its way, the other process writes what it has.
-    let storage = scene.storage.inner.clone();
     *http.action.lock().unwrap() = Some(Box::new(move || {
-        storage.set(PersistKey::RefreshToken, Some(&newer)).unwrap();
-        storage
-            .set(PersistKey::AccessTokenMap, map.as_deref())
-            .unwrap();
+        session.set(PersistKey::RefreshToken, &newer).unwrap();
+        let map = map.unwrap();
+        session.set(PersistKey::AccessTokenMap, &map).unwrap();
     }));
     let refusal = Misbehaviour::Error {
         status: 400,

@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use logto::storage::{
-    Change, MemoryStorage, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock,
+    MemoryStorage, PersistKey, Record, SessionKey, Storage, StorageError, StorageErrorKind,
+    StorageLock, Version,
 };
-use logto::{AccessTokenRequest, Logto, LogtoClient, LogtoConfig, LogtoError, UserInfoScope};
+use logto::{
+    AccessTokenRequest, Logto, LogtoClient, LogtoConfig, LogtoError, Session, UserInfoScope,
+};
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, TestClock};
 
 pub const RESOURCE: &str = "https://api.example.com";
@@ -82,7 +85,12 @@ impl Scene {
     }
 
     pub fn get(&self, key: PersistKey) -> Option<String> {
-        self.storage.inner.get(key).unwrap()
+        self.session().get(key).unwrap()
+    }
+
+    /// The session, past what fails.
+    pub fn session(&self) -> Session {
+        Session::new(self.storage.inner.clone(), SessionKey::ONLY)
     }
 
     pub fn identity(&self) -> (Option<String>, Option<String>) {
@@ -153,33 +161,42 @@ impl Watched {
 }
 
 impl Storage for Watched {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
         match self.fail_reads.load(Ordering::SeqCst) {
             true => Err(StorageError::new(
                 StorageErrorKind::Backend,
                 "the disk is gone",
             )),
-            false => self.inner.get(key),
+            false => self.inner.load(session),
         }
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
         self.write()?;
-        self.inner.set(key, value)
+        self.inner.save(session, record, expected)
     }
 
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
         self.write()?;
-        self.inner.update(changes)
+        self.inner.remove(session)
     }
 
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
+    fn lock(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+    ) -> Result<StorageLock<'_>, StorageError> {
         match self.is_locked.load(Ordering::SeqCst) {
             true => Err(StorageError::new(
                 StorageErrorKind::Busy,
-                "somebody else has it",
+                "another process has it",
             )),
-            false => self.inner.lock(timeout),
+            false => self.inner.lock(session, timeout),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use logto::storage::{Change, MemoryStorage, PersistKey, Storage, StorageError, StorageLock};
+use logto::storage::{
+    MemoryStorage, PersistKey, Record, SessionKey, Storage, StorageError, StorageLock, Version,
+};
 use logto::{AccessTokenRequest, ContextOptions, HttpClient, HttpError, LogtoError, UreqClient};
 
 use crate::scene::{REDIRECT_URI, RESOURCE, Scene, Watched};
@@ -114,18 +116,18 @@ fn with_the_lock_lost_while_the_answer_is_on_its_way() {
     let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
     client.handle_sign_in_callback(&callback).unwrap();
     scene.expire();
-    let before = storage.get(PersistKey::AccessTokenMap).unwrap();
 
+    // Nothing else has changed the session, so what the server gave is saved.
     is_watched.store(true, Ordering::SeqCst);
-    let error = client.access_token(RESOURCE).unwrap_err();
-    assert!(error.is_retryable(), "{error:?}");
-    assert_eq!(storage.get(PersistKey::AccessTokenMap).unwrap(), before);
+    let token = client.access_token(RESOURCE).unwrap();
+    token.expect("a save needs no lock");
 
     is_watched.store(false, Ordering::SeqCst);
     storage.1.store(false, Ordering::SeqCst);
     scene.pass_the_grace();
-    let token = client.access_token(RESOURCE).unwrap();
-    token.expect("the rotated token was safe");
+    let request = AccessTokenRequest::from(RESOURCE).force_refresh(true);
+    let token = client.access_token(request).unwrap();
+    token.expect("the rotated token was saved");
 }
 
 /// While a token request is answered, another process takes the lease over.
@@ -152,15 +154,24 @@ impl HttpClient for LosesTheLock {
 struct Lost(MemoryStorage, AtomicBool);
 
 impl Storage for Lost {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        self.0.get(key)
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        self.0.load(session)
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.0.set(key, value)
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        self.0.save(session, record, expected)
     }
 
-    fn lock(&self, _: Duration) -> Result<StorageLock<'_>, StorageError> {
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.0.remove(session)
+    }
+
+    fn lock(&self, _: &SessionKey, _: Duration) -> Result<StorageLock<'_>, StorageError> {
         Ok(StorageLock::lease(self, |lost| {
             !lost.1.load(Ordering::SeqCst)
         }))
@@ -172,7 +183,7 @@ fn a_session_that_ended_meanwhile_is_not_brought_back() {
     let ended = Arc::new(Mutex::new(None::<Arc<Watched>>));
     let http = EndsTheSession(UreqClient::new(), Arc::clone(&ended));
     let scene = Scene::with(|builder| builder.http_client(http.clone()));
-    let client = scene.logto.client(Halves(Arc::clone(&scene.storage)));
+    let client = &scene.client;
     scene.expire();
     *ended.lock().unwrap() = Some(Arc::clone(&scene.storage));
     assert_eq!(client.access_token(RESOURCE).unwrap(), None);
@@ -194,59 +205,8 @@ impl HttpClient for EndsTheSession {
         let is_token = request.uri().path().ends_with("/token");
         let answer = self.0.send(request, body_limit);
         if is_token && let Some(storage) = self.1.lock().unwrap().take() {
-            let changes = PersistKey::ALL.map(Change::remove);
-            storage.inner.update(&changes).unwrap();
+            storage.inner.remove(&SessionKey::ONLY).unwrap();
         }
         answer
-    }
-}
-
-#[test]
-fn a_sign_in_that_is_stored_by_halves_mixes_no_users() {
-    let mut failed = 0;
-    for nth in 1..=12 {
-        let scene = Scene::new();
-        let halves = Halves(Arc::clone(&scene.storage));
-        let client = scene.logto.client(halves);
-        client.access_token(RESOURCE).unwrap().unwrap();
-        scene.fake.sign_in_as("bob");
-        let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
-        scene.storage.fail_write(nth);
-        let result = client.handle_sign_in_callback(&callback);
-        scene.storage.fail_write(0);
-        let subject = client.id_token_claims().ok().map(|claims| claims.sub);
-        // Whoever is signed in has a refresh token of their own, or none.
-        let forced = AccessTokenRequest::from(RESOURCE).force_refresh(true);
-        let of_token = match client.access_token(forced) {
-            Ok(Some(_)) => Some(client.access_token_claims(RESOURCE).unwrap().sub),
-            Ok(None) => None,
-            Err(error) => panic!("write {nth}: {error:?}"),
-        };
-        assert!(
-            result.is_err() || subject.as_deref() == Some("bob"),
-            "write {nth}"
-        );
-        if subject.is_some() && of_token.is_some() {
-            assert_eq!(subject, of_token, "write {nth}");
-        }
-        failed += usize::from(result.is_err());
-    }
-    assert!(
-        failed > 3,
-        "{failed} sign-ins failed while they were stored"
-    );
-}
-
-/// The same storage with the least that a storage must implement.
-#[derive(Debug)]
-struct Halves(Arc<Watched>);
-
-impl Storage for Halves {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        self.0.get(key)
-    }
-
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.0.set(key, value)
     }
 }

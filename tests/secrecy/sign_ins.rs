@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptedStore, EncryptionKey, FileStore, MemoryStore, PersistKey, RedisStore, SessionStore,
-    SledStore, SqliteStore,
+    EncryptedStorage, EncryptionKey, FileStorage, MemoryStorage, PersistKey, RedisStorage,
+    SledStorage, SqliteStorage, Storage,
 };
 use logto::{
     AccessTokenRequest, Logto, LogtoClient, LogtoConfig, LogtoError, SessionId, SignInOptions,
@@ -31,14 +31,14 @@ struct Scene {
     fake: FakeLogto,
     clock: TestClock,
     logto: Logto,
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn Storage>,
     id: SessionId,
     secrets: Secrets,
     printed: String,
 }
 
 impl Scene {
-    fn new(app_secret: Option<&str>, store: Arc<dyn SessionStore>) -> Self {
+    fn new(app_secret: Option<&str>, store: Arc<dyn Storage>) -> Self {
         captured::install();
         let app = match app_secret {
             Some(secret) => FakeApp::web("app", secret),
@@ -347,19 +347,19 @@ fn refusal_of(status: u16, error: &str, description: &str) -> Misbehaviour {
 
 #[test]
 fn sign_ins_of_a_web_application_in_memory() {
-    Scene::new(Some(APP_SECRET), Arc::new(MemoryStore::new())).run();
+    Scene::new(Some(APP_SECRET), Arc::new(MemoryStorage::new())).run();
 }
 
 #[test]
 fn sign_ins_of_a_native_application_in_memory() {
-    Scene::new(None, Arc::new(MemoryStore::new())).run();
+    Scene::new(None, Arc::new(MemoryStorage::new())).run();
 }
 
 #[test]
 fn sign_ins_in_encrypted_memory() {
     let key = EncryptionKey::generate_base64();
     let sealer = EncryptionKey::from_base64(key.expose()).unwrap();
-    let store = EncryptedStore::new(MemoryStore::new(), sealer);
+    let store = EncryptedStorage::new(MemoryStorage::new(), sealer);
     let mut scene = Scene::new(Some(APP_SECRET), Arc::new(store));
     scene.secrets.add("the key", key.expose());
     scene.run();
@@ -368,21 +368,21 @@ fn sign_ins_in_encrypted_memory() {
 #[test]
 fn sign_ins_in_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path().join("sessions.db")).unwrap();
+    let store = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
     Scene::new(Some(APP_SECRET), Arc::new(store)).run();
 }
 
 #[test]
 fn sign_ins_in_sled() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SledStore::open(directory.path().join("sessions")).unwrap();
+    let store = SledStorage::open(directory.path().join("sessions")).unwrap();
     Scene::new(Some(APP_SECRET), Arc::new(store)).run();
 }
 
 #[test]
 fn sign_ins_in_redis() {
     let server = RedisServer::builder().password(REDIS_PASSWORD).start();
-    let store = RedisStore::open(&server.url()).unwrap();
+    let store = RedisStorage::open(&server.url()).unwrap();
     let mut scene = Scene::new(Some(APP_SECRET), Arc::new(store));
     scene.secrets.add("the password of Redis", REDIS_PASSWORD);
     scene.run();
@@ -391,7 +391,7 @@ fn sign_ins_in_redis() {
 #[test]
 fn sign_ins_in_a_cluster() {
     let cluster = Cluster::start(3, 0);
-    let store = RedisStore::open(&cluster.url()).unwrap();
+    let store = RedisStorage::open(&cluster.url()).unwrap();
     Scene::new(None, Arc::new(store)).run();
 }
 
@@ -399,7 +399,7 @@ fn sign_ins_in_a_cluster() {
 fn sign_ins_in_files_with_a_passphrase() {
     let directory = tempfile::tempdir().unwrap();
     let key = EncryptionKey::from_passphrase(PASSPHRASE).unwrap();
-    let store = FileStore::open(directory.path().join("sessions"), key).unwrap();
+    let store = FileStorage::open(directory.path().join("sessions"), key).unwrap();
     let mut scene = Scene::new(None, Arc::new(store));
     scene.secrets.add("the passphrase", PASSPHRASE);
     scene.run();

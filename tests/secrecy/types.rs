@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use logto::desktop::{self, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions};
 use logto::storage::{
-    Change, EncryptedStorage, EncryptedStore, EncryptionKey, FileStorage, FileStore, LastBoxKey,
-    MemoryStorage, MemoryStore, PersistKey, RedisStore, Sealer, SessionStore, SledStore,
-    SqliteStore, Storage,
+    Change, EncryptedStorage, EncryptionKey, FileStorage, LastBoxKey, MemoryStorage, PersistKey,
+    RedisStorage, Sealer, SledStorage, SqliteStorage, Storage,
 };
 use logto::{
     AccessToken, AccessTokenMap, AccessTokenVerifier, ClientCredentialsGrant, CodeGrant,
@@ -61,7 +60,7 @@ const WITHOUT_SECRET: [&str; 66] = [
     "LocalLocks",
     "LogoutTokenClaims",
     "MachineTokenRequest",
-    "MemoryStoreBuilder",
+    "MemoryStorageBuilder",
     "Migration",
     "MigrationCounts",
     "OidcProviderMetadata",
@@ -73,9 +72,9 @@ const WITHOUT_SECRET: [&str; 66] = [
     "Scope",
     "SealError",
     "SessionOwner",
-    "SessionStore",
-    "SledStoreBuilder",
-    "SqliteStoreBuilder",
+    "Storage",
+    "SledStorageBuilder",
+    "SqliteStorageBuilder",
     "Storage",
     "StorageErrorKind",
     "StorageLock",
@@ -264,35 +263,35 @@ fn stores() -> Vec<(&'static str, String)> {
         ("EncryptedStorage", debug(&encrypted)),
         ("FoundSession", debug(&found)),
         (
-            "EncryptedStore",
-            with_session(&EncryptedStore::new(MemoryStore::new(), key())),
+            "EncryptedStorage",
+            with_session(&EncryptedStorage::new(MemoryStorage::new(), key())),
         ),
         ("FileStorage", debug(&file_storage)),
         (
-            "FileStore",
-            with_session(&FileStore::open(path("files"), key()).unwrap()),
+            "FileStorage",
+            with_session(&FileStorage::open(path("files"), key()).unwrap()),
         ),
         (
-            "FileStoreBuilder",
-            debug(&FileStore::builder(path("files"), key())),
+            "FileStorageBuilder",
+            debug(&FileStorage::builder(path("files"), key())),
         ),
         ("MemoryStorage", debug(&signed_in())),
-        ("MemoryStore", with_session(&MemoryStore::new())),
+        ("MemoryStorage", with_session(&MemoryStorage::new())),
         (
-            "RedisStore",
-            with_session(&RedisStore::open(&redis.url()).unwrap()),
+            "RedisStorage",
+            with_session(&RedisStorage::open(&redis.url()).unwrap()),
         ),
         (
-            "RedisStoreBuilder",
-            debug(&RedisStore::builder(&redis.url()).root_certificate(SECRET)),
+            "RedisStorageBuilder",
+            debug(&RedisStorage::builder(&redis.url()).root_certificate(SECRET)),
         ),
         (
-            "SledStore",
-            with_session(&SledStore::open(path("sled")).unwrap()),
+            "SledStorage",
+            with_session(&SledStorage::open(path("sled")).unwrap()),
         ),
         (
-            "SqliteStore",
-            with_session(&SqliteStore::open(path("sessions.db")).unwrap()),
+            "SqliteStorage",
+            with_session(&SqliteStorage::open(path("sessions.db")).unwrap()),
         ),
     ]
 }
@@ -310,7 +309,7 @@ fn key_bytes() -> &'static [u8; 32] {
 }
 
 /// A store and a session of it, whose id and values are secret.
-fn with_session(store: &dyn SessionStore) -> String {
+fn with_session(store: &dyn Storage) -> String {
     let session = store.session(&SessionId::parse(SECRET).unwrap());
     session.set(PersistKey::RefreshToken, Some(SECRET)).unwrap();
     debug(&store) + &debug(&session)

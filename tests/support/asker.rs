@@ -10,7 +10,7 @@ use std::{env, thread};
 
 use logto::{
     Clock, HttpClient, HttpError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, SessionId,
-    SessionStore, SystemClock, UreqClient,
+    Storage, SystemClock, UreqClient,
 };
 use logto_testing::TestClock;
 
@@ -155,7 +155,7 @@ fn note(body: &[u8]) {
 }
 
 /// The process: what the test `process_that_asks` of each file does, and nothing unless it was started for it.
-pub fn play(open: impl Fn(&str) -> Box<dyn SessionStore>) {
+pub fn play(open: impl Fn(&str) -> Box<dyn Storage>) {
     let Ok(endpoint) = env::var(ENDPOINT) else {
         return;
     };

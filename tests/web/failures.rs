@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use http::Method;
 use logto::SessionId;
-use logto::storage::{PersistKey, SessionStore, StorageErrorKind};
+use logto::storage::{PersistKey, Storage, StorageErrorKind};
 use logto_testing::{Endpoint, Misbehaviour, StorageCall};
 
 use crate::scene::{IDLE, Scene, Visitor, location, parameter, sign_in_to, text};
@@ -197,7 +197,7 @@ fn a_server_that_nobody_listens_at_is_503_too() {
     let endpoint = format!("http://{}", free.local_addr().unwrap());
     drop(free);
     let logto = logto::Logto::new(logto::LogtoConfig::new(endpoint, "app")).unwrap();
-    let store = logto::storage::MemoryStore::new();
+    let store = logto::storage::MemoryStorage::new();
     let auth = logto::web::WebAuth::new(logto, store, "http://localhost:3000").unwrap();
     let request = http::Request::get("/sign-in").body(Vec::new()).unwrap();
     let answer = auth.handle(&request).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use logto::storage::MemoryStore;
+use logto::storage::MemoryStorage;
 use logto::web::{WebAuth, WebAuthBuilder};
 use logto::{Logto, LogtoConfig};
 use logto_testing::{FakeLogto, FakeUser, Faulty, RecordedRequest};
@@ -18,7 +18,7 @@ pub const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub struct Scene {
     pub fake: FakeLogto,
-    pub store: Faulty<MemoryStore>,
+    pub store: Faulty<MemoryStorage>,
     pub auth: WebAuth,
 }
 
@@ -41,7 +41,7 @@ impl Scene {
         fake.clock().freeze();
         let config = LogtoConfig::new(fake.endpoint(), fake.app_id()).app_secret(fake.app_secret());
         let logto = Logto::builder(config).clock(fake.clock()).build().unwrap();
-        let store = MemoryStore::builder()
+        let store = MemoryStorage::builder()
             .clock(fake.clock())
             .idle_lifetime(IDLE);
         let store = Faulty::new(store.build());

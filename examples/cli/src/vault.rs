@@ -1,12 +1,12 @@
-//! Where the session is, and what its key comes from.
+//! Where the session is, and where its key comes from.
 //!
-//! The name of its file tells: `session.keyring` or `session.passphrase`. A new one is made with the
-//! keyring, unless none answers or the environment has a passphrase. The key is had before anything
-//! else is done, so that no sign-in is lost for want of a place to keep it.
+//! The name of its directory tells: `session.keyring` or `session.passphrase`. A new one is made with the
+//! keyring, unless none answers or the environment has a passphrase. The key comes before anything
+//! else, so that no sign-in is lost for want of a place to keep it.
 
 use std::path::{Path, PathBuf};
 
-use logto::storage::FileStorage;
+use logto::storage::{FileStorage, SessionKey, Storage as _};
 use logto::{EncryptionKey, Secret, StorageError, StorageErrorKind};
 
 use crate::failure::Failure;
@@ -32,11 +32,11 @@ impl<'a> Vault<'a> {
         let (by_keyring, by_passphrase) = (self.by_keyring(), self.by_passphrase());
         if is_there(&by_keyring) {
             let key = self.known_key(&by_keyring)?;
-            return open(&by_keyring, &key).map(Some);
+            return open_existing(&by_keyring, &key);
         }
         if is_there(&by_passphrase) {
             let passphrase = self.passphrase(terminal::ask_passphrase)?;
-            return open(&by_passphrase, &key_of(passphrase)?).map(Some);
+            return open_existing(&by_passphrase, &key_of(passphrase)?);
         }
         Ok(None)
     }
@@ -73,7 +73,7 @@ impl<'a> Vault<'a> {
         key.ok_or_else(|| {
             let path = path.display();
             Failure::Other(format!(
-                "the key of {path} is not in the keyring; delete the file to start anew"
+                "the key of {path} is not in the keyring; delete it to start anew"
             ))
         })
     }
@@ -86,7 +86,7 @@ impl<'a> Vault<'a> {
     }
 }
 
-/// A file that cannot be looked at is there: opening it tells what is wrong.
+/// A path that cannot be looked at is there: opening it tells what is wrong.
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata().map_or_else(
         |error| error.kind() != std::io::ErrorKind::NotFound,
@@ -98,10 +98,18 @@ fn open(path: &Path, key: &EncryptionKey) -> Result<FileStorage, Failure> {
     FileStorage::open(path, key).map_err(|error| explained(path, &error))
 }
 
+/// Reads the session, so that a wrong key is told before anything else is done; `None` if there is none.
+fn open_existing(path: &Path, key: &EncryptionKey) -> Result<Option<FileStorage>, Failure> {
+    let storage = open(path, key)?;
+    let session = storage.load(&SessionKey::ONLY);
+    let session = session.map_err(|error| explained(path, &error))?;
+    Ok(session.map(|_| storage))
+}
+
 fn explained(path: &Path, error: &StorageError) -> Failure {
     match error.kind() {
         StorageErrorKind::WrongKey => Failure::Other(format!(
-            "this is not the passphrase or the key of {}; if it is lost, delete the file to start anew",
+            "this is not the passphrase or the key of {}; if it is lost, delete it to start anew",
             path.display()
         )),
         StorageErrorKind::Corrupt => Failure::Other(format!(
@@ -129,7 +137,8 @@ mod tests {
 
     use keyring_core::{CredentialStore, mock};
     use logto::LogtoConfig;
-    use logto::storage::{PersistKey, Storage};
+    use logto::Session;
+    use logto::storage::PersistKey;
 
     use super::*;
 
@@ -149,6 +158,19 @@ mod tests {
         }
     }
 
+    fn files_of(directory: &Path) -> Vec<Vec<u8>> {
+        let entries = fs::read_dir(directory).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files.filter(|path| path.is_file()).collect();
+        files.sort();
+        files.iter().map(|path| fs::read(path).unwrap()).collect()
+    }
+
+    fn keep(storage: &FileStorage) {
+        let session = Session::new(storage.clone(), SessionKey::ONLY);
+        session.set(PersistKey::IdToken, "a token").unwrap();
+    }
+
     fn store() -> Arc<CredentialStore> {
         mock::Store::new().unwrap()
     }
@@ -161,10 +183,11 @@ mod tests {
         let vault = vault(&settings, &store);
         assert!(vault.open().unwrap().is_none());
         let session = vault.open_or_create().unwrap();
-        session.set(PersistKey::IdToken, Some("a token")).unwrap();
+        keep(&session);
         assert!(is_there(&vault.by_keyring()) && !is_there(&vault.by_passphrase()));
 
         let session = vault.open().unwrap().expect("it is there");
+        let session = Session::new(session, SessionKey::ONLY);
         assert!(session.get(PersistKey::IdToken).unwrap().is_some());
     }
 
@@ -173,9 +196,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path(), None);
         let session = vault(&settings, &store()).open_or_create().unwrap();
-        session.set(PersistKey::IdToken, Some("a token")).unwrap();
+        keep(&session);
         let path = settings.folder.join("session.keyring");
-        let before = fs::read(&path).unwrap();
+        let before = files_of(&path);
 
         let without = store();
         let vault = vault(&settings, &without);
@@ -184,7 +207,7 @@ mod tests {
             error.to_string().contains("is not in the keyring"),
             "{error}"
         );
-        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(files_of(&path), before);
     }
 
     #[test]
@@ -193,7 +216,7 @@ mod tests {
         let settings = settings(folder.path(), Some("a passphrase"));
         let store = store();
         let session = vault(&settings, &store).open_or_create().unwrap();
-        session.set(PersistKey::IdToken, Some("a token")).unwrap();
+        keep(&session);
         assert!(is_there(&settings.folder.join("session.passphrase")));
         assert!(
             Keyring::over(&store)

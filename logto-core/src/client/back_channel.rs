@@ -1,15 +1,12 @@
 //! The end of sessions that the server asks for.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use super::tokens::NO_TOKENS;
-use crate::error::{LogtoError, StorageError, StorageErrorKind};
+use super::session::{Draft, Session};
+use crate::error::{LogtoError, StorageError};
 use crate::logto::Logto;
 use crate::models::LogoutTokenClaims;
-use crate::storage::{FoundSession, OwnerDigest, PersistKey, SessionOwner, SessionStore};
-
-/// How often is looked for sessions that have changed their place meanwhile.
-const MOST_ROUNDS: usize = 8;
+use crate::storage::{OwnerDigest, SessionKey, SessionOwner, Storage};
 
 impl Logto {
     /// Ends the sessions that a logout request names, in the route of the back-channel logout URI
@@ -26,16 +23,16 @@ impl Logto {
     ///
     /// ```no_run
     /// # use logto_core as logto;
-    /// use logto::{Logto, SessionStore};
+    /// use logto::{Logto, MemoryStorage};
     ///
     /// // POST /backchannel-logout
     /// fn back_channel_logout(
     ///     logto: &Logto,
-    ///     store: &dyn SessionStore,
+    ///     storage: &MemoryStorage, // or any other
     ///     content_type: Option<&str>,
     ///     body: &[u8],
     /// ) -> http::Response<String> {
-    ///     let ended = logto.finish_logout_request(store, content_type, body);
+    ///     let ended = logto.finish_logout_request(storage, content_type, body);
     ///     Logto::logout_answer(&ended)
     /// }
     /// ```
@@ -43,57 +40,40 @@ impl Logto {
     /// # Errors
     ///
     /// [`LogoutTokenError`](crate::LogoutTokenError) if the token is refused; then no session has changed.
-    /// [`Unsupported`](StorageErrorKind::Unsupported) if the store cannot find sessions by their user.
-    /// Else, if the server's keys cannot be had, or a session cannot be read, written or locked.
+    /// [`Unsupported`](crate::StorageErrorKind::Unsupported) if the storage cannot find sessions by their user.
+    /// Else, if the server's keys cannot be had, or a session cannot be read or written.
     pub fn finish_logout_request(
         &self,
-        store: &(impl SessionStore + ?Sized),
+        storage: &(impl Storage + Clone + 'static),
         content_type: Option<&str>,
         body: &[u8],
     ) -> Result<usize, LogtoError> {
         let token = self.verify_logout_request(content_type, body)?;
-        let ended = self.end_sessions(store, token.claims())?;
+        let ended = self.end_sessions(storage, token.claims())?;
         token.done();
         Ok(ended)
     }
 
     fn end_sessions(
         &self,
-        store: &(impl SessionStore + ?Sized),
+        storage: &(impl Storage + Clone + 'static),
         claims: &LogoutTokenClaims,
     ) -> Result<usize, LogtoError> {
         let named = Named::by(claims);
-        let mut ended = 0;
-        for _ in 0..MOST_ROUNDS {
-            let mut failure = None;
-            let found = named.find(store, &mut failure);
+        let (mut ended, mut failure) = (0, None);
+        for key in named.find(storage)? {
             // One that cannot be ended does not save the others.
-            for session in &found {
-                match self.end_session(session, &named) {
-                    Ok(has_ended) => ended += usize::from(has_ended),
-                    Err(error) => failure = Some(error),
+            match Session::new(storage.clone(), key)
+                .change(|draft| Ok::<_, StorageError>(named.end(draft)))
+            {
+                Ok(has_ended) => ended += usize::from(has_ended),
+                Err(error) if error.is_permanent() => {
+                    log::warn!("a logout passes over a session that cannot be read: {error}");
                 }
-            }
-            match failure {
-                Some(error) => return Err(error),
-                None if found.is_empty() => return Ok(ended),
-                None => {}
+                Err(error) => failure = Some(error),
             }
         }
-        let message = "sessions of the user go on being made";
-        Err(StorageError::new(StorageErrorKind::Busy, message).into())
-    }
-
-    /// Whether it was still the user's. A refresh under way ends first, and cannot bring it back.
-    fn end_session(&self, session: &FoundSession, named: &Named) -> Result<bool, LogtoError> {
-        let client = self.client(Arc::clone(session.storage()));
-        let lock = client.lock()?;
-        if !named.is_of_found(session)? {
-            return Ok(false);
-        }
-        lock.check()?;
-        session.storage().update(&NO_TOKENS)?;
-        Ok(true)
+        failure.map_or(Ok(ended), |error: StorageError| Err(error.into()))
     }
 }
 
@@ -114,48 +94,31 @@ impl Named {
         }
     }
 
-    /// Those that can be found; `failure` is set to what kept others from it.
-    fn find(
-        &self,
-        store: &(impl SessionStore + ?Sized),
-        failure: &mut Option<LogtoError>,
-    ) -> Vec<FoundSession> {
-        let mut found: Vec<FoundSession> = Vec::new();
+    fn find(&self, storage: &impl Storage) -> Result<BTreeSet<SessionKey>, StorageError> {
+        let mut found = BTreeSet::new();
         for digest in [self.server_session, self.user].into_iter().flatten() {
-            let sessions = store.sessions_of(&digest);
-            let sessions = sessions.map_err(|error| *failure = Some(error.into()));
-            for session in sessions.unwrap_or_default() {
-                let is_known = found.iter().any(|known| known.digest() == session.digest());
-                if is_known {
-                    continue;
-                }
-                match self.is_of_found(&session) {
-                    Ok(true) => found.push(session),
-                    Ok(false) => {}
-                    Err(error) => *failure = Some(error.into()),
-                }
-            }
+            found.extend(storage.find(&digest)?);
         }
-        found
+        Ok(found)
     }
 
-    fn is_of_found(&self, session: &FoundSession) -> Result<bool, StorageError> {
-        let owner = match session.storage().get(PersistKey::Owner) {
-            Err(error) if error.is_for_good() => {
-                log::warn!("a session that cannot be read is passed over at a logout: {error}");
-                None
-            }
-            owner => owner?,
-        };
-        let owner = owner.and_then(|owner| SessionOwner::of_value(&owner));
-        Ok(owner.is_some_and(|owner| self.is_of(&owner)))
+    /// Whether it was still the user's. A refresh that is under way finds its session changed, and cannot bring it
+    /// back.
+    fn end(&self, draft: &mut Draft) -> bool {
+        let is_named = draft.owner.is_some_and(|owner| self.is(&owner));
+        if is_named {
+            draft.clear_tokens();
+        }
+        is_named
     }
 
-    fn is_of(&self, owner: &SessionOwner) -> bool {
-        let is_of_user = self.user.is_some_and(|user| owner.is(&user));
+    fn is(&self, owner: &SessionOwner) -> bool {
+        let is_of_user = self.user.is_some_and(|user| owner.matches(&user));
         match self.server_session {
             None => is_of_user,
-            Some(session) => owner.is(&session) || (is_of_user && !owner.has_server_session()),
+            Some(session) => {
+                owner.matches(&session) || (is_of_user && owner.server_session().is_none())
+            }
         }
     }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::LogtoClient;
-use super::stored::{SessionLock, parse_sign_ins, to_json};
-use super::tokens::NO_TOKENS;
-use crate::error::{CallbackError, LogtoError, ResponseError, StorageError};
+use super::session::{Draft, Snapshot};
+use crate::error::{CallbackError, LogtoError, ResponseError};
 use crate::logto::Logto;
 use crate::models::{IdTokenClaims, SignedIn, TokenResponse};
 use crate::oidc::authentication;
@@ -15,22 +14,22 @@ use crate::oidc::token::CodeGrant;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 use crate::session::{AccessTokenMap, Found, PendingSignIns, SignInSession};
-use crate::storage::{Change, PersistKey, SessionId, SessionOwner, SessionStore};
+use crate::storage::{SessionId, SessionKey, Storage};
 
 impl Logto {
     /// Finishes a sign-in as [`LogtoClient::handle_sign_in_callback`] does, in a session with a new id,
-    /// for the cookie: whoever knows the old one, or has planted it, is at no moment signed in. What
+    /// for the cookie. An intruder who knows or planted the old id is at no moment signed in by it. What
     /// was in the old session is gone, but for further sign-ins under way, which move along.
     ///
     /// ```no_run
     /// # use logto_core as logto;
-    /// # use logto::{Logto, LogtoError, SessionId, SessionStore};
+    /// # use logto::{Logto, LogtoError, MemoryStorage, SessionId};
     /// # fn set_cookie(_: &str) {}
     /// # fn redirect(_: &str) {}
     /// # fn callback(
-    /// #     logto: &Logto, store: &dyn SessionStore, cookie: SessionId, url: &str,
+    /// #     logto: &Logto, storage: &MemoryStorage, cookie: SessionId, url: &str,
     /// # ) -> Result<(), LogtoError> {
-    /// let (session_id, user) = logto.finish_sign_in(store, &cookie, url)?;
+    /// let (session_id, user) = logto.finish_sign_in(storage, &cookie, url)?;
     /// set_cookie(session_id.expose());
     /// redirect(user.post_redirect_uri.as_deref().unwrap_or("/"));
     /// # Ok(())
@@ -39,36 +38,33 @@ impl Logto {
     ///
     /// # Errors
     ///
-    /// As of [`handle_sign_in_callback`](LogtoClient::handle_sign_in_callback).
+    /// Same as [`handle_sign_in_callback`](LogtoClient::handle_sign_in_callback).
     pub fn finish_sign_in(
         &self,
-        store: &(impl SessionStore + ?Sized),
+        storage: &(impl Storage + Clone + 'static),
         id: &SessionId,
         callback_uri: &str,
     ) -> Result<(SessionId, SignedIn), LogtoError> {
-        let client = self.session(store, id);
-        let (taken, verified) = client.verified_sign_in(callback_uri)?;
         let new_id = SessionId::random();
-        let signed_in = client.establish(&taken, verified, |tokens, sign_ins| {
-            let mut changes = tokens.to_vec();
-            changes.push(Change::set(PersistKey::SignInSession, sign_ins));
-            // The old id goes without ever having been signed in as this user.
-            store.replace(id, &new_id, &changes)
-        })?;
+        let client = self.session(storage, id);
+        let signed_in = client.finish_sign_in(callback_uri, Some(&new_id.key()))?;
         Ok((new_id, signed_in))
     }
 }
 
 impl LogtoClient {
     /// Finishes the sign-in that the browser came back from, and returns who it is and where to go
-    /// next. To be called in the route of the redirect URI, with the URL that was requested, or with
+    /// next. Call it in the route of the redirect URI, with the URL that was requested, or with
     /// its path and query.
     ///
     /// For a program with one user. A web application calls [`Logto::finish_sign_in`], which also gives
     /// the session a new id.
     ///
-    /// Everything of a user who was signed in before is replaced at once. Where it fails, the
-    /// session is what it was, and the sign-in cannot be finished by a second call: start a new one.
+    /// Replaces everything of a user who was signed in before, at once. If it fails, the
+    /// session stays what it was, and a second call cannot finish the sign-in: start a new one. A
+    /// callback that comes twice waits for the first one and then returns
+    /// [`AlreadyUsed`](CallbackError::AlreadyUsed) if that one has signed the user in, or else
+    /// [`AlreadyFailed`](CallbackError::AlreadyFailed).
     /// Send the browser to a URL without the query afterwards, so that the code is not kept in its
     /// history.
     ///
@@ -81,21 +77,63 @@ impl LogtoClient {
     /// - Else, if the server cannot be asked, or the session cannot be read or written.
     #[doc(alias = "handleSignInCallback")]
     pub fn handle_sign_in_callback(&self, callback_uri: &str) -> Result<SignedIn, LogtoError> {
-        let (taken, verified) = self.verified_sign_in(callback_uri)?;
-        self.establish(&taken, verified, |tokens, _| self.storage.update(tokens))
+        self.finish_sign_in(callback_uri, None)
     }
 
-    fn verified_sign_in(
+    /// Finishes a sign-in, in this session or in a new one that takes its place.
+    fn finish_sign_in(
         &self,
         callback_uri: &str,
-    ) -> Result<(TakenSignIn, VerifiedTokens), LogtoError> {
+        to: Option<&SessionKey>,
+    ) -> Result<SignedIn, LogtoError> {
         let callback = Callback::parse(callback_uri)?;
-        // Before the metadata is had: a bad callback costs no request, and a server that is down
+        // Before the metadata and the lock: a bad callback costs no request, and a server that is down
         // costs no sign-in.
-        let seen = self.find_sign_in(&callback)?;
+        self.find_sign_in(&self.session.load()?.data.sign_ins, &callback)?;
         let core = self.logto.oidc_core()?;
-        let taken = self.take_sign_in(&callback, seen)?;
-        let sign_in = &taken.sign_in;
+        // A refresh that is under way ends first. So does the same callback, if it came twice.
+        let lock = self.lock()?;
+        let session = self.session.load()?;
+        if session.version.is_none() {
+            // The first of two has moved the session to its new id.
+            return Err(CallbackError::AlreadyUsed.into());
+        }
+        let sign_in = self
+            .find_sign_in(&session.data.sign_ins, &callback)?
+            .clone();
+        lock.check()?;
+        let outcome = self
+            .redeem(&core, callback, &sign_in)
+            .and_then(|verified| self.establish(session.clone(), to, &sign_in, &verified));
+        if outcome.is_err() {
+            self.note_failed(session, &sign_in);
+        }
+        outcome
+    }
+
+    fn find_sign_in<'a>(
+        &self,
+        sign_ins: &'a PendingSignIns,
+        callback: &Callback,
+    ) -> Result<&'a SignInSession, LogtoError> {
+        let sign_in = match sign_ins.find(callback.state()?, self.logto.now()) {
+            Found::Pending(sign_in) => sign_in,
+            Found::Expired => return Err(CallbackError::Expired.into()),
+            Found::Finished { has_failed: true } => return Err(CallbackError::AlreadyFailed.into()),
+            Found::Finished { .. } => return Err(CallbackError::AlreadyUsed.into()),
+            Found::Unknown => return Err(CallbackError::StateMismatch.into()),
+        };
+        callback.check_redirect_uri(&sign_in.redirect_uri)?;
+        Ok(sign_in)
+    }
+
+    /// Exchanges the code, which the server takes once, and verifies what it gives for it.
+    fn redeem(
+        &self,
+        core: &OidcCore,
+        callback: Callback<'_>,
+        sign_in: &SignInSession,
+    ) -> Result<VerifiedTokens, LogtoError> {
         let metadata = core.metadata();
         let begun_at = sign_in.issuer.as_deref();
         if begun_at.is_some_and(|issuer| issuer != metadata.issuer) {
@@ -103,63 +141,11 @@ impl LogtoClient {
         }
         let is_issuer_promised = metadata.authorization_response_iss_parameter_supported;
         let code = callback.code(&metadata.issuer, is_issuer_promised)?;
-        let tokens = self.exchange(&core, sign_in, &code)?;
-        let verified = self.verify(&core, sign_in.nonce.as_ref(), tokens)?;
-        authentication::check(
-            &verified.claims,
-            sign_in,
-            self.logto.now(),
-            self.logto.clock_tolerance(),
-        )?;
-        Ok((taken, verified))
-    }
-
-    /// Holds the callback to be of a sign-in under way, and returns all of them as they are stored.
-    fn find_sign_in(&self, callback: &Callback) -> Result<StoredSignIns, LogtoError> {
-        let stored = StoredSignIns::of(self.stored_token(PersistKey::SignInSession)?);
-        self.find_among(&stored.sign_ins, callback)?;
-        Ok(stored)
-    }
-
-    fn find_among<'a>(
-        &self,
-        sign_ins: &'a PendingSignIns,
-        callback: &Callback,
-    ) -> Result<&'a SignInSession, LogtoError> {
-        let state = callback.state()?;
-        let sign_in = match sign_ins.find(state, self.logto.now()) {
-            Found::Pending(sign_in) => sign_in,
-            Found::Expired => return Err(CallbackError::Expired.into()),
-            Found::Finished => return Err(CallbackError::AlreadyUsed.into()),
-            Found::Unknown => return Err(CallbackError::StateMismatch.into()),
-        };
-        callback.check_redirect_uri(&sign_in.redirect_uri)?;
-        Ok(sign_in)
-    }
-
-    /// Whoever takes the sign-in out of the storage is the only one to send its code.
-    fn take_sign_in(
-        &self,
-        callback: &Callback,
-        seen: StoredSignIns,
-    ) -> Result<TakenSignIn, LogtoError> {
-        let mut seen = Some(seen);
-        self.lock_to_write(|lock| {
-            let _state = self.lock_state(lock, callback.state()?)?;
-            let stored = self.stored_token(PersistKey::SignInSession)?;
-            let StoredSignIns { mut sign_ins, .. } = match seen.take() {
-                Some(seen) => seen.or_newer(stored),
-                None => StoredSignIns::of(stored),
-            };
-            let sign_in = self.find_among(&sign_ins, callback)?.clone();
-            sign_ins.finish(&sign_in.state, self.logto.now());
-            let marked = Secret::from(to_json(&sign_ins)?);
-            // If a machine that fails takes this back, it takes back the tokens too, which are written later;
-            // and the server takes a code once only.
-            let changes = [Change::set(PersistKey::SignInSession, marked.expose())];
-            lock.last_write(|| self.storage.update_unsynced(&changes))?;
-            Ok(TakenSignIn { sign_in, marked })
-        })
+        let tokens = self.exchange(core, sign_in, &code)?;
+        let verified = self.verify(core, sign_in.nonce.as_ref(), tokens)?;
+        let (now, tolerance) = (self.logto.now(), self.logto.clock_tolerance());
+        authentication::check(&verified.claims, sign_in, now, tolerance)?;
+        Ok(verified)
     }
 
     fn exchange(
@@ -199,99 +185,64 @@ impl LogtoClient {
         })
     }
 
-    /// Finishes this sign-in by `write`, which is given what to store, and the sign-ins that are under
-    /// way.
+    /// Writes the tokens into the session, or into a new one in its place.
     fn establish(
         &self,
-        TakenSignIn { sign_in, marked }: &TakenSignIn,
-        verified: VerifiedTokens,
-        write: impl Fn(&[Change<'_>], &str) -> Result<(), StorageError>,
+        session: Snapshot,
+        to: Option<&SessionKey>,
+        sign_in: &SignInSession,
+        verified: &VerifiedTokens,
     ) -> Result<SignedIn, LogtoError> {
-        // A refresh of the old session that is under way ends first, and is then replaced.
-        self.lock_to_write(|lock| {
-            let stored = self.stored_token(PersistKey::SignInSession)?;
-            let sign_ins = match stored {
-                Some(stored) if stored == *marked => stored,
-                stored => {
-                    let StoredSignIns { sign_ins, .. } = StoredSignIns::of(stored);
-                    if !sign_ins.has_finished(&sign_in.state) {
-                        return Err(CallbackError::SignedOutMeanwhile.into());
-                    }
-                    Secret::from(to_json(&sign_ins)?)
-                }
-            };
-            self.replace_session(lock, &verified, |changes| write(changes, sign_ins.expose()))
-        })?;
+        let now = self.logto.now();
+        let change = |draft: &mut Draft| {
+            let sign_ins = &mut draft.data.sign_ins;
+            if !sign_ins.all().any(|pending| pending.state == sign_in.state) {
+                return Err(LogtoError::from(CallbackError::SignedOutMeanwhile));
+            }
+            sign_ins.finish(&sign_in.state, false, now);
+            self.sign_in_as(draft, verified);
+            Ok(())
+        };
+        match to {
+            // The old id goes without ever having been signed in as this user.
+            Some(to) => self.session.replace_from(session, to, change)?,
+            None => self.session.change_from(session, change)?.0,
+        }
         Ok(SignedIn {
-            claims: verified.claims,
+            claims: verified.claims.clone(),
             post_redirect_uri: sign_in.post_redirect_uri.clone(),
         })
     }
 
-    /// Puts the tokens in the place of all that was there, by `write`.
-    pub(super) fn replace_session(
-        &self,
-        lock: &SessionLock<'_>,
-        VerifiedTokens {
+    /// Remembers that the code of this sign-in is used up.
+    fn note_failed(&self, session: Snapshot, sign_in: &SignInSession) {
+        let now = self.logto.now();
+        let noted = self.session.change_from(session, |draft| {
+            let sign_ins = &mut draft.data.sign_ins;
+            if sign_ins.all().any(|pending| pending.state == sign_in.state) {
+                sign_ins.finish(&sign_in.state, true, now);
+            }
+            Ok::<_, LogtoError>(())
+        });
+        if let Err(error) = noted {
+            log::warn!("a sign-in has failed, and that could not be noted in its session: {error}");
+        }
+    }
+
+    /// Puts these tokens in the place of those that were there.
+    pub(super) fn sign_in_as(&self, draft: &mut Draft, verified: &VerifiedTokens) {
+        let VerifiedTokens {
             tokens,
             id_token,
             claims,
-        }: &VerifiedTokens,
-        write: impl FnOnce(&[Change<'_>]) -> Result<(), StorageError>,
-    ) -> Result<(), LogtoError> {
-        let access_token = self.to_cache(tokens, Some(claims.iat));
-        let access_tokens = to_json(&AccessTokenMap {
-            x: BTreeMap::from([(String::new(), access_token)]),
-        })?;
-        let owner = SessionOwner::of(&claims.iss, &claims.sub, claims.sid.as_deref()).to_string();
-        let changes = [
-            Change::set(PersistKey::Owner, &owner),
-            Change {
-                key: PersistKey::RefreshToken,
-                value: tokens.refresh_token.as_ref().map(Secret::expose),
-            },
-            Change::remove(PersistKey::PendingRefreshToken),
-            Change::set(PersistKey::AccessTokenMap, &access_tokens),
-            Change::set(PersistKey::IdToken, id_token.expose()),
-        ];
-        if let Some(refresh_token) = &tokens.refresh_token {
-            lock.include(refresh_token);
-        }
-        lock.check()?;
-        if !lock.is_of_the_storage() {
-            // Its changes may not be atomic: better nobody signed in than two users in one session.
-            self.storage.update(&NO_TOKENS)?;
-        }
-        Ok(lock.last_write(|| write(&changes))?)
+        } = verified;
+        draft.clear_tokens();
+        draft.set_id_token(id_token.clone(), claims);
+        draft.data.refresh_token.clone_from(&tokens.refresh_token);
+        draft.data.access_tokens = AccessTokenMap {
+            x: BTreeMap::from([(String::new(), self.to_cache(tokens))]),
+        };
     }
-}
-
-/// The sign-ins under way in the session.
-struct StoredSignIns {
-    text: Option<Secret>,
-    sign_ins: PendingSignIns,
-}
-
-impl StoredSignIns {
-    fn of(text: Option<Secret>) -> Self {
-        let sign_ins = parse_sign_ins(text.as_ref().map(Secret::expose));
-        Self { text, sign_ins }
-    }
-
-    /// These, if they still are what is stored, which need not be parsed again then.
-    fn or_newer(self, text: Option<Secret>) -> Self {
-        match text == self.text {
-            true => self,
-            false => Self::of(text),
-        }
-    }
-}
-
-/// A sign-in whose code nobody else sends.
-struct TakenSignIn {
-    sign_in: SignInSession,
-    /// All sign-ins as they were stored then.
-    marked: Secret,
 }
 
 /// The tokens of a sign-in, verified, and not stored yet.

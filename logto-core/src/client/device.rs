@@ -70,7 +70,7 @@ impl LogtoClient {
         }
         let core = self.logto.oidc_core()?;
         // From before the request, so that a sign-out comes either before the tokens or after them.
-        let lock = self.lock()?;
+        let _lock = self.lock()?;
         let tokens = match authorization.tokens.take() {
             Some(tokens) => tokens,
             None => match core.poll_device(self.config(), &authorization.device_code)? {
@@ -85,7 +85,10 @@ impl LogtoClient {
         let stored = self
             .verify(&core, None, (*tokens).clone())
             .and_then(|verified| {
-                self.replace_session(&lock, &verified, |changes| self.storage.update(changes))?;
+                self.session.change(|draft| {
+                    self.sign_in_as(draft, &verified);
+                    Ok::<_, LogtoError>(())
+                })?;
                 Ok(verified.claims)
             });
         match stored {

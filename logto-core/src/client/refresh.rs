@@ -1,22 +1,24 @@
-//! How an access token is had by the refresh token, without signing the user out by a race.
+//! Refreshes access tokens, one refresh per session at a time.
 //!
-//! Logto rotates refresh tokens, takes a used one for three seconds more, and revokes the whole grant
-//! when it is shown one later. So: one refresh per session at a time, under the session's lock; a
-//! look at the storage after the lock was had; the rotated token durable before anything else; and a
-//! token that may have been used is sent again within those seconds or, in this call, not at all.
+//! Logto rotates refresh tokens. It takes a used one for three seconds more, and revokes the whole grant
+//! when it is shown one later. So a refresh holds the session's lock, loads the session again after it has the
+//! lock, and saves the rotated token before it looks at anything else of the answer. A token that may
+//! have been used is sent again within the three seconds or not at all by this call.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::LogtoClient;
-use super::stored::{Freshness, SessionLock, Unstored, to_json};
+use super::session::{Draft, SessionLock, Snapshot};
+use crate::crypto::sha256;
 use crate::error::{HttpError, LogtoError, StorageError, StorageErrorKind};
 use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
 use crate::oidc::id_token::Occasion;
 use crate::oidc::token::RefreshTokenGrant;
 use crate::oidc_core::{OidcCore, Refreshed};
 use crate::secret::Secret;
-use crate::session::{AccessToken, PendingRefreshToken};
-use crate::storage::{Change, PersistKey, SessionOwner};
+use crate::session::{AccessToken, SessionData};
 
 /// How long after a refresh was begun it may be sent again, because its answer was lost. The rest of
 /// the server's three seconds is for the second request to get there.
@@ -25,146 +27,156 @@ const RESEND_WITHIN: Duration = Duration::from_secs(1);
 /// How long a connection for the second request may take, by name and by socket each.
 const CONNECT_WITHIN: Duration = Duration::from_millis(700);
 
-/// How often a refresh is begun anew because somebody without the lock has rotated the token.
+/// How often a refresh is begun again because another holder of the session has changed its tokens.
 const MOST_ATTEMPTS: usize = 3;
 
+/// Rotated refresh tokens that could not be saved, by the digest of the one that each replaces: as long as
+/// the [`Logto`](crate::Logto) lives, a full disk signs no user out.
+#[derive(Default)]
+pub(crate) struct UnsavedTokens(Mutex<HashMap<[u8; 32], Secret>>);
+
+impl UnsavedTokens {
+    /// A storage that fails for more sessions fails for good.
+    const MOST: usize = 10_000;
+
+    fn keep(&self, rotated: &Secret, replaced: &Secret) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.len() < Self::MOST {
+            tokens.insert(sha256(replaced.expose().as_bytes()), rotated.clone());
+        }
+    }
+
+    /// To be called when a token was sent and its answer is saved.
+    fn forget(&self, sent: &Secret) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|_, rotated| rotated != sent);
+    }
+
+    fn instead_of(&self, replaced: &Secret) -> Option<Secret> {
+        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.is_empty() {
+            return None;
+        }
+        tokens.get(&sha256(replaced.expose().as_bytes())).cloned()
+    }
+}
+
+/// How an attempt to refresh ended.
+enum Attempt {
+    Token(ServingToken),
+    /// Another holder of the session has changed its tokens; nothing was saved.
+    Overtaken,
+}
+
+/// An access token, and the session that it is of.
+pub(super) struct ServingToken {
+    pub token: Secret,
+    pub session: Snapshot,
+}
+
 impl LogtoClient {
+    /// Returns an access token from the cache or by a refresh; `None` if there is neither.
     pub(super) fn token_for(
         &self,
         request: &AccessTokenRequest<'_>,
-    ) -> Result<Option<String>, LogtoError> {
-        let tokens = self.stored_access_tokens()?;
-        let seen = tokens.x.get(&*request.cache_key());
-        if let Some(token) = seen
+    ) -> Result<Option<ServingToken>, LogtoError> {
+        let session = self.session.load()?;
+        let seen = session.data.access_tokens.x.get(&*request.cache_key());
+        if let Some(token) = seen.filter(|token| self.is_fresh(token))
             && !request.force_refresh
         {
-            match self.freshness(token) {
-                Freshness::Fresh => return Ok(expose(token)),
-                Freshness::Due => return self.refresh_early(request, token),
-                Freshness::Stale => {}
-            }
+            return Ok(Some(serve(token, &session)));
         }
-        if self.stored_refresh_token()?.is_none() {
+        if session.data.next_refresh_token().is_none() {
             return Ok(None);
         }
         let lock = self.lock()?;
-        self.token_under_lock(&lock, request, seen)
-    }
-
-    /// The first caller in the last seconds of a token replaces it; the others go on with it, and so
-    /// does the first if that fails.
-    fn refresh_early(
-        &self,
-        request: &AccessTokenRequest<'_>,
-        token: &AccessToken,
-    ) -> Result<Option<String>, LogtoError> {
-        let Ok(lock) = self.try_lock() else {
-            return Ok(expose(token));
-        };
-        let failure = match self.token_under_lock(&lock, request, Some(token)) {
-            Ok(Some(newer)) => return Ok(Some(newer)),
-            Ok(None) => None,
-            Err(error) if error.requires_sign_in() => return Err(error),
-            Err(error) => {
-                log::warn!("an access token could not be replaced before it expires: {error}");
-                self.logto.note_failed_early_refresh();
-                Some(error)
-            }
-        };
-        // The session may have ended, or become somebody else's, since the token was read.
-        let tokens = self.stored_access_tokens()?;
-        match (tokens.x.get(&*request.cache_key()), failure) {
-            (Some(stored), _) if stored.token == token.token => Ok(expose(token)),
-            (_, Some(error)) => Err(error),
-            (_, None) => Ok(None),
-        }
-    }
-
-    /// What has come into the cache since `seen`, or else a new one.
-    fn token_under_lock(
-        &self,
-        lock: &SessionLock<'_>,
-        request: &AccessTokenRequest<'_>,
-        seen: Option<&AccessToken>,
-    ) -> Result<Option<String>, LogtoError> {
-        let mut attempts = 1;
-        loop {
-            let tokens = self.stored_access_tokens()?;
-            let cached = tokens.x.get(&*request.cache_key());
+        for _ in 0..MOST_ATTEMPTS {
+            let session = self.session.load()?;
+            // A thread that waited is served by the refresh that it waited for.
+            let cached = session.data.access_tokens.x.get(&*request.cache_key());
             let serves = |token: &&AccessToken| is_newer(token, seen) && self.still_serves(token);
             if let Some(token) = cached.filter(serves)
                 && !request.force_refresh
             {
-                return Ok(expose(token));
+                return Ok(Some(serve(token, &session)));
             }
-            let session = self.session_tokens(lock)?;
-            let Some(refresh_token) = &session.refresh_token else {
+            let Some(refresh_token) = self.refresh_token_of(&session.data) else {
                 return Ok(None);
             };
-            match self.refresh(lock, request, refresh_token, session.claims().as_ref()) {
-                Err(error) if is_invalid_grant(&error) => {
-                    if !self.is_replaced(refresh_token)? || attempts == MOST_ATTEMPTS {
-                        return Err(error);
-                    }
-                    attempts += 1;
-                }
-                // Whoever is signed in now, if anybody, is looked at anew.
-                Ok(None) if attempts < MOST_ATTEMPTS => attempts += 1,
-                Ok(None) => return Err(taken_over().into()),
-                result => return result,
+            match self.refresh(&lock, request, session, &refresh_token)? {
+                Attempt::Token(token) => return Ok(Some(token)),
+                Attempt::Overtaken => log::debug!("a session has changed during its refresh"),
             }
         }
+        let message = "the session was changed by others in each attempt to refresh it";
+        Err(StorageError::new(StorageErrorKind::Conflict, message).into())
     }
 
-    /// After a refusal: whether somebody without the lock has rotated the token meanwhile, or signed
-    /// in. If it is still the one that was sent, it is forgotten.
-    fn is_replaced(&self, refused: &Secret) -> Result<bool, LogtoError> {
-        let Some(stored) = self.stored_refresh_token()? else {
-            return Ok(false);
-        };
-        if stored != *refused {
-            return Ok(true);
-        }
-        self.storage.update(&[
-            Change::remove(PersistKey::RefreshToken),
-            Change::remove(PersistKey::PendingRefreshToken),
-        ])?;
-        Ok(false)
+    /// The refresh token to send next.
+    pub(super) fn refresh_token_of(&self, data: &SessionData) -> Option<Secret> {
+        let saved = data.next_refresh_token()?;
+        let unsaved = self.logto.unsaved_tokens().instead_of(saved);
+        Some(unsaved.unwrap_or_else(|| saved.clone()))
     }
 
-    /// `None` if the session has ended meanwhile, or become another one; nothing is stored then.
     fn refresh(
         &self,
         lock: &SessionLock<'_>,
         request: &AccessTokenRequest<'_>,
-        refresh_token: &Secret,
-        session: Option<&IdTokenClaims>,
-    ) -> Result<Option<String>, LogtoError> {
+        session: Snapshot,
+        sent: &Secret,
+    ) -> Result<Attempt, LogtoError> {
         let core = self.logto.oidc_core()?;
-        self.check_session(session, &core)?;
-        let answer = self.send_refresh(lock, &core, request, refresh_token)?;
-        let rotated = answer.refresh_token.filter(|token| token != refresh_token);
-        if let Some(rotated) = &rotated {
-            self.keep_rotated(lock, rotated, refresh_token);
-        }
+        let claims = session.claims();
+        self.check_session(claims.as_ref(), &core)?;
+        let answer = match self.send_refresh(lock, &core, request, sent) {
+            Err(error) if is_invalid_grant(&error) => {
+                return match self.forget_refused(session, sent)? {
+                    true => Err(error),
+                    false => Ok(Attempt::Overtaken),
+                };
+            }
+            answer => answer?,
+        };
+        let rotated = answer.refresh_token.filter(|token| token != sent);
+        let Some(session) = self.save_rotated(session, sent, rotated.as_ref()) else {
+            return Ok(Attempt::Overtaken);
+        };
         let tokens = answer.tokens?;
-        let claims = self.verify_refreshed(&core, &tokens, session)?;
-        lock.check()?;
-        if !self.is_still(&[Some(refresh_token), rotated.as_ref()])? {
-            log::debug!("a session has ended while its access token was on the way");
-            return Ok(None);
+        let verified = self.verify_refreshed(&core, &tokens, claims.as_ref())?;
+        let known = [Some(sent), rotated.as_ref()];
+        let (is_saved, session) = self.session.change_from(session, |draft| {
+            let next = self.refresh_token_of(&draft.data);
+            if next.is_none() || !known.contains(&next.as_ref()) {
+                return Ok::<_, LogtoError>(false);
+            }
+            self.apply_refreshed(draft, request, &tokens, verified.as_ref(), sent);
+            Ok(true)
+        })?;
+        if !is_saved {
+            return Ok(Attempt::Overtaken);
         }
-        let key = request.cache_key();
-        self.store_refreshed(lock, &key, &tokens, claims.as_ref(), session)?;
-        Unstored::forget(refresh_token);
-        Ok(Some(tokens.access_token.expose().to_owned()))
+        self.logto.unsaved_tokens().forget(sent);
+        Ok(Attempt::Token(ServingToken {
+            token: tokens.access_token,
+            session,
+        }))
     }
 
-    /// Whether the refresh token of the session is one of these. Without a lock of the storage, or when
-    /// that was lost, others may have ended the session while the request was under way.
-    fn is_still(&self, known: &[Option<&Secret>]) -> Result<bool, StorageError> {
-        let stored = self.stored_refresh_token()?;
-        Ok(stored.is_some() && known.contains(&stored.as_ref()))
+    /// After a refusal: forgets the refresh token, if it still is the session's. Else another process has
+    /// rotated it meanwhile, or a user has signed in.
+    fn forget_refused(&self, session: Snapshot, refused: &Secret) -> Result<bool, LogtoError> {
+        let (was_the_last, _) = self.session.change_from(session, |draft| {
+            let next = self.refresh_token_of(&draft.data);
+            let is_the_last = next.as_ref().is_none_or(|next| next == refused);
+            if is_the_last {
+                draft.data.refresh_token = None;
+                draft.data.pending_refresh_token = None;
+            }
+            Ok::<_, LogtoError>(is_the_last)
+        })?;
+        Ok(was_the_last)
     }
 
     fn send_refresh(
@@ -193,33 +205,34 @@ impl LogtoClient {
         }
     }
 
-    /// Whether a token that came while this caller waited is to be handed out: not if the caller has
-    /// slept since.
-    pub(super) fn still_serves(&self, token: &AccessToken) -> bool {
-        let margin = self.logto.access_token_margin().max(60);
-        self.logto.token_time() < token.expires_at.saturating_add(margin)
-    }
-
     /// Makes a rotated refresh token durable, before anything else of the answer is looked at. If that
-    /// fails, this process remembers it, and the session may still be written as a whole.
-    fn keep_rotated(&self, lock: &SessionLock<'_>, rotated: &Secret, sent: &Secret) {
-        lock.include(rotated);
-        if let Err(error) = self.store_pending(rotated, sent) {
-            log::warn!("a rotated refresh token could not be kept at once: {error}");
-            Unstored::keep(rotated, sent);
-        }
-    }
-
-    fn store_pending(&self, rotated: &Secret, sent: &Secret) -> Result<(), StorageError> {
-        let is_ours = self.is_still(&[Some(sent)])?;
-        let stored = self.stored_token(PersistKey::RefreshToken)?;
-        let Some(stored) = stored.filter(|_| is_ours) else {
-            return Ok(());
+    /// fails, this process remembers it, and the session may still be saved as a whole. Returns the session as it
+    /// is then; `None` if the token that was sent is no longer the session's.
+    fn save_rotated(
+        &self,
+        session: Snapshot,
+        sent: &Secret,
+        rotated: Option<&Secret>,
+    ) -> Option<Snapshot> {
+        let Some(rotated) = rotated else {
+            return Some(session);
         };
-        let pending = PendingRefreshToken::new(rotated.clone(), &stored);
-        let text = to_json(&pending)?;
-        self.storage
-            .set(PersistKey::PendingRefreshToken, Some(&text))
+        let saved = self.session.change_from(session.clone(), |draft| {
+            let is_ours = self.refresh_token_of(&draft.data).as_ref() == Some(sent);
+            if is_ours {
+                draft.data.pending_refresh_token = Some(rotated.clone());
+            }
+            Ok::<_, StorageError>(is_ours)
+        });
+        match saved {
+            Ok((true, session)) => Some(session),
+            Ok((false, _)) => None,
+            Err(error) => {
+                log::warn!("a rotated refresh token could not be saved at once: {error}");
+                self.logto.unsaved_tokens().keep(rotated, sent);
+                Some(session)
+            }
+        }
     }
 
     /// OpenID Connect Core, section 12.2. A refresh for which the server gives no ID token has none
@@ -242,83 +255,62 @@ impl LogtoClient {
             .map(Some)
     }
 
-    fn store_refreshed(
+    fn apply_refreshed(
         &self,
-        lock: &SessionLock<'_>,
-        key: &str,
+        draft: &mut Draft,
+        request: &AccessTokenRequest<'_>,
         tokens: &TokenResponse,
         claims: Option<&IdTokenClaims>,
-        session: Option<&IdTokenClaims>,
-    ) -> Result<(), LogtoError> {
-        let mut access_tokens = (*self.stored_access_tokens()?).clone();
-        let now = self.logto.token_time();
-        access_tokens.x.retain(|_, token| now < token.expires_at);
-        let access_token = self.to_cache(tokens, claims.map(|claims| claims.iat));
-        access_tokens.x.insert(key.to_owned(), access_token);
-        let access_tokens = to_json(&access_tokens)?;
-        let owner = claims
-            .map(|claims| self.unrecorded_owner(claims, session))
-            .transpose()?;
-        let owner = owner.flatten().map(|owner| owner.to_string());
-        let mut changes = vec![
-            Change::remove(PersistKey::PendingRefreshToken),
-            Change::set(PersistKey::AccessTokenMap, &access_tokens),
-        ];
+        sent: &Secret,
+    ) {
+        let now = self.logto.now();
+        let cached = &mut draft.data.access_tokens.x;
+        cached.retain(|_, token| now < token.expires_at);
+        cached.insert(request.cache_key().into_owned(), self.to_cache(tokens));
         // An answer without a refresh token says to keep the one that was sent.
-        let kept = match &tokens.refresh_token {
-            Some(rotated) => Some(rotated.clone()),
-            None => self.stored_refresh_token()?,
-        };
-        let new = [
-            (PersistKey::RefreshToken, &kept),
-            (PersistKey::IdToken, &tokens.id_token),
-        ];
-        changes.extend(
-            new.into_iter()
-                .filter_map(|(key, token)| Some(Change::set(key, token.as_ref()?.expose()))),
-        );
-        changes.extend(
-            owner
-                .as_deref()
-                .map(|owner| Change::set(PersistKey::Owner, owner)),
-        );
-        Ok(lock.last_write(|| self.storage.update(&changes))?)
+        let next = tokens.refresh_token.as_ref().unwrap_or(sent);
+        draft.data.refresh_token = Some(next.clone());
+        draft.data.pending_refresh_token = None;
+        if let (Some(id_token), Some(claims)) = (&tokens.id_token, claims) {
+            draft.set_id_token(id_token.clone(), claims);
+        }
     }
 
-    /// Whose session it is, if that is not what is stored: another SDK stores no owner, and then nothing
-    /// would find the session. A refresh need not name the server's session again.
-    fn unrecorded_owner(
-        &self,
-        claims: &IdTokenClaims,
-        session: Option<&IdTokenClaims>,
-    ) -> Result<Option<SessionOwner>, StorageError> {
-        let stored = match self.storage.get(PersistKey::Owner) {
-            Err(error) if error.is_for_good() => None,
-            stored => stored?,
-        };
-        let stored = stored.and_then(|owner| SessionOwner::of_value(&owner));
-        let named = claims.sid.as_deref().filter(|sid| !sid.is_empty());
-        let sid = named.or(session.and_then(|session| session.sid.as_deref()));
-        let owner = SessionOwner::of(&claims.iss, &claims.sub, sid);
-        Ok(match stored {
-            Some(stored) => Some(owner.or_session_of(&stored)).filter(|owner| *owner != stored),
-            None => Some(owner),
-        })
+    pub(crate) fn is_fresh(&self, token: &AccessToken) -> bool {
+        token.is_fresh(self.logto.now(), self.logto.refresh_leeway())
+    }
+
+    /// Whether a token that came while this caller waited is to be handed out: not if the caller has
+    /// slept since.
+    pub(crate) fn still_serves(&self, token: &AccessToken) -> bool {
+        let leeway = self.logto.refresh_leeway().max(60);
+        self.logto.now() < token.expires_at.saturating_add(leeway)
+    }
+
+    /// The cache's entry for a token that came now. A token whose lifetime is not known is given to those who
+    /// waited for it, and not kept.
+    pub(crate) fn to_cache(&self, tokens: &TokenResponse) -> AccessToken {
+        let now = self.logto.now();
+        let lifetime = i64::try_from(tokens.expires_in.unwrap_or(0)).unwrap_or(i64::MAX);
+        let leeway = self.logto.refresh_leeway().min(lifetime / 2);
+        AccessToken {
+            token: tokens.access_token.clone(),
+            expires_at: now.saturating_add(lifetime).saturating_sub(leeway),
+            cached_at: Some(now),
+        }
+    }
+}
+
+fn serve(token: &AccessToken, session: &Snapshot) -> ServingToken {
+    ServingToken {
+        token: token.token.clone(),
+        session: session.clone(),
     }
 }
 
 /// Whether it came while this caller waited; then it serves, however short its life.
-fn is_newer(token: &AccessToken, seen: Option<&AccessToken>) -> bool {
+pub(crate) fn is_newer(token: &AccessToken, seen: Option<&AccessToken>) -> bool {
     seen.is_none_or(|seen| token.token != seen.token)
-}
-
-fn taken_over() -> StorageError {
-    let message = "others go on writing to the session while its access token is on the way";
-    StorageError::new(StorageErrorKind::Busy, message)
-}
-
-fn expose(token: &AccessToken) -> Option<String> {
-    Some(token.token.expose().to_owned())
 }
 
 fn is_invalid_grant(error: &LogtoError) -> bool {

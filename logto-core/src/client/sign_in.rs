@@ -1,13 +1,12 @@
 //! The start of a sign-in.
 
 use super::LogtoClient;
-use super::stored::to_json;
-use crate::error::LogtoError;
+use crate::error::{LogtoError, StorageError};
 use crate::models::SignInOptions;
+use crate::oidc::authorize::Request;
 use crate::oidc::callback::Callback;
 use crate::oidc::pkce;
 use crate::session::{Found, SignInSession};
-use crate::storage::{Change, PersistKey};
 
 impl LogtoClient {
     /// Starts a sign-in, and returns the URL to send the browser to.
@@ -35,7 +34,7 @@ impl LogtoClient {
     /// cannot be had or the session cannot be written.
     #[doc(alias = "signIn")]
     pub fn sign_in(&self, options: impl Into<SignInOptions>) -> Result<String, LogtoError> {
-        let request = self.logto.authorization_request(options.into())?;
+        let request = Request::new(self.config(), options.into())?;
         let options = request.options();
         let core = self.logto.oidc_core()?;
         let endpoint = core.authorization_endpoint()?;
@@ -54,18 +53,11 @@ impl LogtoClient {
             issuer: Some(core.metadata().issuer.clone()),
         };
         let url = request.url(endpoint, &sign_in, &code_challenge);
-        self.remember(sign_in, now)?;
+        self.session.change(|draft| {
+            draft.data.sign_ins.add(sign_in.clone(), now);
+            Ok::<_, StorageError>(())
+        })?;
         Ok(url)
-    }
-
-    fn remember(&self, sign_in: SignInSession, now: i64) -> Result<(), LogtoError> {
-        self.lock_to_write(|lock| {
-            let mut sign_ins = self.stored_sign_ins()?;
-            sign_ins.add(sign_in.clone(), now);
-            let text = to_json(&sign_ins)?;
-            let changes = [Change::set(PersistKey::SignInSession, &text)];
-            Ok(lock.last_write(|| self.storage.update(&changes))?)
-        })
     }
 
     /// Whether this URL, or its path and query, is where a sign-in under way in this session comes
@@ -83,8 +75,8 @@ impl LogtoClient {
         let Ok(state) = callback.state() else {
             return Ok(false);
         };
-        let sign_ins = self.stored_sign_ins()?;
-        Ok(match sign_ins.find(state, self.logto.now()) {
+        let session = self.session.load()?;
+        Ok(match session.data.sign_ins.find(state, self.logto.now()) {
             Found::Pending(sign_in) => callback.check_redirect_uri(&sign_in.redirect_uri).is_ok(),
             _ => false,
         })

@@ -3,8 +3,6 @@
 use url::Url;
 
 use super::LogtoClient;
-use super::session_tokens::SessionTokens;
-use super::tokens::NO_TOKENS;
 use crate::error::{CallbackError, DiscoveryError, LogtoError, SignInError};
 use crate::logto::Logto;
 use crate::models::{Revocation, SignOut, SignOutOptions};
@@ -12,7 +10,6 @@ use crate::oidc::callback::Callback;
 use crate::oidc::{authorize, end_session};
 use crate::oidc_core::OidcCore;
 use crate::secret::{Secret, same_secret};
-use crate::storage::{Change, PersistKey};
 
 impl Logto {
     /// Holds a request for the post-logout redirect URI to be the way back from a sign-out with this
@@ -56,8 +53,8 @@ impl Logto {
 }
 
 impl LogtoClient {
-    /// Signs the user out: empties the session, sign-ins under way included, revokes the refresh token, and returns the URL to
-    /// send the browser to, so that the server's own session ends too.
+    /// Signs the user out: removes the session, sign-ins under way included, revokes the refresh token, and
+    /// returns the URL to send the browser to, so that the server's own session ends too.
     ///
     /// Revoking matters: Logto keeps the grant of a refresh token when its own session ends. A
     /// failure to revoke is [reported](Revocation) and does not keep the user signed in. Where the
@@ -88,28 +85,23 @@ impl LogtoClient {
         }
         let core = self.logto.oidc_core()?;
         let endpoint = end_session_endpoint(&core)?;
-        let session = self.empty()?;
+        let session = {
+            // A refresh or a callback that is under way ends first, so that its tokens are revoked too.
+            let _lock = self.lock()?;
+            let session = self.session.load()?;
+            self.session.remove()?;
+            session
+        };
         let checked = self.check_session(session.claims().as_ref(), &core);
-        let hint = session.id_token.as_ref().filter(|_| checked.is_ok());
+        let id_token = session.data.id_token.as_ref();
+        let hint = id_token.filter(|_| checked.is_ok());
+        let refresh_token = self.refresh_token_of(&session.data);
         let app_id = &self.config().app_id;
         Ok(SignOut {
             url: end_session::url(endpoint, app_id, hint.map(Secret::expose), &options),
             state: options.state.map(Secret::from),
-            revocation: self.revoke(&core, checked, session.refresh_token.as_ref()),
+            revocation: self.revoke(&core, checked, refresh_token.as_ref()),
         })
-    }
-
-    /// Takes the tokens out of the storage. Under the lock, so that a refresh under way cannot bring
-    /// them back.
-    fn empty(&self) -> Result<SessionTokens, LogtoError> {
-        let lock = self.lock()?;
-        let tokens = self.session_tokens(&lock)?;
-        let mut changes = NO_TOKENS.to_vec();
-        // Nor can a sign-in that is being finished.
-        changes.push(Change::remove(PersistKey::SignInSession));
-        lock.check()?;
-        self.storage.update(&changes)?;
-        Ok(tokens)
     }
 
     fn revoke(

@@ -1,11 +1,75 @@
-//! Who is signed in.
+//! Who is signed in and what they have.
+
+use std::collections::BTreeMap;
 
 use super::LogtoClient;
-use super::session_tokens;
+use super::refresh::ServingToken;
+use super::session::Snapshot;
 use crate::error::LogtoError;
 use crate::models::{AccessTokenRequest, IdTokenClaims, UserInfoResponse};
 use crate::oidc_core::OidcCore;
-use crate::storage::PersistKey;
+use crate::secret::Secret;
+
+/// What [`LogtoClient::context`] is to have. By default only what the session has stored.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::ContextOptions;
+///
+/// let options = ContextOptions::new().user_info(true).organization_tokens(true);
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContextOptions<'a> {
+    /// Whether user information is fetched.
+    pub user_info: bool,
+    /// The access token to have; `None` for none.
+    pub access_token: Option<AccessTokenRequest<'a>>,
+    /// Whether a token is had for every organization in the ID token.
+    pub organization_tokens: bool,
+}
+
+impl<'a> ContextOptions<'a> {
+    /// Only what the session has stored.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether user information is fetched. Default: no.
+    pub fn user_info(mut self, fetch: bool) -> Self {
+        self.user_info = fetch;
+        self
+    }
+
+    /// Sets the access token to have. Default: none.
+    pub fn access_token(mut self, request: impl Into<AccessTokenRequest<'a>>) -> Self {
+        self.access_token = Some(request.into());
+        self
+    }
+
+    /// Sets whether a token is had for every organization in the ID token. Default: no.
+    pub fn organization_tokens(mut self, have: bool) -> Self {
+        self.organization_tokens = have;
+        self
+    }
+}
+
+/// Who is signed in and what they have.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct LogtoContext {
+    /// Whether a user is signed in.
+    pub is_authenticated: bool,
+    /// The claims of the ID token; `None` if nobody is signed in.
+    pub claims: Option<IdTokenClaims>,
+    /// The user information; `None` if it was not asked for, or nobody is signed in.
+    pub user_info: Option<UserInfoResponse>,
+    /// The access token; `None` if it was not asked for, or nobody is signed in.
+    pub access_token: Option<Secret>,
+    /// A token for each organization, by its id; empty if they were not asked for.
+    pub organization_tokens: BTreeMap<String, Secret>,
+}
 
 impl LogtoClient {
     /// Whether a user is signed in: whether the session has an ID token. Asks the storage only; the
@@ -16,7 +80,7 @@ impl LogtoClient {
     /// If the session cannot be read, which is not the same as nobody being signed in.
     #[doc(alias = "isAuthenticated")]
     pub fn is_authenticated(&self) -> Result<bool, LogtoError> {
-        Ok(self.id_token()?.is_some())
+        Ok(self.session.load()?.data.id_token.is_some())
     }
 
     /// The ID token, as it came from the server; `None` if nobody is signed in.
@@ -26,7 +90,8 @@ impl LogtoClient {
     /// If the session cannot be read.
     #[doc(alias = "getIdToken")]
     pub fn id_token(&self) -> Result<Option<String>, LogtoError> {
-        let token = self.stored_token(PersistKey::IdToken)?;
+        let session = self.session.load()?;
+        let token = session.data.id_token.as_ref();
         Ok(token.map(|token| token.expose().to_owned()))
     }
 
@@ -38,7 +103,7 @@ impl LogtoClient {
     /// [`LogtoError::NotAuthenticated`] if nobody is signed in; else, if the session cannot be read.
     #[doc(alias = "getIdTokenClaims")]
     pub fn id_token_claims(&self) -> Result<IdTokenClaims, LogtoError> {
-        OidcCore::decode_id_token(&self.id_token()?.ok_or(LogtoError::NotAuthenticated)?)
+        claims_of(&self.session.load()?)
     }
 
     /// The refresh token; `None` if there is none. Do not send it to the server yourself: the client
@@ -49,7 +114,8 @@ impl LogtoClient {
     /// If the session cannot be read.
     #[doc(alias = "getRefreshToken")]
     pub fn refresh_token(&self) -> Result<Option<String>, LogtoError> {
-        let token = self.stored_refresh_token()?;
+        let session = self.session.load()?;
+        let token = session.data.refresh_token.as_ref();
         Ok(token.map(|token| token.expose().to_owned()))
     }
 
@@ -66,34 +132,98 @@ impl LogtoClient {
     /// Else, if the server cannot be asked or refuses, or the session cannot be read.
     #[doc(alias = "fetchUserInfo")]
     pub fn fetch_user_info(&self) -> Result<UserInfoResponse, LogtoError> {
-        let user_info = match self.user_info_with(AccessTokenRequest::new()) {
+        match self.user_info_with(&AccessTokenRequest::new()) {
             Err(error) if is_token_refused(&error) => {
-                self.user_info_with(AccessTokenRequest::new().force_refresh(true))?
+                self.user_info_with(&AccessTokenRequest::new().force_refresh(true))
             }
-            result => result?,
-        };
-        match user_info.sub == self.id_token_claims()?.sub {
-            true => Ok(user_info),
-            false => Err(LogtoError::UserInfoSubjectMismatch),
+            result => result,
         }
     }
 
     fn user_info_with(
         &self,
-        request: AccessTokenRequest<'_>,
+        request: &AccessTokenRequest<'_>,
     ) -> Result<UserInfoResponse, LogtoError> {
-        // Around the token, because without the lock another session may come in between.
-        let before = self.stored_token(PersistKey::IdToken)?;
-        let access_token = self
-            .access_token(request)?
-            .ok_or(LogtoError::NotAuthenticated)?;
-        let after = self.stored_token(PersistKey::IdToken)?;
+        let serving = self.checked_token(request)?;
+        let ServingToken { token, session } = serving.ok_or(LogtoError::NotAuthenticated)?;
         let core = self.logto.oidc_core()?;
-        for id_token in [before, after] {
-            self.check_session(session_tokens::claims(id_token.as_ref()).as_ref(), &core)?;
+        let claims = claims_of(&session)?;
+        self.check_session(Some(&claims), &core)?;
+        let user_info = core.fetch_user_info(token.expose())?;
+        match user_info.sub == claims.sub {
+            true => Ok(user_info),
+            false => Err(LogtoError::UserInfoSubjectMismatch),
         }
-        core.fetch_user_info(&access_token)
     }
+
+    /// Who is signed in and what they have, in one call: for the start of a page.
+    ///
+    /// ```no_run
+    /// # use logto_core as logto;
+    /// # use logto::{ContextOptions, LogtoClient, LogtoError};
+    /// # fn example(client: &LogtoClient) -> Result<(), LogtoError> {
+    /// let context = client.context(ContextOptions::new().user_info(true))?;
+    /// match context.claims {
+    ///     Some(claims) => println!("Hello, {}", claims.name.unwrap_or(claims.sub)),
+    ///     None => println!("Sign in, please"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If something that was asked for cannot be had from a user who is signed in; see
+    /// [`access_token`](Self::access_token) and [`fetch_user_info`](Self::fetch_user_info). That is
+    /// not the same as nobody being signed in, which is no error here.
+    #[doc(alias = "getContext")]
+    pub fn context(&self, options: ContextOptions<'_>) -> Result<LogtoContext, LogtoError> {
+        let session = self.session.load()?;
+        if session.data.id_token.is_none() {
+            return Ok(LogtoContext::default());
+        }
+        let claims = claims_of(&session)?;
+        let mut context = LogtoContext {
+            is_authenticated: true,
+            ..LogtoContext::default()
+        };
+        if options.user_info {
+            context.user_info = Some(self.fetch_user_info()?);
+        }
+        if let Some(request) = options.access_token {
+            context.access_token = Some(self.token_of(&claims, &request)?);
+        }
+        if options.organization_tokens {
+            for organization in claims.organizations.iter().flatten() {
+                let request = AccessTokenRequest::new().organization(organization);
+                let token = self.token_of(&claims, &request)?;
+                let tokens = &mut context.organization_tokens;
+                tokens.insert(organization.clone(), token);
+            }
+        }
+        context.claims = Some(claims);
+        Ok(context)
+    }
+
+    /// An access token of this user. Another user may have signed in meanwhile.
+    fn token_of(
+        &self,
+        claims: &IdTokenClaims,
+        request: &AccessTokenRequest<'_>,
+    ) -> Result<Secret, LogtoError> {
+        let serving = self.checked_token(request)?;
+        let serving = serving.ok_or(LogtoError::NotAuthenticated)?;
+        match claims_of(&serving.session)?.sub == claims.sub {
+            true => Ok(serving.token),
+            false => Err(LogtoError::NotAuthenticated),
+        }
+    }
+}
+
+/// The claims of the session's ID token, which were verified before it was saved.
+fn claims_of(session: &Snapshot) -> Result<IdTokenClaims, LogtoError> {
+    let id_token = session.data.id_token.as_ref();
+    OidcCore::decode_id_token(id_token.ok_or(LogtoError::NotAuthenticated)?.expose())
 }
 
 fn is_token_refused(error: &LogtoError) -> bool {

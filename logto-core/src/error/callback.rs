@@ -33,9 +33,13 @@ pub enum CallbackError {
     /// Its `state` is not that of the sign-out.
     #[error("the callback's state is not that of the sign-out")]
     SignOutStateMismatch,
-    /// Its sign-in has been finished already: the page was reloaded, or the link opened twice.
+    /// Its sign-in has been finished already, and the user is signed in: the page was reloaded, or the link was
+    /// opened twice.
     #[error("this sign-in has been finished already")]
     AlreadyUsed,
+    /// Its sign-in has been tried already and has failed; start a new one.
+    #[error("this sign-in has failed already; start a new one")]
+    AlreadyFailed,
     /// Its sign-in was started more than ten minutes ago.
     #[error("this sign-in was started too long ago")]
     Expired,

@@ -1,21 +1,22 @@
 //! What of an application can be set.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use super::{DiscoveryCache, Inner, LastRequest, Logto, SeenTokens, TimeKeeper};
+use super::{DiscoveryCache, Inner, Logto, SeenTokens};
+use crate::client::UnsavedTokens;
 use crate::clock::Clock;
 use crate::config::LogtoConfig;
 use crate::error::{ConfigError, LogtoError};
 use crate::http::{HttpClient, TOTAL_TIMEOUT};
 use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
+use crate::storage::LocalLocks;
 
 /// The most that the clocks may differ.
 const LARGEST_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
-/// The most that an access token's margin can be.
-const LARGEST_MARGIN: Duration = Duration::from_secs(3600);
+/// The most that the refresh leeway can be.
+const LARGEST_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// Long enough for the one before us to ask the server twice. A refresh that must also fetch metadata
 /// and keys from a server that hangs can take longer; then this caller is told to try again.
@@ -29,7 +30,7 @@ const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * TOTAL_TIMEOUT.as_
 /// use std::time::Duration;
 ///
 /// let logto = Logto::builder(LogtoConfig::new("https://foo.logto.app", "my-app-id"))
-///     .access_token_margin(Duration::from_secs(120))
+///     .refresh_leeway(Duration::from_secs(120))
 ///     .build()?;
 /// # Ok::<(), logto_core::LogtoError>(())
 /// ```
@@ -41,8 +42,7 @@ pub struct LogtoBuilder {
     clock: Option<Arc<dyn Clock>>,
     clock_tolerance: Duration,
     lock_timeout: Duration,
-    access_token_margin: Duration,
-    early_refresh: Duration,
+    refresh_leeway: Duration,
     allow_insecure_http: bool,
 }
 
@@ -54,8 +54,7 @@ impl LogtoBuilder {
             clock: None,
             clock_tolerance: DEFAULT_CLOCK_TOLERANCE,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
-            access_token_margin: Duration::from_secs(60),
-            early_refresh: Duration::ZERO,
+            refresh_leeway: Duration::from_secs(60),
             allow_insecure_http: false,
         }
     }
@@ -85,17 +84,8 @@ impl LogtoBuilder {
     }
 
     /// How long before it expires a cached access token is replaced. Default: 60 s; at most an hour.
-    pub fn access_token_margin(mut self, margin: Duration) -> Self {
-        self.access_token_margin = margin;
-        self
-    }
-
-    /// In how many of its last seconds a cached access token is replaced by the first caller, while the
-    /// others go on with it: so that nobody but that one waits for the server. Counted back from
-    /// where the [margin](Self::access_token_margin) begins. Default: 0, which turns it off; at most
-    /// an hour.
-    pub fn early_refresh(mut self, early: Duration) -> Self {
-        self.early_refresh = early;
+    pub fn refresh_leeway(mut self, leeway: Duration) -> Self {
+        self.refresh_leeway = leeway;
         self
     }
 
@@ -112,12 +102,7 @@ impl LogtoBuilder {
     pub fn build(self) -> Result<Logto, LogtoError> {
         self.config.validate(self.allow_insecure_http)?;
         let clock_tolerance = checked_clock_tolerance(self.clock_tolerance)?;
-        let access_token_margin = bounded(
-            "access_token_margin",
-            self.access_token_margin,
-            LARGEST_MARGIN,
-        )?;
-        let early_refresh = bounded("early_refresh", self.early_refresh, LARGEST_MARGIN)?;
+        let refresh_leeway = bounded("refresh_leeway", self.refresh_leeway, LARGEST_LEEWAY)?;
         let defaults = Link::default();
         let link = Link {
             http: self.http.unwrap_or(defaults.http),
@@ -131,12 +116,10 @@ impl LogtoBuilder {
                 link,
                 discovery: DiscoveryCache::default(),
                 lock_timeout: self.lock_timeout,
-                access_token_margin,
-                early_refresh,
-                early_refresh_failed_at: AtomicI64::new(i64::MIN),
-                time_keeper: TimeKeeper::new(),
+                refresh_leeway,
                 seen_tokens: SeenTokens::default(),
-                last_request: LastRequest::default(),
+                locks: LocalLocks::default(),
+                unsaved_tokens: UnsavedTokens::default(),
             }),
         })
     }

@@ -11,57 +11,32 @@ use crate::error::{StorageError, StorageErrorKind};
 /// Sole use of one session, until it is dropped. Made by [`Storage::lock`](crate::Storage::lock).
 #[must_use = "the lock is released when this is dropped"]
 pub struct StorageLock<'a> {
-    guard: Option<Box<dyn Guard + 'a>>,
-}
-
-trait Guard {
-    fn is_held(&self) -> bool;
-}
-
-struct Held<G>(#[allow(dead_code)] G);
-
-impl<G> Guard for Held<G> {
-    fn is_held(&self) -> bool {
-        true
-    }
-}
-
-struct Lease<G> {
-    guard: G,
-    is_held: fn(&G) -> bool,
-}
-
-impl<G> Guard for Lease<G> {
-    fn is_held(&self) -> bool {
-        (self.is_held)(&self.guard)
-    }
+    is_held: Box<dyn Fn() -> bool + 'a>,
 }
 
 impl<'a> StorageLock<'a> {
     /// A lock that excludes nobody.
     pub fn none() -> Self {
-        Self { guard: None }
+        Self::new(())
     }
 
     /// A lock that lasts until `guard` is dropped.
     pub fn new(guard: impl Sized + 'a) -> Self {
-        Self {
-            guard: Some(Box::new(Held(guard))),
-        }
+        Self::lease(guard, |_| true)
     }
 
     /// A lock that lasts until `guard` is dropped and may be lost before, such as a lease that ran out while this
     /// process was stopped. `is_held` tells whether it is still held.
     pub fn lease<G: 'a>(guard: G, is_held: fn(&G) -> bool) -> Self {
         Self {
-            guard: Some(Box::new(Lease { guard, is_held })),
+            is_held: Box::new(move || is_held(&guard)),
         }
     }
 
     /// Whether the lock has not been lost. The client asks before it sends a refresh token, which must not
     /// be one that another process has used.
     pub fn is_held(&self) -> bool {
-        self.guard.as_ref().is_none_or(|guard| guard.is_held())
+        (self.is_held)()
     }
 }
 

@@ -1,6 +1,5 @@
-//! What [`SessionStore`](logto_core::SessionStore) promises where several processes use one place: one check for each
-//! promise. A check panics if the promise is not kept, and does nothing if [`Fixture::place`] is
-//! `None` or the place is not [`SHARED`](Fixture::SHARED).
+//! What [`Storage`](logto_core::Storage) promises where several processes use one place. A check does nothing if
+//! [`Fixture::place`] is `None` or the place is not [`SHARED`](Fixture::SHARED).
 //!
 //! The other processes are the test's own program, started again to run one test, which calls
 //! [`play`]. A check is told the path of the module that has this test, named `plays_a_process`.
@@ -12,39 +11,13 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use logto_core::PersistKey::{IdToken, RefreshToken};
-use logto_core::{SessionId, Storage as _};
+use logto_core::{Record, SessionKey, Storage as _, StorageErrorKind};
 
-use super::support::{
-    assert_busy, assert_value, count_up, count_up_by_replacing, counted, get, lock, set, try_lock,
-    while_held,
-};
-use super::{Fixture, SessionInPlace, crash};
+use super::support::{PATIENCE, SHORT, Stage, assert_kind, count_of, count_up, load, owner, save};
+use super::{Fixture, crash};
 
-/// A check of one promise. It is given the path of the module with `plays_a_process`.
-pub type Check = fn(&str);
-
-/// Every check, by its name.
-pub fn all<F: Fixture>() -> Vec<(&'static str, Check)> {
-    crate::__process_promises!(__list <F> as Check).to_vec()
-}
-
-/// Names the checks to another macro.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __process_promises {
-    ($then:ident $($arguments:tt)*) => {
-        $crate::$then! {
-            [$($arguments)*]
-            [
-                processes_see_the_same_values
-                a_lock_excludes_other_processes
-                a_lock_is_released_when_its_process_is_killed
-                nothing_that_processes_count_is_lost
-            ]
-        }
-    };
-}
+/// The session that all processes use.
+const SHARED_SESSION: SessionKey = SessionKey::ONLY;
 
 const ROLE: &str = "LOGTO_CONTRACT_ROLE";
 const PLACE: &str = "LOGTO_CONTRACT_PLACE";
@@ -52,68 +25,79 @@ const PLACE: &str = "LOGTO_CONTRACT_PLACE";
 /// What a line begins with that a process says, unlike those of the test harness.
 const SAYS: &str = "says ";
 
-/// For a process to start and to do what it has to.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 const COUNTS: usize = 15;
 
-/// Values that one process writes are read by another.
-pub fn processes_see_the_same_values<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
+/// A record that one process saves is loaded by another.
+pub fn processes_see_the_same_records<F: Fixture>(module: &str) {
+    let Some(cast) = Cast::<F>::new(module) else {
         return;
     };
-    set(&stage.session, IdToken, "question");
-    let player = stage.start("answer");
+    let storage = &*cast.stage.storage;
+    let question = Record::new(Some(owner("alice")), "question");
+    save(storage, &SHARED_SESSION, &question, None);
+    let player = cast.start("answer");
     assert_eq!(player.hear(), "question");
-    assert_value(&stage.session, RefreshToken, Some("answer"));
     player.finish();
+    let answer = load(storage, &SHARED_SESSION).expect("the answer");
+    assert_eq!(answer.data(), "answer");
+    assert_eq!(answer.owner(), Some(owner("alice")));
+    let late = storage.save(&SHARED_SESSION, &question, Some(question.version()));
+    assert_kind(late, StorageErrorKind::Conflict);
 }
 
-/// While one process holds the lock, no other has it.
-pub fn a_lock_excludes_other_processes<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
+/// Processes that load, add one and save, again on a conflict, lose no count.
+pub fn processes_lose_no_count<F: Fixture>(module: &str) {
+    let Some(cast) = Cast::<F>::new(module) else {
         return;
     };
-    let held = lock(&stage.session);
-    let player = stage.start("try the lock");
-    assert_eq!(player.hear(), "busy");
-    player.finish();
-    drop(held);
-
-    let holder = stage.start("hold the lock");
-    assert_eq!(holder.hear(), "held");
-    assert_busy(Some(try_lock(&stage.session)));
-    holder.finish();
-    drop(lock(&stage.session));
-}
-
-/// The lock of a process that is killed is had within [`Fixture::lock_recovery`].
-pub fn a_lock_is_released_when_its_process_is_killed<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
-        return;
-    };
-    for _ in 0..2 {
-        let holder = stage.start("hold the lock");
-        assert_eq!(holder.hear(), "held");
-        drop(holder);
-        let next = stage.session.lock(F::lock_recovery());
-        let held = next.expect("the lock of a process that was killed");
-        assert_busy(while_held(held, || try_lock(&stage.session)));
-    }
-}
-
-/// Processes that read, add one and write under the lock, or under one to write, lose no count.
-pub fn nothing_that_processes_count_is_lost<F: Fixture>(module: &str) {
-    let Some(stage) = Stage::<F>::new(module) else {
-        return;
-    };
-    let mut players = [(); 3].map(|()| stage.start("count"));
+    let mut players = [(); 3].map(|()| cast.start("count"));
     for player in &players {
         assert_eq!(player.hear(), "ready");
     }
     players.iter_mut().for_each(Player::end_input);
     players.into_iter().for_each(Player::finish);
-    assert_eq!(counted(&stage.session), 3 * COUNTS);
+    let count = load(&*cast.stage.storage, &SHARED_SESSION).expect("the count");
+    assert_eq!(count_of(&count), 3 * COUNTS);
+}
+
+/// While one process holds the lock, no other has it.
+pub fn processes_exclude_each_other_by_the_lock<F: Fixture>(module: &str) {
+    let Some(cast) = Cast::<F>::new(module).filter(|_| F::LOCKS) else {
+        return;
+    };
+    let storage = &*cast.stage.storage;
+    let held = storage
+        .lock(&SHARED_SESSION, PATIENCE)
+        .expect("a free lock");
+    let player = cast.start("try the lock");
+    assert_eq!(player.hear(), "busy");
+    player.finish();
+    drop(held);
+
+    let holder = cast.start("hold the lock");
+    assert_eq!(holder.hear(), "held");
+    let outcome = storage.lock(&SHARED_SESSION, SHORT).map(drop);
+    assert_kind(outcome, StorageErrorKind::Busy);
+    holder.finish();
+    drop(
+        storage
+            .lock(&SHARED_SESSION, PATIENCE)
+            .expect("a released lock"),
+    );
+}
+
+/// The lock of a process that is killed is free within [`Fixture::lock_recovery`].
+pub fn processes_that_are_killed_release_the_lock<F: Fixture>(module: &str) {
+    let Some(cast) = Cast::<F>::new(module).filter(|_| F::LOCKS) else {
+        return;
+    };
+    for _ in 0..2 {
+        let holder = cast.start("hold the lock");
+        assert_eq!(holder.hear(), "held");
+        drop(holder);
+        let next = cast.stage.storage.lock(&SHARED_SESSION, F::lock_recovery());
+        drop(next.expect("the lock of a process that was killed"));
+    }
 }
 
 /// Plays the part of another process, if this is one that a check has started; otherwise returns at
@@ -125,20 +109,28 @@ pub fn play<F: Fixture>() {
     if crash::play::<F>(&role, &place) {
         return;
     }
-    let store = F::open_place(&place);
-    let session = store.session(&shared_id());
+    let storage = F::open_place(&place);
     match role.as_str() {
         "answer" => {
-            set(&session, RefreshToken, "answer");
-            say(&get(&session, IdToken).unwrap_or_default());
+            let question = load(&*storage, &SHARED_SESSION).expect("a question");
+            let answer = Record::new(question.owner(), "answer");
+            save(
+                &*storage,
+                &SHARED_SESSION,
+                &answer,
+                Some(question.version()),
+            );
+            say(question.data());
         }
-        "try the lock" => match try_lock(&session) {
-            Ok(()) => say("had"),
-            Err(error) if error.is_retryable() => say("busy"),
+        "try the lock" => match storage.lock(&SHARED_SESSION, SHORT) {
+            Ok(_) => say("had"),
+            Err(error) if error.kind() == StorageErrorKind::Busy => say("busy"),
             Err(error) => say(&format!("{error:?}")),
         },
         "hold the lock" => {
-            let held = lock(&session);
+            let held = storage
+                .lock(&SHARED_SESSION, PATIENCE)
+                .expect("a free lock");
             say("held");
             wait_for_the_end();
             drop(held);
@@ -146,20 +138,10 @@ pub fn play<F: Fixture>() {
         "count" => {
             say("ready");
             wait_for_the_end();
-            for round in 0..COUNTS {
-                match round % 4 {
-                    0 => count_up_by_replacing(&*store, &shared_id()),
-                    _ => count_up(&session, round),
-                }
-            }
+            (0..COUNTS).for_each(|_| count_up(&*storage, &SHARED_SESSION));
         }
         role => panic!("there is no role {role:?}"),
     }
-}
-
-/// The session that all processes use.
-fn shared_id() -> SessionId {
-    SessionId::parse(&"A".repeat(43)).expect("the form of an id")
 }
 
 /// In one write, so that a process that is killed has said the line or has not.
@@ -174,19 +156,20 @@ fn wait_for_the_end() {
     io::read_to_string(io::stdin()).expect("the end of the input");
 }
 
-/// A place, and the session in it that all processes use.
-struct Stage<F> {
-    session: SessionInPlace<F>,
+/// A place, and what is needed to start other processes that use it.
+struct Cast<F> {
+    stage: Stage<F>,
     place: String,
     test: String,
 }
 
-impl<F: Fixture> Stage<F> {
+impl<F: Fixture> Cast<F> {
     fn new(module: &str) -> Option<Self> {
-        let fixture = F::new();
-        let place = fixture.place().filter(|_| F::SHARED)?;
+        // Other processes go by the system's clock.
+        let stage = Stage::<F>::with_lifetime(Duration::MAX);
+        let place = stage.fixture.place().filter(|_| F::SHARED)?;
         Some(Self {
-            session: SessionInPlace::new(fixture, &shared_id()),
+            stage,
             place,
             test: test_in(module),
         })
@@ -231,7 +214,7 @@ impl Player {
             while stdout.read_line(&mut line).is_ok_and(|length| length > 0) {
                 // The last line of a process that is killed may be cut.
                 if let Some(words) = line.strip_suffix('\n').and_then(|l| l.strip_prefix(SAYS)) {
-                    // Nobody may be listening any more.
+                    // The listener may be gone.
                     let _ = sender.send(words.to_owned());
                 }
                 line.clear();

@@ -1,169 +1,205 @@
 //! What the checks are written with.
 
 use std::panic;
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use logto_core::PersistKey::RefreshToken;
 use logto_core::{
-    Change, PersistKey, SessionId, SessionStore, Storage, StorageError, StorageErrorKind,
-    StorageLock,
+    OwnerDigest, Record, SessionId, SessionKey, SessionOwner, Storage, StorageError,
+    StorageErrorKind, Version,
 };
 
-/// Whoever takes longer than this hangs. Long, because test machines are slow at times.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+use super::Fixture;
+use crate::TestClock;
 
-/// For a lock that many want, each of whom writes to a slow disk.
-const LONG_PATIENCE: Duration = Duration::from_secs(60);
+/// For what does not hang. Long, because test machines are slow at times.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For a lock that is not to be had.
 pub(super) const SHORT: Duration = Duration::from_millis(100);
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
+pub(super) const LIFETIME: Duration = Duration::from_secs(2_000);
+
+const ISSUER: &str = "https://foo.logto.app/oidc";
+
+/// A storage in a place of its own, and the clock that it goes by.
+pub(super) struct Stage<F> {
+    // Dropped before the place is.
+    pub(super) storage: Box<dyn Storage>,
+    pub(super) clock: TestClock,
+    pub(super) fixture: F,
+}
+
+impl<F: Fixture> Stage<F> {
+    pub(super) fn new() -> Self {
+        Self::with_lifetime(LIFETIME)
+    }
+
+    pub(super) fn with_lifetime(lifetime: Duration) -> Self {
+        let (clock, fixture) = (TestClock::new(), F::new());
+        clock.freeze();
+        Self {
+            storage: fixture.open(lifetime, clock.clone()),
+            clock,
+            fixture,
+        }
+    }
+
+    /// As when the program starts anew: the old storage is gone before the new one is opened.
+    pub(super) fn reopen(self) -> Self {
+        drop(self.storage);
+        let storage = self.fixture.open(LIFETIME, self.clock.clone());
+        Self { storage, ..self }
+    }
+
+    /// A storage that is opened while the first one is open; `None` if the backend is for one process.
+    pub(super) fn second_storage(&self) -> Option<Box<dyn Storage>> {
+        self.fixture.place().filter(|_| F::SHARED)?;
+        Some(self.fixture.open(LIFETIME, self.clock.clone()))
+    }
+
+    /// A new session with this data and owner.
+    pub(super) fn session(&self, data: &str, owner: Option<SessionOwner>) -> (SessionKey, Record) {
+        let (key, record) = (new_key(), Record::new(owner, data));
+        save(&*self.storage, &key, &record, None);
+        (key, record)
+    }
+
+    #[track_caller]
+    pub(super) fn assert_holds(&self, session: &SessionKey, expected: &Record) {
+        assert_holds(&*self.storage, session, expected);
+    }
+
+    #[track_caller]
+    pub(super) fn assert_absent(&self, session: &SessionKey) {
+        let found = load(&*self.storage, session);
+        assert!(found.is_none(), "the session is there: {found:?}");
+    }
+}
+
+pub(super) fn new_key() -> SessionKey {
+    SessionId::random().key()
+}
+
+/// A user of the server, with one session there.
+pub(super) fn owner(name: &str) -> SessionOwner {
+    SessionOwner::new(ISSUER, name, Some(&format!("session of {name}")))
+}
+
+pub(super) fn user(name: &str) -> OwnerDigest {
+    owner(name).user()
+}
+
 #[track_caller]
-pub(super) fn set(storage: &dyn Storage, key: PersistKey, value: &str) {
-    if let Err(error) = storage.set(key, Some(value)) {
-        panic!("{key} could not be set: {error:?}");
+pub(super) fn load(storage: &dyn Storage, session: &SessionKey) -> Option<Record> {
+    match storage.load(session) {
+        Ok(record) => record,
+        Err(error) => panic!("the session could not be loaded: {error:?}"),
     }
 }
 
 #[track_caller]
-pub(super) fn get(storage: &dyn Storage, key: PersistKey) -> Option<String> {
-    match storage.get(key) {
-        Ok(value) => value,
-        Err(error) => panic!("{key} could not be read: {error:?}"),
+pub(super) fn save(
+    storage: &dyn Storage,
+    session: &SessionKey,
+    record: &Record,
+    expected: Option<Version>,
+) {
+    if let Err(error) = storage.save(session, record, expected) {
+        panic!("the session could not be saved: {error:?}");
     }
 }
 
-/// Shows only the beginnings of the values, which may be long.
 #[track_caller]
-pub(super) fn assert_value(storage: &dyn Storage, key: PersistKey, expected: Option<&str>) {
-    let found = get(storage, key);
+pub(super) fn assert_holds(storage: &dyn Storage, session: &SessionKey, expected: &Record) {
+    let found = load(storage, session);
+    let found = found.unwrap_or_else(|| panic!("the session is absent"));
+    assert_eq!(found.version(), expected.version());
+    assert_eq!(found.owner(), expected.owner());
+    let [found, expected] = [found.data(), expected.data()];
     assert!(
-        found.as_deref() == expected,
-        "{key} is {}, and not {}",
-        beginning(found.as_deref()),
-        beginning(expected),
+        found == expected,
+        "the data is {}, and not {}",
+        beginning(found),
+        beginning(expected)
     );
 }
 
-pub(super) fn beginning(value: Option<&str>) -> String {
-    match value {
-        None => "absent".to_owned(),
-        Some(text) if text.len() <= 80 => format!("{text:?}"),
-        Some(text) => {
+/// Data may be long.
+pub(super) fn beginning(text: &str) -> String {
+    match text.len() {
+        ..=80 => format!("{text:?}"),
+        length => {
             let start: String = text.chars().take(20).collect();
-            format!("{start:?}… of {} bytes", text.len())
+            format!("{start:?}… of {length} bytes")
         }
     }
 }
 
 #[track_caller]
-pub(super) fn lock(storage: &dyn Storage) -> StorageLock<'_> {
-    match storage.lock(PATIENCE) {
-        Ok(held) => held,
-        Err(error) => panic!("a lock that nobody holds is not to be had: {error:?}"),
-    }
-}
-
-/// Takes the lock and releases it, if it is to be had in a short time.
-pub(super) fn try_lock(storage: &dyn Storage) -> Result<(), StorageError> {
-    storage.lock(SHORT).map(drop)
-}
-
-/// What a call on another thread returns while the lock is held; `None` if it does not return.
-pub(super) fn while_held<T: Send>(
-    held: StorageLock<'_>,
-    call: impl FnOnce() -> T + Send,
-) -> Option<T> {
-    thread::scope(|scope| {
-        let (sender, returned) = mpsc::channel();
-        scope.spawn(move || {
-            let _ = sender.send(call());
-        });
-        let returned = returned.recv_timeout(PATIENCE).ok();
-        // A call that waits for the lock has it now, and the thread ends.
-        drop(held);
-        returned
-    })
+pub(super) fn assert_conflict(outcome: Result<(), StorageError>) {
+    assert_kind(outcome, StorageErrorKind::Conflict);
 }
 
 #[track_caller]
-pub(super) fn assert_busy(outcome: Option<Result<(), StorageError>>) {
+pub(super) fn assert_kind(outcome: Result<(), StorageError>, kind: StorageErrorKind) {
     match outcome {
-        None => panic!("the lock is waited for long after the timeout"),
-        Some(Ok(())) => panic!("the lock was had twice at once"),
-        Some(Err(error)) => {
-            assert_eq!(error.kind(), StorageErrorKind::Busy, "{error:?}");
-            assert!(error.is_retryable());
+        Ok(()) => panic!("the call succeeds, and must be an error of the kind {kind:?}"),
+        Err(error) => assert_eq!(error.kind(), kind, "{error:?}"),
+    }
+}
+
+/// The sessions of an owner, sorted.
+#[track_caller]
+pub(super) fn found(storage: &dyn Storage, owner: &OwnerDigest) -> Vec<SessionKey> {
+    match storage.find(owner) {
+        Ok(mut found) => {
+            found.sort();
+            found
+        }
+        Err(error) => panic!("sessions could not be found: {error:?}"),
+    }
+}
+
+/// All sessions, sorted.
+#[track_caller]
+pub(super) fn visited(storage: &dyn Storage) -> Vec<SessionKey> {
+    let mut visited = Vec::new();
+    let outcome = storage.for_each(&mut |session| {
+        visited.push(*session);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("the sessions could not be listed: {error:?}"));
+    visited.sort();
+    visited
+}
+
+/// Loads a count, adds one and saves it, until it meets no conflict.
+pub(super) fn count_up(storage: &dyn Storage, session: &SessionKey) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let found = load(storage, session);
+        let count = found.as_ref().map_or(0, count_of);
+        let next = Record::new(None, (count + 1).to_string());
+        match storage.save(session, &next, found.map(|record| record.version())) {
+            Ok(()) => return,
+            Err(error) if error.is_retryable() && Instant::now() < end => {
+                thread::sleep(Duration::from_micros(next.version().as_bytes()[0].into()));
+            }
+            Err(error) => panic!("the count could not be saved: {error:?}"),
         }
     }
+}
+
+pub(super) fn count_of(record: &Record) -> usize {
+    record.data().parse().expect("a count")
 }
 
 /// Panics, without the report that a panic prints.
 pub(super) fn die() -> ! {
     panic::resume_unwind(Box::new("on purpose"))
-}
-
-/// Reads, adds one and writes, under the lock, or under one to write. The write may end the lock, or not.
-pub(super) fn count_up(storage: &dyn Storage, round: usize) {
-    if round.is_multiple_of(3) {
-        return count_up_by(storage, |changes| storage.update(changes));
-    }
-    let lock = lock_among_many(storage);
-    match round % 3 {
-        1 => add_one(storage),
-        _ => lock.last_write(|| add_one(storage)),
-    }
-    .expect("a write under the lock");
-}
-
-/// As [`count_up`], by a new session in the place of the old one.
-pub(super) fn count_up_by_replacing(store: &dyn SessionStore, id: &SessionId) {
-    count_up_by(&*store.session(id), |changes| {
-        store.replace(id, id, changes)
-    });
-}
-
-/// Under a lock to write, and under the lock itself if others came between.
-fn count_up_by(storage: &dyn Storage, write: impl Fn(&[Change<'_>]) -> Result<(), StorageError>) {
-    let lock = storage.lock_to_write(LONG_PATIENCE);
-    let lock = lock.expect("the lock to write, among many");
-    match lock.last_write(|| add_one_by(storage, &write)) {
-        Err(error) => assert_eq!(error.kind(), StorageErrorKind::Conflict, "{error:?}"),
-        Ok(()) => return,
-    }
-    drop(lock);
-    let lock = lock_among_many(storage);
-    lock.last_write(|| add_one_by(storage, &write))
-        .expect("a write under the lock");
-}
-
-fn lock_among_many(storage: &dyn Storage) -> StorageLock<'_> {
-    let lock = storage.lock(LONG_PATIENCE);
-    lock.expect("the lock, among many")
-}
-
-fn add_one(storage: &dyn Storage) -> Result<(), StorageError> {
-    add_one_by(storage, |changes| storage.update(changes))
-}
-
-fn add_one_by(
-    storage: &dyn Storage,
-    write: impl FnOnce(&[Change<'_>]) -> Result<(), StorageError>,
-) -> Result<(), StorageError> {
-    let count = counted(storage);
-    // Whoever is not excluded comes in between.
-    thread::sleep(Duration::from_millis(1));
-    let text = (count + 1).to_string();
-    write(&[Change::set(RefreshToken, &text)])
-}
-
-pub(super) fn counted(storage: &dyn Storage) -> usize {
-    let count = get(storage, RefreshToken);
-    count.map_or(0, |text| text.parse().expect("a count"))
 }
 
 /// Repeats for half a second, which is long enough to see a race.

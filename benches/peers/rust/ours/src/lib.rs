@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use logto::storage::{MemoryStorage, Storage};
 use logto::{
-    CodeGrant, Logto, LogtoClient, LogtoConfig, MemoryStore, OidcCore, SessionId, SessionStore as _,
+    CodeGrant, Logto, LogtoClient, LogtoConfig, MemoryStorage, OidcCore, SessionId, Storage as _,
 };
 use worker::{Work, Worker, parameter};
 
@@ -89,7 +89,7 @@ impl Ours {
 
     /// As a web application does for each of its requests.
     fn cached_in_a_new_object(&self) -> Work {
-        let (logto, store, id) = (self.logto.clone(), MemoryStore::new(), SessionId::random());
+        let (logto, store, id) = (self.logto.clone(), MemoryStorage::new(), SessionId::random());
         sign_in(&logto.session(&store, &id));
         Box::new(move || {
             let client = logto.session(&store, &id);
@@ -116,7 +116,7 @@ impl Ours {
     }
 
     fn url_of_a_new_object(&self) -> Work {
-        let (logto, store) = (self.logto.clone(), MemoryStore::new());
+        let (logto, store) = (self.logto.clone(), MemoryStorage::new());
         Box::new(move || {
             let id = SessionId::random();
             black_box(logto.session(&store, &id).sign_in(REDIRECT_URI).unwrap());
@@ -131,7 +131,7 @@ impl Ours {
 
     /// A client for the request that starts the sign-in, and one for that of the callback.
     fn callback_of_new_objects(&self) -> Work {
-        let (logto, store) = (self.logto.clone(), MemoryStore::new());
+        let (logto, store) = (self.logto.clone(), MemoryStorage::new());
         Box::new(move || {
             let id = SessionId::random();
             let url = logto.session(&store, &id).sign_in(REDIRECT_URI).unwrap();

@@ -1,10 +1,11 @@
 //! Access tokens.
 
 use super::LogtoClient;
-use crate::error::{ConfigError, LogtoError};
+use super::refresh::ServingToken;
+use crate::error::{ConfigError, LogtoError, StorageError};
 use crate::models::{AccessTokenClaims, AccessTokenRequest};
 use crate::oidc_core::OidcCore;
-use crate::storage::{Change, PersistKey};
+use crate::session::AccessTokenMap;
 use crate::utilities::organization_id_from_urn;
 
 impl LogtoClient {
@@ -12,10 +13,10 @@ impl LogtoClient {
     /// a resource, which is for the user info endpoint.
     ///
     /// It comes from the cache while it is fresh for another minute, without lock or network.
-    /// Otherwise it is had by the refresh token: by one caller at a time among all threads and
-    /// processes that share the session, and whoever waited is served by what that one got. Returns
-    /// `None` if there is neither a fresh token nor a refresh token: nobody is signed in, or the server
-    /// has ended the session and an earlier call has told so.
+    /// Otherwise one caller at a time, among all threads and processes that share the session, refreshes it, and
+    /// callers that waited get the new token. Returns `None` if there is neither a fresh token nor a refresh
+    /// token: no user is signed in, or the server has ended the session and an earlier call has returned that
+    /// error.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -51,8 +52,8 @@ impl LogtoClient {
         request: impl Into<AccessTokenRequest<'a>>,
     ) -> Result<Option<String>, LogtoError> {
         let request = request.into();
-        self.check_resource(request.resource)?;
-        self.token_for(&request)
+        let serving = self.checked_token(&request)?;
+        Ok(serving.map(|serving| serving.token.expose().to_owned()))
     }
 
     /// An access token for an organization; like [`access_token`](Self::access_token). The sign-in
@@ -60,7 +61,7 @@ impl LogtoClient {
     ///
     /// # Errors
     ///
-    /// As of [`access_token`](Self::access_token); `access_denied` where the user is not a member.
+    /// Same as [`access_token`](Self::access_token); `access_denied` where the user is not a member.
     #[doc(alias = "getOrganizationToken")]
     pub fn organization_token(&self, organization_id: &str) -> Result<Option<String>, LogtoError> {
         self.access_token(AccessTokenRequest::new().organization(organization_id))
@@ -70,7 +71,7 @@ impl LogtoClient {
     ///
     /// # Errors
     ///
-    /// As of [`access_token`](Self::access_token); [`LogtoError::NotAuthenticated`] if there is none;
+    /// Same as [`access_token`](Self::access_token); [`LogtoError::NotAuthenticated`] if there is none;
     /// [`JwtError`](crate::JwtError) if it is opaque, as the one without a resource is.
     #[doc(alias = "getAccessTokenClaims")]
     pub fn access_token_claims<'a>(
@@ -87,7 +88,7 @@ impl LogtoClient {
     ///
     /// # Errors
     ///
-    /// As of [`organization_token`](Self::organization_token); [`LogtoError::NotAuthenticated`] if
+    /// Same as [`organization_token`](Self::organization_token); [`LogtoError::NotAuthenticated`] if
     /// there is none.
     #[doc(alias = "getOrganizationTokenClaims")]
     pub fn organization_token_claims(
@@ -97,26 +98,43 @@ impl LogtoClient {
         self.access_token_claims(AccessTokenRequest::new().organization(organization_id))
     }
 
-    /// Empties the cache of access tokens, so that each is had anew when it is asked for: because the
+    /// Empties the cache of access tokens, so that the next call for each refreshes it, because the
     /// user's permissions have changed, say. The user stays signed in.
     ///
     /// # Errors
     ///
-    /// If the session cannot be written or locked.
+    /// If the session cannot be read or written.
     pub fn clear_access_tokens(&self) -> Result<(), LogtoError> {
-        let _lock = self.lock()?;
-        Ok(self.storage.set(PersistKey::AccessTokenMap, None)?)
+        self.session.change(|draft| {
+            draft.data.access_tokens = AccessTokenMap::default();
+            Ok(())
+        })
     }
 
-    /// Forgets all tokens, without asking the server: the user is signed out here, and nowhere else.
-    /// Use [`sign_out`](Self::sign_out) wherever the server can be had.
+    /// Forgets all tokens without asking the server: the user is signed out here, and nowhere else.
+    /// Use [`sign_out`](Self::sign_out) wherever the server can be reached. A session that cannot be read, because it is
+    /// damaged or sealed with another key, is removed, so that the user can sign in again.
     ///
     /// # Errors
     ///
-    /// If the session cannot be written or locked.
+    /// If the session cannot be read or written.
     pub fn clear_all_tokens(&self) -> Result<(), LogtoError> {
-        let _lock = self.lock()?;
-        Ok(self.storage.update(&NO_TOKENS)?)
+        let cleared: Result<(), StorageError> = self.session.change(|draft| {
+            draft.clear_tokens();
+            Ok(())
+        });
+        match cleared {
+            Err(error) if error.is_permanent() => Ok(self.session.remove()?),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    pub(super) fn checked_token(
+        &self,
+        request: &AccessTokenRequest<'_>,
+    ) -> Result<Option<ServingToken>, LogtoError> {
+        self.check_resource(request.resource)?;
+        self.token_for(request)
     }
 
     /// A public client's refresh token is rotated before the server looks at the resource.
@@ -136,12 +154,3 @@ impl LogtoClient {
         }
     }
 }
-
-/// What takes every token out of a session, and the user whose they are.
-pub(super) const NO_TOKENS: [Change<'static>; 5] = [
-    Change::remove(PersistKey::RefreshToken),
-    Change::remove(PersistKey::PendingRefreshToken),
-    Change::remove(PersistKey::IdToken),
-    Change::remove(PersistKey::AccessTokenMap),
-    Change::remove(PersistKey::Owner),
-];

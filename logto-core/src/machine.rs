@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::LogtoClient;
-use super::stored::to_json;
+use crate::client::{LogtoClient, is_newer};
 use crate::error::{ConfigError, LogtoError};
 use crate::logto::Logto;
 use crate::models::{AccessTokenClaims, MachineTokenRequest, TokenResponse};
@@ -12,7 +11,7 @@ use crate::oidc::token_exchange::TokenExchange;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 use crate::session::AccessToken;
-use crate::storage::{MemoryStorage, PersistKey, Storage};
+use crate::storage::{MemoryStorage, Storage};
 
 /// Machine to machine: the access tokens that an application has by its own id and secret
 /// ([RFC 6749, section 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)), for Logto's Management
@@ -88,23 +87,26 @@ impl MachineClient {
         let request = request.into();
         let config = self.client.config();
         let key = request.cache_key(&config.endpoint, &config.app_id);
-        let seen = self.client.stored_access_tokens()?.x.get(&key).cloned();
+        let seen = self.cached(&key)?;
         if let Some(token) = seen.as_ref().filter(|token| self.client.is_fresh(token))
             && !request.force_refresh
         {
             return Ok(token.token.expose().to_owned());
         }
         let _lock = self.client.lock()?;
-        // Whoever waited is served by what the one before got.
-        let tokens = self.client.stored_access_tokens()?;
-        if let Some(token) = tokens.x.get(&key)
-            && seen.is_none_or(|seen| seen.token != token.token)
-            && self.client.still_serves(token)
-            && !request.force_refresh
-        {
-            return Ok(token.token.expose().to_owned());
+        // A caller that waited is served by the token that it waited for.
+        let waited_for = self
+            .cached(&key)?
+            .filter(|token| is_newer(token, seen.as_ref()) && self.client.still_serves(token));
+        match waited_for.filter(|_| !request.force_refresh) {
+            Some(token) => Ok(token.token.expose().to_owned()),
+            None => self.fetch(&request, key),
         }
-        self.fetch(&request, key)
+    }
+
+    fn cached(&self, key: &str) -> Result<Option<AccessToken>, LogtoError> {
+        let session = self.client.session().load()?;
+        Ok(session.data.access_tokens.x.get(key).cloned())
     }
 
     /// The claims of an access token; see [`access_token`](Self::access_token).
@@ -144,23 +146,21 @@ impl MachineClient {
             organization_id: request.organization_id,
             scope: &request.scope(),
         })?;
-        self.keep(key, self.client.to_cache(&tokens, None));
+        let token = self.client.to_cache(&tokens);
+        // A token that cannot be kept is good all the same.
+        if let Err(error) = self.keep(&key, &token) {
+            log::warn!("a machine-to-machine access token could not be kept: {error}");
+        }
         Ok(tokens.access_token.expose().to_owned())
     }
 
-    /// A token that cannot be kept is good all the same.
-    fn keep(&self, key: String, token: AccessToken) {
-        let keep = || -> Result<(), LogtoError> {
-            let mut tokens = (*self.client.stored_access_tokens()?).clone();
-            tokens.x.retain(|_, token| self.client.is_fresh(token));
-            tokens.x.insert(key, token);
-            let text = to_json(&tokens)?;
-            let storage = &self.client.storage;
-            Ok(storage.set(PersistKey::AccessTokenMap, Some(&text))?)
-        };
-        if let Err(error) = keep() {
-            log::warn!("a machine-to-machine access token could not be kept: {error}");
-        }
+    fn keep(&self, key: &str, token: &AccessToken) -> Result<(), LogtoError> {
+        self.client.session().change(|draft| {
+            let tokens = &mut draft.data.access_tokens.x;
+            tokens.retain(|_, token| self.client.is_fresh(token));
+            tokens.insert(key.to_owned(), token.clone());
+            Ok(())
+        })
     }
 }
 
@@ -168,7 +168,7 @@ impl fmt::Debug for MachineClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MachineClient")
             .field("config", self.client.config())
-            .field("storage", &self.client.storage)
+            .field("session", self.client.session())
             .finish()
     }
 }
