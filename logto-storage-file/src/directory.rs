@@ -142,9 +142,23 @@ impl Directory {
         self.path.join(session.to_hex() + SESSION)
     }
 
-    /// Waits for the turn to write this session. The holder compares and swaps, and holds no other turn.
+    /// Waits for the turn to write this session. The holder compares and swaps.
     pub(crate) fn turn(&self, session: &SessionKey) -> Result<LockedFile, StorageError> {
         self.turns.lock(session, self.busy_timeout)
+    }
+
+    /// The turns to write two sessions, in the order that all processes keep to.
+    pub(crate) fn turns(
+        &self,
+        mut sessions: [&SessionKey; 2],
+    ) -> Result<Vec<LockedFile>, StorageError> {
+        sessions.sort();
+        let mut turns = vec![self.turn(sessions[0])?];
+        // Keys that begin with one byte share a turn.
+        if sessions[0].as_bytes()[0] != sessions[1].as_bytes()[0] {
+            turns.push(self.turn(sessions[1])?);
+        }
+        Ok(turns)
     }
 
     /// The file of this session. An error, not `None`, if the whole directory is gone.

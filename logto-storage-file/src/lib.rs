@@ -5,5 +5,7 @@ mod fs;
 mod owners;
 mod record;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use storage::{FileStorage, FileStorageBuilder};

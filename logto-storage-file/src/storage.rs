@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logto_core::files::LockFiles;
 use logto_core::{
-    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, OwnerDigest, Record, Sealer, SessionKey, Storage,
-    StorageError, StorageErrorKind, StorageLock, SystemClock, Version,
+    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, OwnerDigest, Record, Sealer, SessionKey,
+    SessionOwner, Storage, StorageError, StorageErrorKind, StorageLock, SystemClock, Version,
 };
 
 use crate::directory::{Directory, Unsealed};
@@ -91,6 +91,14 @@ impl FileStorage {
         }
     }
 
+    /// The session, expired or not.
+    fn read_any(&self, session: &SessionKey) -> Result<Option<Unsealed>, StorageError> {
+        match self.0.directory.file(session)? {
+            Some(file) => self.0.directory.read(session, &file).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Sets the file's time. Failing to note a use does not fail the load.
     fn note_use(&self, file: &PrivateFile) {
         let idle = &self.0.idle;
@@ -105,30 +113,53 @@ impl FileStorage {
 
     /// Removes an expired session, and returns whether it was one.
     fn purge(&self, session: &SessionKey) -> Result<bool, StorageError> {
-        let Shared { directory, .. } = &*self.0;
         if self.live_file(session)?.is_some() {
             return Ok(false);
         }
+        let directory = &self.0.directory;
         let _turn = directory.turn(session)?;
         match directory.file(session)?.filter(|file| self.is_over(file)) {
-            Some(file) => self.remove_in_turn(session, Some(file)).map(|()| true),
+            Some(file) => {
+                let before = directory.read(session, &file).ok();
+                self.remove_in_turn(session, before)?;
+                Ok(true)
+            }
             None => Ok(false),
         }
+    }
+
+    fn save_in_turn(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        let Shared {
+            directory, owners, ..
+        } = &*self.0;
+        let before = self.read(session)?;
+        compare(&before, expected)?;
+        let now = record.owner();
+        // The same owner under the same key has its marks already.
+        let is_marked = |before: &Unsealed| before.is_current && before.record.owner() == now;
+        let is_marked = before.as_ref().is_some_and(is_marked);
+        if !is_marked {
+            owners.mark(session, now)?;
+        }
+        directory.write(session, record, from_millis(self.0.idle.now()))?;
+        if !is_marked {
+            owners.unmark(session, owner_of(&before), now);
+        }
+        Ok(())
     }
 
     fn remove_in_turn(
         &self,
         session: &SessionKey,
-        file: Option<PrivateFile>,
+        before: Option<Unsealed>,
     ) -> Result<(), StorageError> {
-        let Shared {
-            directory, owners, ..
-        } = &*self.0;
-        // The marks of a session that cannot be read stay until a purge.
-        let before = file.and_then(|file| directory.read(session, &file).ok());
-        directory.remove(session)?;
-        let owner = before.and_then(|before| before.record.owner());
-        owners.unmark(session, owner, None);
+        self.0.directory.remove(session)?;
+        self.0.owners.unmark(session, owner_of(&before), None);
         Ok(())
     }
 
@@ -152,9 +183,7 @@ impl FileStorage {
     /// Whether the session is this owner's. One that cannot be read signs nobody in.
     fn is_of(&self, session: &SessionKey, owner: &OwnerDigest) -> Result<bool, StorageError> {
         match self.read(session) {
-            Ok(found) => Ok(found
-                .and_then(|found| found.record.owner())
-                .is_some_and(|found| found.matches(owner))),
+            Ok(found) => Ok(owner_of(&found).is_some_and(|found| found.matches(owner))),
             Err(error) if error::is_permanent(&error) => {
                 log::warn!("a session of a user is passed over: {error}");
                 Ok(false)
@@ -164,6 +193,7 @@ impl FileStorage {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Storage for FileStorage {
     fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
         let Some(file) = self.live_file(session)? else {
@@ -180,33 +210,36 @@ impl Storage for FileStorage {
         record: &Record,
         expected: Option<Version>,
     ) -> Result<(), StorageError> {
-        let Shared {
-            directory, owners, ..
-        } = &*self.0;
-        let _turn = directory.turn(session)?;
-        let before = self.read(session)?;
-        if before.as_ref().map(|before| before.record.version()) != expected {
-            return Err(StorageError::conflict());
-        }
-        let now = record.owner();
-        // The same owner under the same key has its marks already.
-        let is_marked = |before: &Unsealed| before.is_current && before.record.owner() == now;
-        let is_marked = before.as_ref().is_some_and(is_marked);
-        if !is_marked {
-            owners.mark(session, now)?;
-        }
-        directory.write(session, record, from_millis(self.0.idle.now()))?;
-        if !is_marked {
-            let before = before.and_then(|before| before.record.owner());
-            owners.unmark(session, before, now);
+        let _turn = self.0.directory.turn(session)?;
+        self.save_in_turn(session, record, expected)
+    }
+
+    /// In the turns of both sessions: no save of `from` is lost. A crash in between leaves both sessions.
+    fn replace(
+        &self,
+        from: &SessionKey,
+        expected: Option<Version>,
+        to: &SessionKey,
+        record: &Record,
+    ) -> Result<(), StorageError> {
+        let _turns = self.0.directory.turns([from, to])?;
+        let before = self.read(from)?;
+        compare(&before, expected)?;
+        self.save_in_turn(to, record, None)?;
+        if before.is_some()
+            && let Err(error) = self.remove_in_turn(from, before)
+        {
+            let _ = self.remove_in_turn(to, None);
+            return Err(error);
         }
         Ok(())
     }
 
     fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
         let _turn = self.0.directory.turn(session)?;
-        let file = self.0.directory.file(session).unwrap_or_default();
-        self.remove_in_turn(session, file)
+        // The marks of a session that cannot be read stay until a purge.
+        let before = self.read_any(session).unwrap_or_default();
+        self.remove_in_turn(session, before)
     }
 
     fn lock(
@@ -274,6 +307,17 @@ impl fmt::Debug for FileStorage {
             .field("path", &self.0.directory.path())
             .finish_non_exhaustive()
     }
+}
+
+fn compare(found: &Option<Unsealed>, expected: Option<Version>) -> Result<(), StorageError> {
+    match found.as_ref().map(|found| found.record.version()) == expected {
+        true => Ok(()),
+        false => Err(StorageError::conflict()),
+    }
+}
+
+fn owner_of(found: &Option<Unsealed>) -> Option<SessionOwner> {
+    found.as_ref().and_then(|found| found.record.owner())
 }
 
 fn to_millis(time: SystemTime) -> i64 {
