@@ -1,12 +1,12 @@
-//! sled's errors as the storage's.
+//! The errors of sled and of the system as [`StorageError`]s.
 
 use std::io;
 use std::path::Path;
 
 use logto_core::{StorageError, StorageErrorKind};
 
-/// The error of a database that could not be `opened`, `read` or `written`. sled's own message has
-/// no stored values in it, and is kept as the source.
+/// The error of a database that could not be `opened`, `read` or `written`. sled's own message shows
+/// no stored values, and is kept as the source.
 pub(crate) fn failed(done: &str, path: &Path, error: sled::Error) -> StorageError {
     let (kind, why) = match &error {
         sled::Error::Io(error) => (kind_of_io(error), why_io(error)),
@@ -36,12 +36,12 @@ pub(crate) fn new(kind: StorageErrorKind, done: &str, path: &Path, why: &str) ->
     )
 }
 
-/// What sled's files hold makes no sense.
+/// The error of files or records that make no sense.
 pub(crate) fn damaged(done: &str, path: &Path) -> StorageError {
     new(StorageErrorKind::Corrupt, done, path, DAMAGED)
 }
 
-const DAMAGED: &str = "what is stored is damaged";
+const DAMAGED: &str = "its content is damaged";
 
 fn kind_of_io(error: &io::Error) -> StorageErrorKind {
     match error.kind() {

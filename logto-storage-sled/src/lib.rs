@@ -120,15 +120,11 @@ mod database;
 mod directory;
 mod durable;
 mod error;
-mod known;
-mod owners;
-mod permissions;
-mod purge;
+
 mod record;
 mod storage;
-mod store;
 
-pub use store::{SledStore, SledStoreBuilder};
+pub use storage::{SledStorage, SledStorageBuilder};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
