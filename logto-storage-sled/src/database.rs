@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread;
-use std::time::Instant;
 
 use logto_core::{
-    LocalLocks, OwnerDigest, SessionKey, SessionOwner, StorageError, StorageErrorKind,
+    LocalLocks, OwnerDigest, Record, SessionKey, SessionOwner, StorageError, StorageErrorKind,
 };
-use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree, abort};
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use sled::{Db, IVec, Transactional as _, Tree};
 
 use crate::directory::{self, Directory};
 use crate::durable::Durable;
 use crate::error;
-use crate::record::{Damaged, Stored};
+use crate::record::{self, Stored};
 
 /// The memory that sled may keep pages in.
 const CACHE: u64 = 64 * 1024 * 1024;
@@ -31,7 +29,8 @@ pub(crate) struct Database {
     owners: Tree,
     db: Db,
     durable: Durable,
-    locks: LocalLocks,
+    /// The locks of the sessions. No other process has the database open.
+    pub(crate) locks: LocalLocks,
     /// The last field: it is unlocked when sled is gone.
     directory: Directory,
 }
@@ -42,15 +41,8 @@ pub(crate) struct Transaction<'a> {
     owners: &'a TransactionalTree,
 }
 
-/// Why a transaction ends without a change.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    Conflict,
-    Damaged,
-}
-
-/// The result of a step of a transaction.
-pub(crate) type Step<T> = Result<T, ConflictableTransactionError<Refusal>>;
+/// The result of a step of a transaction. `Abort` ends it without a change.
+pub(crate) type Step<T> = Result<T, ConflictableTransactionError<StorageError>>;
 
 impl Database {
     /// Opens the database at this path, and creates it if there is none.
@@ -91,29 +83,22 @@ impl Database {
         self.directory.path()
     }
 
-    /// The locks of the sessions. No other process has the database open.
-    pub(crate) fn locks(&self) -> &LocalLocks {
-        &self.locks
-    }
-
     pub(crate) fn get(&self, session: &SessionKey) -> Result<Option<IVec>, StorageError> {
         self.ask("read", || self.sessions.get(session.as_bytes()))
     }
 
-    /// Puts `new` in the place of `old`, unless another record is there by now. It is durable within half
-    /// a second.
+    /// Puts `new` in the place of `old`, unless another record is there. It is durable within half a second.
     pub(crate) fn exchange(
         &self,
         session: &SessionKey,
         old: &IVec,
         new: Vec<u8>,
     ) -> Result<(), StorageError> {
-        self.ask("written", || {
-            let exchange = self
-                .sessions
-                .compare_and_swap(session.as_bytes(), Some(old), Some(new));
-            exchange.map(drop)
-        })
+        let exchange = || {
+            self.sessions
+                .compare_and_swap(session.as_bytes(), Some(old), Some(new))
+        };
+        self.ask("written", exchange).map(drop)
     }
 
     /// Changes both trees in one step, or neither, durably.
@@ -131,19 +116,15 @@ impl Database {
         &self,
         steps: impl Fn(&Transaction<'_>) -> Step<T>,
     ) -> Result<T, StorageError> {
-        let outcome = self.ask("written", || {
+        self.ask("written", || {
             let outcome = (&self.sessions, &self.owners)
                 .transaction(|(sessions, owners)| steps(&Transaction { sessions, owners }));
             match outcome {
                 Ok(value) => Ok(Ok(value)),
-                Err(TransactionError::Abort(refusal)) => Ok(Err(refusal)),
+                Err(TransactionError::Abort(error)) => Ok(Err(error)),
                 Err(TransactionError::Storage(error)) => Err(error),
             }
-        })?;
-        outcome.map_err(|refusal| match refusal {
-            Refusal::Conflict => StorageError::conflict(),
-            Refusal::Damaged => self.damaged(),
-        })
+        })?
     }
 
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
@@ -213,14 +194,10 @@ impl Transaction<'_> {
     }
 
     /// Writes a session and its index entries.
-    pub(crate) fn put(
-        &self,
-        session: &SessionKey,
-        bytes: &IVec,
-        owner: Option<SessionOwner>,
-    ) -> Step<()> {
+    pub(crate) fn put(&self, session: &SessionKey, record: &Record, used_at: i64) -> Step<()> {
+        let bytes = record::to_bytes(record, used_at);
         let before = self.sessions.insert(session.as_bytes(), bytes)?;
-        self.index(session, before, owner)
+        self.index(session, before, record.owner())
     }
 
     /// Removes a session and its index entries.
@@ -250,17 +227,6 @@ impl Transaction<'_> {
     }
 }
 
-impl From<Damaged> for Refusal {
-    fn from(_: Damaged) -> Self {
-        Self::Damaged
-    }
-}
-
-/// Ends a transaction without a change.
-pub(crate) fn refuse<T>(refusal: impl Into<Refusal>) -> Step<T> {
-    abort(refusal.into())
-}
-
 fn index_entry(owner: &OwnerDigest, session: &SessionKey) -> Vec<u8> {
     [*owner.as_bytes(), *session.as_bytes()].concat()
 }
@@ -272,18 +238,10 @@ fn key_of(bytes: &[u8]) -> Option<SessionKey> {
 /// sled's threads may keep its own lock for a moment after a storage was closed.
 fn open_when_free(path: &Path) -> Result<Db, StorageError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE);
-    let started = Instant::now();
-    loop {
-        match caught(|| config.open()) {
-            Some(Err(error)) if is_locked(&error) => {
-                if started.elapsed() > directory::PATIENCE {
-                    return Err(directory::in_use(path));
-                }
-                thread::sleep(directory::PAUSE);
-            }
-            outcome => return answer(outcome, "opened", path),
-        }
-    }
+    directory::when_free(path, || match caught(|| config.open()) {
+        Some(Err(error)) if is_locked(&error) => Ok(None),
+        outcome => answer(outcome, "opened", path).map(Some),
+    })
 }
 
 fn is_locked(error: &sled::Error) -> bool {

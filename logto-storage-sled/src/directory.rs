@@ -23,10 +23,10 @@ const VERSION: u32 = 1;
 
 /// How long to wait for a process that is about to close the database: sled's threads live a little longer
 /// than the storage.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The sleep between two tries.
-pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A directory that is ours, locked against other processes.
 pub(crate) struct Directory {
@@ -85,23 +85,34 @@ fn open_marker(directory: &Path) -> io::Result<File> {
 }
 
 fn lock(marker: &File, path: &Path) -> Result<(), StorageError> {
+    when_free(path, || match marker.try_lock() {
+        Ok(()) => Ok(Some(())),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // The file system has no locks. sled's own attempt is the last resort.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            Ok(Some(()))
+        }
+        Err(TryLockError::Error(error)) => Err(error::io("opened", path, error)),
+    })
+}
+
+/// Tries until another process, which has the database open, has closed it.
+pub(crate) fn when_free<T>(
+    path: &Path,
+    attempt: impl Fn() -> Result<Option<T>, StorageError>,
+) -> Result<T, StorageError> {
     let started = Instant::now();
     loop {
-        match marker.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => thread::sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(in_use(path)),
-            // The file system has no locks. sled's own attempt is the last resort.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                return Ok(());
-            }
-            Err(TryLockError::Error(error)) => return Err(error::io("opened", path, error)),
+        match attempt()? {
+            Some(opened) => return Ok(opened),
+            None if started.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            None => return Err(in_use(path)),
         }
     }
 }
 
 /// The error of a second process.
-pub(crate) fn in_use(path: &Path) -> StorageError {
+fn in_use(path: &Path) -> StorageError {
     error::new(
         StorageErrorKind::Busy,
         "opened",
@@ -145,11 +156,9 @@ fn check(marker: &mut File, path: &Path) -> Result<(), StorageError> {
 }
 
 fn is_newer(says: &[u8]) -> bool {
-    let version = std::str::from_utf8(says)
-        .ok()
-        .and_then(|says| says.strip_prefix(OURS)?.strip_suffix('\n'))
-        .and_then(|version| version.parse::<u32>().ok());
-    version.is_some_and(|version| version > VERSION)
+    let says = str::from_utf8(says).ok();
+    let version = says.and_then(|says| says.strip_prefix(OURS)?.strip_suffix('\n'));
+    version.is_some_and(|version| version.parse().is_ok_and(|version: u32| version > VERSION))
 }
 
 fn write_marker(marker: &mut File, path: &Path, says: &str) -> io::Result<()> {

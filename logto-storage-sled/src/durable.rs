@@ -37,10 +37,9 @@ impl Durable {
     /// Makes everything durable that sled writes when it opens a database.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         let log = OpenOptions::new().write(true).open(directory.join("db"))?;
-        log.sync_all()?;
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            if entry.file_type()?.is_file() && entry.file_name() != "db" {
+            if entry.file_type()?.is_file() {
                 sync_if_there(&entry.path())?;
             }
         }

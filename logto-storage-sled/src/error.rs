@@ -9,7 +9,7 @@ use logto_core::{StorageError, StorageErrorKind};
 /// no stored values, and is kept as the source.
 pub(crate) fn failed(done: &str, path: &Path, error: sled::Error) -> StorageError {
     let (kind, why) = match &error {
-        sled::Error::Io(error) => (kind_of_io(error), why_io(error)),
+        sled::Error::Io(error) => explain(error),
         sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
             (StorageErrorKind::Corrupt, DAMAGED)
         }
@@ -24,7 +24,8 @@ pub(crate) fn failed(done: &str, path: &Path, error: sled::Error) -> StorageErro
 
 /// The error of a file or directory.
 pub(crate) fn io(done: &str, path: &Path, error: io::Error) -> StorageError {
-    new(kind_of_io(&error), done, path, why_io(&error)).with_source(error)
+    let (kind, why) = explain(&error);
+    new(kind, done, path, why).with_source(error)
 }
 
 /// An error that neither sled nor the system reported.
@@ -43,25 +44,17 @@ pub(crate) fn damaged(done: &str, path: &Path) -> StorageError {
 
 const DAMAGED: &str = "its content is damaged";
 
-fn kind_of_io(error: &io::Error) -> StorageErrorKind {
+fn explain(error: &io::Error) -> (StorageErrorKind, &'static str) {
+    use StorageErrorKind::{Backend, Corrupt, PermissionDenied};
+    use io::ErrorKind as Io;
     match error.kind() {
-        io::ErrorKind::NotFound
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::PermissionDenied
-        | io::ErrorKind::ReadOnlyFilesystem => StorageErrorKind::PermissionDenied,
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => StorageErrorKind::Corrupt,
-        _ => StorageErrorKind::Backend,
-    }
-}
-
-fn why_io(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "a file or directory is missing",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "this process must be able to write the directory and all files in it"
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => DAMAGED,
-        _ => "the system reports an error",
+        Io::NotFound | Io::NotADirectory => (PermissionDenied, "a file or directory is missing"),
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => (
+            PermissionDenied,
+            "this process must be able to write the directory and all files in it",
+        ),
+        Io::StorageFull | Io::QuotaExceeded => (Backend, "the disk is full"),
+        Io::UnexpectedEof | Io::InvalidData => (Corrupt, DAMAGED),
+        _ => (Backend, "the system reports an error"),
     }
 }

@@ -7,16 +7,12 @@ use std::time::Duration;
 
 use logto_core::{
     Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, OwnerDigest, Record, SessionKey, Storage,
-    StorageError, StorageErrorKind, StorageLock, SystemClock, Version,
+    StorageError, StorageLock, SystemClock, Version,
 };
-use sled::IVec;
+use sled::transaction::ConflictableTransactionError::Abort;
 
-use crate::database::{Database, Refusal, Step, Transaction, refuse};
-use crate::error;
+use crate::database::{Database, Step, Transaction};
 use crate::record::{self, Stored};
-
-/// Longer data is refused.
-const LONGEST_DATA: usize = 16 * 1024 * 1024;
 
 /// Sessions in a sled database.
 ///
@@ -59,13 +55,23 @@ impl SledStorage {
         }
     }
 
-    /// The bytes of a record that is used at this moment.
-    fn bytes(&self, record: &Record) -> Result<IVec, StorageError> {
-        if record.data().len() > LONGEST_DATA {
-            let (kind, why) = (StorageErrorKind::Backend, "the data is longer than 16 MiB");
-            return Err(error::new(kind, "written", self.database.path(), why));
+    /// Compares the version of a live session.
+    fn compare(
+        &self,
+        transaction: &Transaction<'_>,
+        session: &SessionKey,
+        expected: Option<Version>,
+    ) -> Step<()> {
+        let bytes = transaction.get(session)?;
+        let stored = bytes.as_deref().map(Stored::parse).transpose();
+        let found = stored
+            .map_err(|_| Abort(self.database.damaged()))?
+            .filter(|stored| stored.used_at >= self.oldest_live())
+            .map(|stored| stored.version);
+        match found == expected {
+            true => Ok(()),
+            false => Err(Abort(StorageError::conflict())),
         }
-        Ok(record::to_bytes(record, self.idle.now()).into())
     }
 
     fn oldest_live(&self) -> i64 {
@@ -92,12 +98,13 @@ impl Storage for SledStorage {
         if self.idle.is_over(stored.used_at, now) {
             return Ok(None);
         }
+        let record = stored.to_record();
         if self.idle.should_note(stored.used_at, now) {
             // If another thread was faster, it has noted or saved something itself.
-            self.database
-                .exchange(session, &bytes, record::used_again(&bytes, now))?;
+            let used_now = record::to_bytes(&record, now);
+            self.database.exchange(session, &bytes, used_now)?;
         }
-        Ok(Some(stored.to_record()))
+        Ok(Some(record))
     }
 
     fn save(
@@ -106,10 +113,10 @@ impl Storage for SledStorage {
         record: &Record,
         expected: Option<Version>,
     ) -> Result<(), StorageError> {
-        let (bytes, oldest_live) = (self.bytes(record)?, self.oldest_live());
+        let now = self.idle.now();
         self.database.change(|transaction| {
-            compare(transaction, session, expected, oldest_live)?;
-            transaction.put(session, &bytes, record.owner())
+            self.compare(transaction, session, expected)?;
+            transaction.put(session, record, now)
         })
     }
 
@@ -126,12 +133,12 @@ impl Storage for SledStorage {
         to: &SessionKey,
         record: &Record,
     ) -> Result<(), StorageError> {
-        let (bytes, oldest_live) = (self.bytes(record)?, self.oldest_live());
+        let now = self.idle.now();
         self.database.change(|transaction| {
-            compare(transaction, from, expected, oldest_live)?;
-            compare(transaction, to, None, oldest_live)?;
+            self.compare(transaction, from, expected)?;
+            self.compare(transaction, to, None)?;
             transaction.remove(from)?;
-            transaction.put(to, &bytes, record.owner())
+            transaction.put(to, record, now)
         })
     }
 
@@ -141,7 +148,7 @@ impl Storage for SledStorage {
         timeout: Duration,
     ) -> Result<StorageLock<'_>, StorageError> {
         Ok(StorageLock::new(
-            self.database.locks().lock(session, timeout)?,
+            self.database.locks.lock(session, timeout)?,
         ))
     }
 
@@ -190,23 +197,6 @@ impl Storage for SledStorage {
             .database
             .keys_where(|bytes| !is_expired(bytes, oldest_live))?;
         keys.iter().try_for_each(visit)
-    }
-}
-
-fn compare(
-    transaction: &Transaction<'_>,
-    session: &SessionKey,
-    expected: Option<Version>,
-    oldest_live: i64,
-) -> Step<()> {
-    let bytes = transaction.get(session)?;
-    let stored = match bytes.as_deref().map(Stored::parse).transpose() {
-        Ok(stored) => stored.filter(|stored| stored.used_at >= oldest_live),
-        Err(damaged) => return refuse(damaged),
-    };
-    match stored.map(|stored| stored.version) == expected {
-        true => Ok(()),
-        false => refuse(Refusal::Conflict),
     }
 }
 
