@@ -1,256 +1,310 @@
-//! What the sessions of one directory share: the key, the clock, and how they are read and replaced.
+//! The directory: its marker, its session files, and how a file is replaced.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::DirBuilder;
-use std::io::{self, Write as _};
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use logto_core::{IdleLifetime, Opened, Sealer, StorageError, StorageErrorKind};
+use logto_core::files::{
+    LockFiles, LockedFile, create_private_directory, mode_for_others, sync_directory,
+};
+use logto_core::{Opened, Record, Sealer, SessionId, SessionKey, StorageError};
 
-use crate::fs::{Fs, LONGEST_FILE, OsFs, ReadError};
-use crate::lock::{FileLock, Wait};
-use crate::locks::Locks;
-use crate::place::{self, Place};
-use crate::record::Record;
-use crate::{error, owners, system};
+use crate::fs::{self, Fs, LONGEST_FILE, PrivateFile};
+use crate::{error, record};
 
-/// What a box is for. It keeps a box of [`EncryptedStore`](logto_core::EncryptedStore) from being
-/// taken for a file of ours; the sessions are kept apart by the digests in it.
-const CONTEXT: &[&[u8]] = &[b"logto session file"];
+/// The file with the id of the directory. A directory with it is one of ours.
+const MARKER: &str = "marker";
 
-/// How much longer a file may be than what is in it.
-const BOX_OVERHEAD: u64 = 1024;
+/// The directory of the lock files that are locked while a session is written.
+const TURNS: &str = "turns";
 
+const SESSION: &str = ".session";
+const TEMPORARY: &str = ".tmp";
+
+const MARKER_CONTEXT: &[u8] = b"logto session directory";
+const SESSION_CONTEXT: &[u8] = b"logto session file";
+
+/// The format of the directory, all its files included.
+const FORMAT: u8 = 1;
+
+/// How much longer a file may be than its record.
+const BOX_OVERHEAD: usize = 1024;
+
+#[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    fs: Arc<dyn Fs>,
+    /// Random, and part of what each file is sealed to: the path changes when a backup is restored.
+    id: [u8; 32],
     sealer: Sealer,
-    idle: IdleLifetime,
-    locks: Arc<Locks>,
+    fs: Arc<dyn Fs>,
+    turns: LockFiles,
     busy_timeout: Duration,
 }
 
-/// Whether a write may be forgotten in a power failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durable {
-    Yes,
-    /// The old content or the new, but one of them.
-    Either,
+/// A record and whether the current key has sealed it.
+pub(crate) struct Unsealed {
+    pub(crate) record: Record,
+    pub(crate) is_current: bool,
 }
 
 impl Directory {
-    /// `path` is canonical, and so is `locked_as`: all that have it the same share their locks.
-    pub(crate) fn new(
-        path: PathBuf,
-        locked_as: &Path,
+    /// Opens the directory, and makes what is missing.
+    pub(crate) fn open(
+        path: &Path,
         sealer: Sealer,
-        idle: IdleLifetime,
+        fs: Arc<dyn Fs>,
         busy_timeout: Duration,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StorageError> {
+        let path = open_private(path)?;
+        let mut directory = Self {
+            turns: LockFiles::new(path.join(TURNS)),
             path,
-            fs: Arc::new(OsFs),
+            id: [0; 32],
             sealer,
-            idle,
-            locks: Locks::of(locked_as),
+            fs,
             busy_timeout,
+        };
+        directory.id = directory.open_marker()?;
+        Ok(directory)
+    }
+
+    /// Reads the marker, and writes it if it is missing in an empty directory or an older key has sealed it.
+    fn open_marker(&self) -> Result<[u8; 32], StorageError> {
+        if let Some((id, true)) = self.read_marker()? {
+            return Ok(id);
+        }
+        let names = fs::names(&self.path)?;
+        let is_ours = |name: &OsStr| name == MARKER || name == TURNS || made_for(name).is_some();
+        if !names.iter().any(|name| name == MARKER) && !names.iter().all(|name| is_ours(name)) {
+            return Err(error::no_marker(&self.path));
+        }
+        // Two processes may open a new directory at once.
+        let _turn = self.turn(&SessionKey::ONLY)?;
+        let id = match self.read_marker()? {
+            Some((id, true)) => return Ok(id),
+            Some((id, false)) => id,
+            None => *random().as_bytes(),
+        };
+        let path = self.path.join(MARKER);
+        let plaintext = [&[FORMAT], &id[..]].concat();
+        let sealed = self.sealer.seal(&[MARKER_CONTEXT], &plaintext);
+        let sealed = sealed.map_err(|e| error::not_sealed(&path, e))?;
+        self.replace(&path, &sealed, None)?;
+        Ok(id)
+    }
+
+    /// The id, and whether the current key has sealed it.
+    fn read_marker(&self) -> Result<Option<([u8; 32], bool)>, StorageError> {
+        let path = self.path.join(MARKER);
+        let Some(file) = PrivateFile::open(&path)? else {
+            return Ok(None);
+        };
+        let opened = self.unseal(&file, &path, &[MARKER_CONTEXT])?;
+        match opened.plaintext() {
+            [FORMAT, id @ ..] => match id.try_into() {
+                Ok(id) => Ok(Some((id, opened.is_current()))),
+                Err(_) => Err(error::malformed(&path)),
+            },
+            [newer, ..] if *newer > FORMAT => Err(error::newer(&path, *newer)),
+            _ => Err(error::malformed(&path)),
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn over(self, fs: impl Fs + 'static) -> Self {
-        Self {
-            fs: Arc::new(fs),
-            ..self
-        }
+    fn unseal(
+        &self,
+        file: &PrivateFile,
+        path: &Path,
+        context: &[&[u8]],
+    ) -> Result<Opened, StorageError> {
+        let opened = self.sealer.open(context, &file.content(path)?);
+        opened.map_err(|e| error::not_opened(path, e))
+    }
+
+    /// The box of a session opens in its own directory under its own key only.
+    fn context<'a>(&'a self, session: &'a SessionKey) -> [&'a [u8]; 3] {
+        [SESSION_CONTEXT, &self.id, session.as_bytes()]
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn idle(&self) -> &IdleLifetime {
-        &self.idle
+    /// A directory in this one, created if it is missing.
+    pub(crate) fn subdirectory(&self, name: &str) -> Result<PathBuf, StorageError> {
+        let path = self.path.join(name);
+        create(&path).map_err(|e| error::no_directory(&path, e))?;
+        Ok(path)
     }
 
-    pub(crate) fn fs(&self) -> &dyn Fs {
-        &*self.fs
+    fn session_path(&self, session: &SessionKey) -> PathBuf {
+        self.path.join(session.to_hex() + SESSION)
     }
 
-    pub(crate) fn sealer(&self) -> &Sealer {
-        &self.sealer
+    /// Waits for the turn to write this session. The holder compares and swaps.
+    pub(crate) fn turn(&self, session: &SessionKey) -> Result<LockedFile, StorageError> {
+        self.turns.lock(session, self.busy_timeout)
     }
 
-    /// What is in the file of this session.
-    pub(crate) fn read(&self, place: &Place) -> Result<Option<Opened>, StorageError> {
-        let path = &place.session;
-        match self.fs.read(path) {
-            Ok(Some(bytes)) => {
-                let opened = self.sealer.open_again(&place.last_key, CONTEXT, bytes);
-                opened.map(Some).map_err(|e| error::not_opened(path, e))
-            }
-            Ok(None) if !self.path.is_dir() => Err(error::not_read(
-                path,
-                ReadError::Io(io::ErrorKind::NotFound.into()),
-            )),
-            Ok(None) => Ok(None),
-            Err(error) => Err(error::not_read(path, error)),
-        }
-    }
-
-    /// Sole use of a session.
-    pub(crate) fn lock(&self, place: &Place, timeout: Duration) -> Result<FileLock, StorageError> {
-        let local = (&self.locks.sessions, place.digest);
-        FileLock::acquire(local, &place.lock, Wait::for_session(timeout))
-    }
-
-    /// The turn to write to a session. Whoever has it holds no other turn, or one of a lower digest.
-    pub(crate) fn turn(&self, place: &Place) -> Result<FileLock, StorageError> {
-        self.turn_within(place, self.busy_timeout)
-    }
-
-    /// The turn to write if nobody else has it, for what need not be done.
-    pub(crate) fn turn_now(&self, place: &Place) -> Result<FileLock, StorageError> {
-        self.turn_within(place, Duration::ZERO)
-    }
-
-    fn turn_within(&self, place: &Place, timeout: Duration) -> Result<FileLock, StorageError> {
-        let local = (&self.locks.writers, place.writers());
-        FileLock::acquire(local, &place.write, Wait::to_write(timeout))
-    }
-
-    /// The turns to write to two sessions, in the order that all keep to.
+    /// The turns to write two sessions, in the order that all processes keep to.
     pub(crate) fn turns(
         &self,
-        one: &Place,
-        other: &Place,
-    ) -> Result<[Option<FileLock>; 2], StorageError> {
-        let (first, second) = match one.write <= other.write {
-            true => (one, other),
-            false => (other, one),
-        };
-        let held = self.turn(first)?;
-        let also = (first.write != second.write).then(|| self.turn(second));
-        Ok([Some(held), also.transpose()?])
+        mut sessions: [&SessionKey; 2],
+    ) -> Result<Vec<LockedFile>, StorageError> {
+        sessions.sort();
+        let mut turns = vec![self.turn(sessions[0])?];
+        // Keys that begin with one byte share a turn.
+        if sessions[0].as_bytes()[0] != sessions[1].as_bytes()[0] {
+            turns.push(self.turn(sessions[1])?);
+        }
+        Ok(turns)
     }
 
-    /// Writes a session, in its turn: a file beside it that takes its place when it is on the disk.
-    pub(crate) fn replace(
+    /// The file of this session. An error, not `None`, if the whole directory is gone.
+    pub(crate) fn file(&self, session: &SessionKey) -> Result<Option<PrivateFile>, StorageError> {
+        let path = self.session_path(session);
+        let file = PrivateFile::open(&path)?;
+        if file.is_none() && !self.path.is_dir() {
+            return Err(error::not_read(&path, io::ErrorKind::NotFound.into()));
+        }
+        Ok(file)
+    }
+
+    /// Opens what [`file`](Self::file) has returned for this session.
+    pub(crate) fn read(
         &self,
-        place: &Place,
-        record: &Record<'_>,
-        durable: Durable,
+        session: &SessionKey,
+        file: &PrivateFile,
+    ) -> Result<Unsealed, StorageError> {
+        let path = self.session_path(session);
+        let opened = self.unseal(file, &path, &self.context(session))?;
+        let record = record::parse(opened.plaintext()).ok_or_else(|| error::malformed(&path))?;
+        Ok(Unsealed {
+            record,
+            is_current: opened.is_current(),
+        })
+    }
+
+    /// Writes a session, in its turn, durably.
+    pub(crate) fn write(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        used_at: Option<SystemTime>,
     ) -> Result<(), StorageError> {
-        let path = &place.session;
-        let sealed = self.seal(path, record)?;
-        self.write_and_rename(place, &sealed)
-            .and_then(|()| match durable {
-                Durable::Yes => self.fs.sync_directory(&self.path),
-                Durable::Either => Ok(()),
-            })
+        let path = self.session_path(session);
+        let plaintext = record::encode(record);
+        if (plaintext.len() + BOX_OVERHEAD) as u64 > LONGEST_FILE {
+            return Err(error::record_too_long(&path, LONGEST_FILE));
+        }
+        let sealed = self.sealer.seal(&self.context(session), &plaintext);
+        let sealed = sealed.map_err(|e| error::not_sealed(&path, e))?;
+        self.replace(&path, &sealed, used_at)
+    }
+
+    /// A new file is written and synced, takes the name in one step, and the directory is synced.
+    fn replace(
+        &self,
+        path: &Path,
+        content: &[u8],
+        modified: Option<SystemTime>,
+    ) -> Result<(), StorageError> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}{TEMPORARY}", random().to_hex()));
+        let temporary = Path::new(&temporary);
+        let written = self
+            .fs
+            .create(temporary, content, modified)
+            .and_then(|file| self.fs.sync_file(&file, temporary))
+            .and_then(|()| self.fs.rename(temporary, path));
+        if written.is_err() {
+            // A file that cannot be removed here is swept later.
+            let _ = self.fs.remove(temporary);
+        }
+        written
+            .and_then(|()| self.fs.sync_directory(&self.path))
             .map_err(|e| error::not_written(path, e))
     }
 
-    fn seal(&self, path: &Path, record: &Record<'_>) -> Result<Vec<u8>, StorageError> {
-        let fits = |length| length as u64 + BOX_OVERHEAD <= LONGEST_FILE;
-        let plaintext = record.encode().filter(|bytes| fits(bytes.len()));
-        let plaintext = plaintext.ok_or_else(|| error::too_long(path))?;
-        let sealed = self.sealer.seal(CONTEXT, &plaintext);
-        sealed.map_err(|e| error::not_sealed(path, e))
-    }
-
-    fn write_and_rename(&self, place: &Place, sealed: &[u8]) -> io::Result<()> {
-        let (temporary, mut file) = loop {
-            let temporary = place.temporary();
-            match self.fs.create_new(&temporary) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                outcome => break (temporary, outcome?),
-            }
-        };
-        let written = file
-            .write_all(sealed)
-            .and_then(|()| file.sync())
-            .and_then(|()| self.fs.rename(&temporary, &place.session));
-        if written.is_err() {
-            drop(file);
-            // What cannot be removed now is swept up later.
-            let _ = self.fs.remove(&temporary);
-        }
-        written
-    }
-
-    /// Removes a session, in its turn. What is in it does not matter.
-    pub(crate) fn remove(&self, place: &Place) -> Result<(), StorageError> {
-        let removed = match self.fs.remove(&place.session) {
-            // It may have been removed by a call that could not sync.
+    /// Removes the file of a session, in its turn, whatever is in it.
+    pub(crate) fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        let path = self.session_path(session);
+        let removed = match self.fs.remove(&path) {
+            // An earlier call may have removed it and failed to sync.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             outcome => outcome,
         };
         removed
             .and_then(|()| self.fs.sync_directory(&self.path))
-            .map_err(|e| error::not_written(&place.session, e))
+            .map_err(|e| error::not_written(&path, e))
     }
 
-    /// Gives the file of a session the name of another, in their turns, in one step.
-    pub(crate) fn rename(&self, from: &Place, to: &Place) -> Result<(), StorageError> {
-        self.fs
-            .rename(&from.session, &to.session)
-            .and_then(|()| self.fs.sync_directory(&self.path))
-            .map_err(|e| error::not_written(&to.session, e))
+    /// The keys of all sessions, expired ones included.
+    pub(crate) fn sessions(&self) -> Result<Vec<SessionKey>, StorageError> {
+        let names = fs::names(&self.path)?;
+        Ok(names.iter().filter_map(|name| session_of(name)).collect())
     }
 
-    pub(crate) fn names(&self) -> Result<Vec<OsString>, StorageError> {
-        let names = self.fs.list(&self.path);
-        names.map_err(|e| error::no_directory(&self.path, e))
-    }
-
-    /// Removes the temporary files that writers left when they were killed. Whose turn it is to write
-    /// to a session knows that nobody else does. `find` tells the session that a file belongs to.
-    pub(crate) fn sweep(&self, names: &[OsString], find: impl Fn(&OsStr) -> Option<Place>) {
-        for name in names {
-            let Some(place) = place::made_for(name).and_then(|name| find(&name)) else {
+    /// Removes temporary files of killed writers. The holder of a session's turn is its only writer.
+    pub(crate) fn sweep(&self) -> Result<(), StorageError> {
+        for name in fs::names(&self.path)? {
+            let Some(session) = made_for(&name) else {
                 continue;
             };
-            let swept = self.turn_now(&place).and_then(|_turn| {
-                let temporary = self.path.join(name);
-                let removed = self.fs.remove(&temporary);
-                removed.map_err(|e| error::not_written(&temporary, e))
-            });
-            match swept {
+            let Ok(_turn) = self.turns.lock(&session, Duration::ZERO) else {
+                continue;
+            };
+            match self.fs.remove(&self.path.join(name)) {
                 Ok(()) => log::debug!("a temporary file of a killed process is removed"),
-                Err(error) if error.kind() == StorageErrorKind::Busy => {}
                 Err(error) => log::debug!("a temporary file is left: {error}"),
             }
         }
+        Ok(())
     }
 }
 
-/// The directory at this path, canonical, and created if it is missing. Others than the owner have none
-/// of the `forbidden` bits of its mode.
-pub(crate) fn open(path: &Path, forbidden: u32, chmod: &str) -> Result<PathBuf, StorageError> {
+/// The session whose file has this name; `None` of another file.
+fn session_of(name: &OsStr) -> Option<SessionKey> {
+    SessionKey::from_hex(name.to_str()?.strip_suffix(SESSION)?)
+}
+
+/// Whose turn it was made in, if this is the name of a temporary file: that of its session, or the first for
+/// the marker.
+fn made_for(temporary: &OsStr) -> Option<SessionKey> {
+    let name = temporary.to_str()?.strip_suffix(TEMPORARY)?;
+    let (name, random) = name.rsplit_once('.')?;
+    SessionKey::from_hex(random)?;
+    match name {
+        MARKER => Some(SessionKey::ONLY),
+        name => session_of(name.as_ref()),
+    }
+}
+
+/// 32 random bytes.
+fn random() -> SessionKey {
+    SessionId::random().key()
+}
+
+/// The directory at this path, canonical, private, and created if it is missing.
+fn open_private(path: &Path) -> Result<PathBuf, StorageError> {
     let opened = create(path)
         .and_then(|()| path.canonicalize())
         .and_then(|canonical| Ok((canonical.metadata()?, canonical)));
     let (metadata, canonical) = opened.map_err(|e| error::no_directory(path, e))?;
     if !metadata.is_dir() {
-        let error = io::ErrorKind::NotADirectory.into();
-        return Err(error::no_directory(path, error));
+        return Err(error::no_directory(
+            path,
+            io::ErrorKind::NotADirectory.into(),
+        ));
     }
-    match system::others_may(&metadata, forbidden) {
-        Some(mode) => Err(error::open_directory(path, mode, chmod)),
+    match mode_for_others(&metadata) {
+        Some(others) => Err(error::open_directory(path, others)),
         None => Ok(canonical),
     }
 }
 
-/// The directory of a store's marks, created if it is missing.
-pub(crate) fn open_owners(path: &Path) -> Result<(), StorageError> {
-    let owners = path.join(owners::DIRECTORY);
-    create(&owners).map_err(|e| error::no_directory(&owners, e))
-}
-
-/// Creates what is missing of this path, private, and durable.
+/// Creates what is missing of this path, private and durable.
 fn create(path: &Path) -> io::Result<()> {
     if path.exists() {
         return Ok(());
@@ -260,10 +314,29 @@ fn create(path: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     create(parent)?;
-    let mut builder = DirBuilder::new();
-    system::private_directory(&mut builder);
-    match builder.create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => system::sync_directory(parent),
+    create_private_directory(path)?;
+    sync_directory(parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_file_names_tell_their_session() {
+        let session = SessionKey::from_bytes([7; 32]);
+        let random = random().to_hex();
+        let own = format!("{}.session.{random}.tmp", session.to_hex());
+        assert_eq!(made_for(own.as_ref()), Some(session));
+        let marker = format!("marker.{random}.tmp");
+        assert_eq!(made_for(marker.as_ref()), Some(SessionKey::ONLY));
+        for other in [
+            "a.tmp",
+            "marker.tmp",
+            &format!("letter.{random}.tmp"),
+            &own[1..],
+        ] {
+            assert_eq!(made_for(other.as_ref()), None, "{other}");
+        }
     }
 }

@@ -1,170 +1,124 @@
-//! What goes wrong with files, as the storage's errors. Paths tell the digest of a session at most.
+//! File failures as storage errors. A path in a message shows at most the key of a session's file, which is
+//! a hash.
 
 use std::io;
 use std::path::Path;
 
 use logto_core::{SealError, StorageError, StorageErrorKind};
 
-use crate::fs::{LONGEST_FILE, ReadError};
-use crate::record::RecordError;
-
-/// The error of a session that could not be read.
-pub(crate) fn not_read(path: &Path, error: ReadError) -> StorageError {
-    let (kind, why) = match error {
-        ReadError::Io(error) => return io_error("read", path, error),
-        ReadError::Link => return link(path),
-        ReadError::NotAFile => (
-            StorageErrorKind::Corrupt,
-            "it is not a regular file".to_owned(),
-        ),
-        ReadError::Open(mode) => (
-            StorageErrorKind::PermissionDenied,
-            format!("other users may open it (mode {mode:03o}): chmod 600 it"),
-        ),
-        ReadError::TooLong => (
-            StorageErrorKind::Corrupt,
-            format!("it is longer than {} MiB", LONGEST_FILE >> 20),
-        ),
-        ReadError::Unsteady => (
-            StorageErrorKind::Busy,
-            "it was replaced each time it was opened".to_owned(),
-        ),
-    };
-    new(kind, "read", path, &why)
-}
-
-/// The error of a session file that is none, or another one.
-pub(crate) fn not_opened(path: &Path, error: SealError) -> StorageError {
-    let kind = StorageError::from(error).kind();
-    new(kind, "opened", path, &error.to_string()).with_source(error)
-}
-
-/// The error of a box with something else in it than this session.
-pub(crate) fn not_a_session(path: &Path, error: RecordError) -> StorageError {
-    let (kind, why) = match error {
-        RecordError::Malformed => (
-            StorageErrorKind::Corrupt,
-            "what is in it is no session".into(),
-        ),
-        RecordError::OfAnotherSession => (
-            StorageErrorKind::Corrupt,
-            "it belongs to another session".into(),
-        ),
-        RecordError::NewerVersion(version) => (
-            StorageErrorKind::NewerFormat,
-            format!("the session in it has version {version}, and this program knows version 1"),
-        ),
-    };
-    new(kind, "opened", path, &why)
-}
-
-/// The error of a session that could not be written.
-pub(crate) fn not_written(path: &Path, error: io::Error) -> StorageError {
-    io_error("written", path, error)
-}
-
-/// The error of a session that could not be sealed.
-pub(crate) fn not_sealed(path: &Path, error: SealError) -> StorageError {
-    let kind = StorageError::from(error).kind();
-    new(kind, "written", path, &error.to_string()).with_source(error)
-}
-
-/// The error of a session that no file may hold.
-pub(crate) fn too_long(path: &Path) -> StorageError {
-    let why = format!(
-        "all its values together are longer than {} MiB",
-        LONGEST_FILE >> 20
+/// The directory has neither a marker nor is it empty.
+pub(crate) fn no_marker(directory: &Path) -> StorageError {
+    let message = format!(
+        "{} is not empty and has no marker of a session directory: give a directory of its own, or restore the marker file",
+        directory.display()
     );
-    new(StorageErrorKind::Backend, "written", path, &why)
+    StorageError::new(StorageErrorKind::Corrupt, message)
 }
 
-/// The error of a lock file.
-pub(crate) fn not_locked(path: &Path, error: io::Error) -> StorageError {
-    match error.kind() {
-        io::ErrorKind::Unsupported => new(
-            StorageErrorKind::Backend,
-            "locked",
-            path,
-            "files cannot be locked on this system or file system",
-        )
-        .with_source(error),
-        _ => io_error("locked", path, error),
-    }
-}
-
-/// The error of a symbolic link where a file should be.
-pub(crate) fn link(path: &Path) -> StorageError {
-    new(
-        StorageErrorKind::PermissionDenied,
-        "opened",
-        path,
-        "it is a symbolic link, and these are not followed; put the file itself there",
-    )
-}
-
-/// The error of a directory that is not private.
-pub(crate) fn open_directory(path: &Path, mode: u32, chmod: &str) -> StorageError {
-    let path = path.display();
-    StorageError::new(
-        StorageErrorKind::PermissionDenied,
-        format!("other users may use the session directory {path} (mode {mode:03o}): {chmod}"),
-    )
-}
-
-/// The error of a directory that could not be opened or created.
+/// The directory, or one above it, could not be opened or created.
 pub(crate) fn no_directory(path: &Path, error: io::Error) -> StorageError {
     let why = match error.kind() {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "it is not a directory",
-        kind => why(kind),
+        kind => reason(kind),
     };
-    let message = format!(
-        "the session directory {} could not be opened: {why}",
-        path.display()
-    );
-    StorageError::new(kind(&error), message).with_source(error)
+    failed("opened", path, kind_of(&error), why).with_source(error)
 }
 
-/// The error of a path that names no file.
-pub(crate) fn no_file_name(path: &Path) -> StorageError {
-    let why = "give the path of a file";
-    new(StorageErrorKind::PermissionDenied, "opened", path, why)
+/// Other users may enter the directory.
+pub(crate) fn open_directory(path: &Path, others: u32) -> StorageError {
+    let why = format!("other users may use it (mode bits {others:03o}): chmod 700 it");
+    failed("used", path, StorageErrorKind::PermissionDenied, &why)
 }
 
-/// Whether what is stored is the reason, and not the system.
-pub(crate) fn is_shut(error: &StorageError) -> bool {
-    matches!(
-        error.kind(),
-        StorageErrorKind::Corrupt | StorageErrorKind::WrongKey | StorageErrorKind::NewerFormat
-    )
+/// Other users may open the file.
+pub(crate) fn open_file(path: &Path, others: u32) -> StorageError {
+    let why = format!("other users may open it (mode bits {others:03o}): chmod 600 it");
+    failed("read", path, StorageErrorKind::PermissionDenied, &why)
 }
 
-fn io_error(done: &str, path: &Path, error: io::Error) -> StorageError {
-    new(kind(&error), done, path, why(error.kind())).with_source(error)
+/// A symbolic link in the place of a file.
+pub(crate) fn link(path: &Path) -> StorageError {
+    let why = "it is a symbolic link, and links are not followed: put the file itself there";
+    failed("read", path, StorageErrorKind::PermissionDenied, why)
 }
 
-fn new(kind: StorageErrorKind, done: &str, path: &Path, why: &str) -> StorageError {
+/// A directory, a pipe or a device in the place of a file.
+pub(crate) fn not_a_file(path: &Path) -> StorageError {
+    let why = "it is not a regular file";
+    failed("read", path, StorageErrorKind::Corrupt, why)
+}
+
+/// The file is longer than any that this crate writes.
+pub(crate) fn file_too_long(path: &Path, longest: u64) -> StorageError {
+    let why = format!("it is longer than {} MiB", longest >> 20);
+    failed("read", path, StorageErrorKind::Corrupt, &why)
+}
+
+/// The record would make a longer file than can be read.
+pub(crate) fn record_too_long(path: &Path, longest: u64) -> StorageError {
+    let why = format!("the session is longer than {} MiB", longest >> 20);
+    failed("written", path, StorageErrorKind::Backend, &why)
+}
+
+/// The box in the file could not be opened.
+pub(crate) fn not_opened(path: &Path, error: SealError) -> StorageError {
+    let kind = StorageError::from(error).kind();
+    failed("opened", path, kind, &error.to_string()).with_source(error)
+}
+
+/// The box could not be made.
+pub(crate) fn not_sealed(path: &Path, error: SealError) -> StorageError {
+    let kind = StorageError::from(error).kind();
+    failed("sealed", path, kind, &error.to_string()).with_source(error)
+}
+
+/// The box holds something else than expected: it was sealed by another program with the same key.
+pub(crate) fn malformed(path: &Path) -> StorageError {
+    let why = "its content is malformed";
+    failed("opened", path, StorageErrorKind::Corrupt, why)
+}
+
+/// A newer version of this crate made the directory.
+pub(crate) fn newer(path: &Path, version: u8) -> StorageError {
+    let why = format!("the directory has format {version}, and this program knows format 1");
+    failed("opened", path, StorageErrorKind::NewerFormat, &why)
+}
+
+pub(crate) fn not_read(path: &Path, error: io::Error) -> StorageError {
+    failed("read", path, kind_of(&error), reason(error.kind())).with_source(error)
+}
+
+pub(crate) fn not_written(path: &Path, error: io::Error) -> StorageError {
+    failed("written", path, kind_of(&error), reason(error.kind())).with_source(error)
+}
+
+/// Whether the stored bytes are at fault, and not the system.
+pub(crate) fn is_permanent(error: &StorageError) -> bool {
+    use StorageErrorKind::{Corrupt, NewerFormat, WrongKey};
+    matches!(error.kind(), Corrupt | NewerFormat | WrongKey)
+}
+
+fn failed(action: &str, path: &Path, kind: StorageErrorKind, why: &str) -> StorageError {
     let path = path.display();
-    StorageError::new(
-        kind,
-        format!("the session file {path} could not be {done}: {why}"),
-    )
+    StorageError::new(kind, format!("{path} could not be {action}: {why}"))
 }
 
-fn kind(error: &io::Error) -> StorageErrorKind {
+fn kind_of(error: &io::Error) -> StorageErrorKind {
     match error.kind() {
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::AlreadyExists
         | io::ErrorKind::NotADirectory => StorageErrorKind::PermissionDenied,
         _ => StorageErrorKind::Backend,
     }
 }
 
-fn why(kind: io::ErrorKind) -> &'static str {
+fn reason(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
-        io::ErrorKind::PermissionDenied => "this process may not; look at its owner and mode",
+        io::ErrorKind::PermissionDenied => "permission denied: check its owner and mode",
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
         io::ErrorKind::NotFound => "its directory is gone",
-        _ => "the system reports an error",
+        _ => "the operating system reports an error",
     }
 }

@@ -1,56 +1,34 @@
-//! The file operations that a session is written with, as something that a test can make fail.
+//! File operations: private reads, and the writes that a test can make fail.
 
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::time::SystemTime;
 
-use crate::system;
+use logto_core::StorageError;
+use logto_core::files::{mode_for_others, private, sync_directory};
+
+use crate::error;
 
 /// The longest file that is written, or read at all: 64 MiB.
 pub(crate) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
 
+/// The operations that change a directory.
 pub(crate) trait Fs: Debug + Send + Sync {
-    /// The whole file, if there is one: a regular one, and private.
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, ReadError>;
+    /// Creates a private file with this content, and this time if one is given; an error if the name is taken.
+    fn create(&self, path: &Path, content: &[u8], modified: Option<SystemTime>)
+    -> io::Result<File>;
 
-    /// A new file, private; an error if there is one.
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn NewFile>>;
+    /// Returns when the file that [`create`](Self::create) made at this path is on the disk.
+    fn sync_file(&self, file: &File, path: &Path) -> io::Result<()>;
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
-
-    /// The names in a directory.
-    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
-}
-
-pub(crate) trait NewFile: Write {
-    /// Returns when all that was written has reached the disk.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-/// Why a file is not read.
-#[derive(Debug)]
-pub(crate) enum ReadError {
-    Io(io::Error),
-    Link,
-    NotAFile,
-    /// The mode, which lets others in.
-    Open(u32),
-    TooLong,
-    /// It was replaced each time.
-    #[cfg_attr(unix, allow(dead_code))] // where it can be opened and looked at in one step
-    Unsteady,
-}
-
-impl From<io::Error> for ReadError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
 }
 
 /// The operating system's.
@@ -58,18 +36,25 @@ impl From<io::Error> for ReadError {
 pub(crate) struct OsFs;
 
 impl Fs for OsFs {
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, ReadError> {
-        match open_to_read(path)? {
-            Some((file, length)) => read_whole(file, length).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn NewFile>> {
+    fn create(
+        &self,
+        path: &Path,
+        content: &[u8],
+        modified: Option<SystemTime>,
+    ) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
-        system::private_file(&mut options);
-        Ok(Box::new(options.open(path)?))
+        private(&mut options);
+        let mut file = options.open(path)?;
+        file.write_all(content)?;
+        if let Some(modified) = modified {
+            file.set_modified(modified)?;
+        }
+        Ok(file)
+    }
+
+    fn sync_file(&self, file: &File, _: &Path) -> io::Result<()> {
+        file.sync_all()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -81,46 +66,103 @@ impl Fs for OsFs {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        system::sync_directory(path)
+        sync_directory(path)
+    }
+}
+
+/// An opened file: regular and private.
+#[derive(Debug)]
+pub(crate) struct PrivateFile {
+    file: File,
+    length: u64,
+    pub(crate) modified: SystemTime,
+}
+
+impl PrivateFile {
+    /// Opens the file itself, no link to it; `None` if there is none.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, StorageError> {
+        match path.symlink_metadata() {
+            Ok(there) if there.is_symlink() => return Err(error::link(path)),
+            Ok(there) if !there.is_file() => return Err(error::not_a_file(path)),
+            // Opening it tells what is wrong.
+            _ => {}
+        }
+        let opened = match system::open_itself(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.and_then(|file| Ok((file.metadata()?, file))),
+        };
+        let (metadata, file) = opened.map_err(|e| error::not_read(path, e))?;
+        // Another file may have taken the name since the first look.
+        if !metadata.is_file() {
+            return Err(error::not_a_file(path));
+        }
+        if let Some(others) = mode_for_others(&metadata) {
+            return Err(error::open_file(path, others));
+        }
+        let modified = metadata.modified().map_err(|e| error::not_read(path, e))?;
+        Ok(Some(Self {
+            file,
+            length: metadata.len(),
+            modified,
+        }))
     }
 
-    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        fs::read_dir(directory)?
+    /// The whole content. A file with a name is never changed, so the length holds.
+    pub(crate) fn content(&self, path: &Path) -> Result<Vec<u8>, StorageError> {
+        if self.length > LONGEST_FILE {
+            return Err(error::file_too_long(path, LONGEST_FILE));
+        }
+        let mut bytes = Vec::with_capacity(self.length as usize);
+        let read = (&self.file).take(self.length).read_to_end(&mut bytes);
+        read.map_err(|e| error::not_read(path, e))?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn set_modified(&self, modified: SystemTime) -> io::Result<()> {
+        self.file.set_modified(modified)
+    }
+}
+
+/// The names in a directory.
+pub(crate) fn names(directory: &Path) -> Result<Vec<OsString>, StorageError> {
+    let names = fs::read_dir(directory).and_then(|entries| {
+        entries
             .map(|entry| Ok(entry?.file_name()))
-            .collect()
+            .collect::<io::Result<_>>()
+    });
+    names.map_err(|e| error::no_directory(directory, e))
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::path::Path;
+
+    /// Follows no link, and does not wait at a pipe.
+    pub(super) fn open_itself(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        options.read(true).open(path)
     }
 }
 
-impl NewFile for File {
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_all()
-    }
-}
+#[cfg(not(unix))]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::path::Path;
 
-/// Opens what is there under this name itself, if it is a regular file and private.
-fn open_to_read(path: &Path) -> Result<Option<(File, u64)>, ReadError> {
-    let file = match system::open_itself(path) {
-        Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        outcome => outcome?,
-    };
-    let opened = file.metadata()?;
-    if !opened.is_file() {
-        return Err(ReadError::NotAFile);
-    }
-    if let Some(mode) = system::others_may(&opened, 0o077) {
-        return Err(ReadError::Open(mode));
-    }
-    Ok(Some((file, opened.len())))
-}
+    use logto_core::files::is_at;
 
-/// A file is not changed once it has its name, so its length holds.
-fn read_whole(file: File, length: u64) -> Result<Vec<u8>, ReadError> {
-    if length > LONGEST_FILE {
-        return Err(ReadError::TooLong);
+    /// Looks whether a link was put there, because the flag that refuses one is not portable. Windows sets
+    /// the time of a file that is open to write only.
+    pub(super) fn open_itself(path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        match path.is_symlink() && !is_at(&file, path)? {
+            true => Err(io::Error::other("a symbolic link was put in its place")),
+            false => Ok(file),
+        }
     }
-    let mut bytes = Vec::with_capacity(length as usize);
-    if file.take(length).read_to_end(&mut bytes)? as u64 != length {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-    }
-    Ok(bytes)
 }

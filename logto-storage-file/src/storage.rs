@@ -1,226 +1,404 @@
-//! One session.
+//! The storage, and its settings.
 
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use logto_core::files::LockFiles;
 use logto_core::{
-    Change, IdleLifetime, PersistKey, Sealer, SessionOwner, Storage, StorageError, StorageLock,
-    SystemClock,
+    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, OwnerDigest, Record, Sealer, SessionKey,
+    SessionOwner, Storage, StorageError, StorageErrorKind, StorageLock, SystemClock, Version,
 };
 
-use crate::directory::{self, Directory, Durable};
-use crate::place::Place;
-use crate::record::Record;
-use crate::store::DEFAULT_BUSY_TIMEOUT;
-use crate::{error, owners};
+use crate::directory::{Directory, Unsealed};
+use crate::error;
+use crate::fs::{Fs, OsFs, PrivateFile};
+use crate::owners::Owners;
 
-/// The session of a program with one user, in one encrypted file. It never expires.
+/// Sessions in encrypted files, one for each, in one directory.
 ///
-/// `Clone` is cheap and shares the file. Storages that were opened apart, in this process or in
-/// others, see the same session.
+/// A program with one user keeps its session under [`SessionKey::ONLY`].
+///
+/// `Clone` is cheap and shares the directory. Storages that were opened apart, in this process or in others,
+/// see the same sessions.
 ///
 /// ```
-/// use logto_core::{EncryptionKey, PersistKey, Storage};
+/// use logto_core::{EncryptionKey, Record, SessionKey, Storage};
 /// use logto_storage_file::FileStorage;
 ///
 /// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("session");
+/// # let path = directory.path().join("sessions");
 /// # let key = EncryptionKey::from_bytes([7; 32]);
 /// let storage = FileStorage::open(&path, &key)?;
-/// storage.set(PersistKey::RefreshToken, Some("…"))?;
+/// let record = Record::new(None, "{}");
+/// storage.save(&SessionKey::ONLY, &record, None)?;
 ///
 /// // The program restarts.
 /// let storage = FileStorage::open(&path, &key)?;
-/// assert!(storage.get(PersistKey::RefreshToken)?.is_some());
+/// assert_eq!(storage.load(&SessionKey::ONLY)?, Some(record));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct FileStorage {
-    directory: Arc<Directory>,
-    place: Arc<Place>,
+pub struct FileStorage(Arc<Shared>);
+
+struct Shared {
+    directory: Directory,
+    owners: Owners,
+    locks: LockFiles,
+    idle: IdleLifetime,
 }
 
 impl FileStorage {
-    /// Opens the session in this file. The file is made by the first write; its directory is created
-    /// now, with the mode 0700, if it is missing. `sealer` is a [`Sealer`] or an
+    /// Opens the directory with the defaults of the [builder](Self::builder). `sealer` is a [`Sealer`] or an
     /// [`EncryptionKey`](logto_core::EncryptionKey).
     ///
     /// # Errors
     ///
-    /// - [`PermissionDenied`](logto_core::StorageErrorKind::PermissionDenied) if the directory cannot
-    ///   be created, others may write to it, the file may be read by others or is a symbolic link; the
-    ///   message says what to do.
-    /// - [`WrongKey`](logto_core::StorageErrorKind::WrongKey),
-    ///   [`Corrupt`](logto_core::StorageErrorKind::Corrupt) or
-    ///   [`NewerFormat`](logto_core::StorageErrorKind::NewerFormat) if what is in the file cannot be
-    ///   opened. It has not been changed. A program that wants to start anew deletes the file.
+    /// Same as [`FileStorageBuilder::open`].
     pub fn open(path: impl AsRef<Path>, sealer: impl Into<Sealer>) -> Result<Self, StorageError> {
-        let path = path.as_ref();
-        let Some(name) = path.file_name() else {
-            return Err(error::no_file_name(path));
-        };
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let parent = directory::open(parent, 0o022, "chmod go-w it")?;
-        let storage = Self::in_directory(parent, name, sealer.into());
-        storage.sweep()?;
-        storage.read(|_| ())?;
-        Ok(storage)
+        Self::builder(path, sealer).open()
     }
 
-    fn in_directory(parent: PathBuf, name: &OsStr, sealer: Sealer) -> Self {
-        let place = Place::of_file(&parent, name);
-        let idle = IdleLifetime::new(Duration::MAX, Arc::new(SystemClock));
-        let busy = DEFAULT_BUSY_TIMEOUT;
-        let directory = Directory::new(parent, &place.session, sealer, idle, busy);
-        Self::new(Arc::new(directory), place)
-    }
-
-    pub(crate) fn new(directory: Arc<Directory>, place: Place) -> Self {
-        Self {
-            directory,
-            place: Arc::new(place),
+    /// Sets what differs from the defaults.
+    pub fn builder(path: impl AsRef<Path>, sealer: impl Into<Sealer>) -> FileStorageBuilder {
+        FileStorageBuilder {
+            path: path.as_ref().to_owned(),
+            sealer: sealer.into(),
+            idle_lifetime: DEFAULT_IDLE_LIFETIME,
+            busy_timeout: Duration::from_secs(10),
+            clock: Arc::new(SystemClock),
+            fs: Arc::new(OsFs),
         }
     }
 
-    fn sweep(&self) -> Result<(), StorageError> {
-        let own = self.place.session.file_name();
-        self.directory.sweep(&self.directory.names()?, |name| {
-            (Some(name) == own).then(|| Place::of_file(self.directory.path(), name))
-        });
-        Ok(())
+    /// The file of a session that has not expired.
+    fn live_file(&self, session: &SessionKey) -> Result<Option<PrivateFile>, StorageError> {
+        let file = self.0.directory.file(session)?;
+        Ok(file.filter(|file| !self.is_over(file)))
     }
 
-    /// What `look` sees in the session, if there is one that has not expired.
-    fn read<T>(&self, look: impl FnOnce(Record<'_>) -> T) -> Result<Option<T>, StorageError> {
-        read(&self.directory, &self.place, look)
+    fn is_over(&self, file: &PrivateFile) -> bool {
+        let idle = &self.0.idle;
+        idle.is_over(to_millis(file.modified), idle.now())
     }
 
-    /// Best effort: a session that was read is there, whether or not that could be noted.
-    fn note_use(&self, seen: i64) {
-        let noted = self.directory.turn_now(&self.place).and_then(|_turn| {
-            self.read(|mut record| match record.used_at == seen {
-                true => {
-                    record.used_at = self.directory.idle().now();
-                    let owner = record.owner();
-                    self.replace(record, owner, Durable::Either)
-                }
-                false => Ok(()),
-            })?
-            .unwrap_or(Ok(()))
-        });
-        if let Err(error) = noted {
-            log::debug!("the use of a session is noted at a later read: {error}");
-        }
+    /// The session, if it has not expired.
+    fn read(&self, session: &SessionKey) -> Result<Option<Unsealed>, StorageError> {
+        self.unseal(session, self.live_file(session)?)
     }
 
-    fn change<'a>(
+    fn unseal(
         &self,
-        mut record: Record<'a>,
-        changes: &[Change<'a>],
-        now: i64,
-    ) -> Result<(), StorageError> {
-        let before = record.owner();
-        record.used_at = now;
-        record.apply(changes);
-        if !record.is_empty() {
-            return self.replace(record, before, Durable::Yes);
+        session: &SessionKey,
+        file: Option<PrivateFile>,
+    ) -> Result<Option<Unsealed>, StorageError> {
+        file.map(|file| self.0.directory.read(session, &file))
+            .transpose()
+    }
+
+    /// Sets the file's time. Failing to note a use does not fail the load.
+    fn note_use(&self, file: &PrivateFile) {
+        let idle = &self.0.idle;
+        let now = idle.now();
+        if idle.should_note(to_millis(file.modified), now)
+            && let Some(now) = from_millis(now)
+            && let Err(error) = file.set_modified(now)
+        {
+            log::warn!("the use of a session is not noted: {error}");
         }
-        self.directory.remove(&self.place)?;
-        owners::unmark(&self.directory, &self.place, before, None);
+    }
+
+    /// Removes an expired session, and returns whether it was one.
+    fn purge(&self, session: &SessionKey) -> Result<bool, StorageError> {
+        if self.live_file(session)?.is_some() {
+            return Ok(false);
+        }
+        let directory = &self.0.directory;
+        let _turn = directory.turn(session)?;
+        // It may have been saved since.
+        let expired = directory.file(session)?.filter(|file| self.is_over(file));
+        if expired.is_none() {
+            return Ok(false);
+        }
+        let before = self.unseal(session, expired).unwrap_or_default();
+        self.remove_in_turn(session, before)?;
+        Ok(true)
+    }
+
+    fn save_in_turn(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        let Shared {
+            directory, owners, ..
+        } = &*self.0;
+        let before = self.read(session)?;
+        compare(&before, expected)?;
+        let now = record.owner();
+        // The same owner under the same key has its marks already.
+        let is_marked = |before: &Unsealed| before.is_current && before.record.owner() == now;
+        let is_marked = before.as_ref().is_some_and(is_marked);
+        if !is_marked {
+            owners.mark(session, now)?;
+        }
+        directory.write(session, record, from_millis(self.0.idle.now()))?;
+        if !is_marked {
+            owners.unmark(session, owner_of(&before), now);
+        }
         Ok(())
     }
 
-    /// `before` is the owner in the file as it is.
+    fn remove_in_turn(
+        &self,
+        session: &SessionKey,
+        before: Option<Unsealed>,
+    ) -> Result<(), StorageError> {
+        self.0.directory.remove(session)?;
+        self.0.owners.unmark(session, owner_of(&before), None);
+        Ok(())
+    }
+
+    /// Removes marks whose session is gone.
+    fn sweep_owners(&self) -> Result<(), StorageError> {
+        let Shared {
+            directory, owners, ..
+        } = &*self.0;
+        for mark in owners.marks()? {
+            let is_gone = || matches!(directory.file(&mark.1), Ok(None));
+            if is_gone()
+                && let Ok(_turn) = directory.turn(&mark.1)
+                && is_gone()
+            {
+                owners.sweep(&mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the session is this owner's. One that cannot be read signs nobody in.
+    fn is_of(&self, session: &SessionKey, owner: &OwnerDigest) -> Result<bool, StorageError> {
+        match self.read(session) {
+            Ok(found) => Ok(owner_of(&found).is_some_and(|found| found.matches(owner))),
+            Err(error) if error::is_permanent(&error) => {
+                log::warn!("a session of a user is passed over: {error}");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Storage for FileStorage {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        let Some(file) = self.live_file(session)? else {
+            return Ok(None);
+        };
+        let found = self.0.directory.read(session, &file)?;
+        self.note_use(&file);
+        Ok(Some(found.record))
+    }
+
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        let _turn = self.0.directory.turn(session)?;
+        self.save_in_turn(session, record, expected)
+    }
+
+    /// In the turns of both sessions: no save of `from` is lost. A crash in between leaves both sessions.
     fn replace(
         &self,
-        record: Record<'_>,
-        before: Option<SessionOwner>,
-        durable: Durable,
+        from: &SessionKey,
+        expected: Option<Version>,
+        to: &SessionKey,
+        record: &Record,
     ) -> Result<(), StorageError> {
-        let (directory, place) = (&*self.directory, &*self.place);
-        let owner = record.owner();
-        if let Some(owner) = owner.filter(|_| owner != before || !record.is_current) {
-            owners::mark(directory, place, &owner)?;
+        let _turns = self.0.directory.turns([from, to])?;
+        let before = self.read(from)?;
+        compare(&before, expected)?;
+        self.save_in_turn(to, record, None)?;
+        if before.is_some()
+            && let Err(error) = self.remove_in_turn(from, before)
+        {
+            // If only its sync failed, `to` is all that is left.
+            if !matches!(self.0.directory.file(from), Ok(None)) {
+                let _ = self.remove_in_turn(to, None);
+            }
+            return Err(error);
         }
-        let record = record.owned_by(&[place.digest]);
-        directory.replace(place, &record, durable)?;
-        owners::unmark(directory, place, before, owner);
         Ok(())
     }
-}
 
-/// What `look` sees in the session at this place, if there is one that has not expired.
-pub(crate) fn read<T>(
-    directory: &Directory,
-    place: &Place,
-    look: impl FnOnce(Record<'_>) -> T,
-) -> Result<Option<T>, StorageError> {
-    let idle = directory.idle();
-    let found = read_any(directory, place, |record| {
-        let over = idle.is_over(record.used_at, idle.now());
-        (!over).then(|| look(record))
-    })?;
-    Ok(found.flatten())
-}
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        let _turn = self.0.directory.turn(session)?;
+        // The marks of a session that cannot be read stay until a purge.
+        let file = self.0.directory.file(session).unwrap_or_default();
+        let before = self.unseal(session, file).unwrap_or_default();
+        self.remove_in_turn(session, before)
+    }
 
-/// As [`read`], whether or not it has expired.
-pub(crate) fn read_any<T>(
-    directory: &Directory,
-    place: &Place,
-    look: impl FnOnce(Record<'_>) -> T,
-) -> Result<Option<T>, StorageError> {
-    let Some(opened) = directory.read(place)? else {
-        return Ok(None);
-    };
-    let mut record = Record::parse(opened.plaintext(), &place.digest)
-        .map_err(|e| error::not_a_session(&place.session, e))?;
-    record.is_current = opened.is_current();
-    Ok(Some(look(record)))
+    fn lock(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+    ) -> Result<StorageLock<'_>, StorageError> {
+        Ok(StorageLock::new(self.0.locks.lock(session, timeout)?))
+    }
+
+    /// Looks at the time of every file, and opens the expired ones. A file that cannot be looked at is left, and
+    /// logged.
+    fn purge_expired(&self) -> Result<u64, StorageError> {
+        self.0.directory.sweep()?;
+        let mut purged = 0;
+        for session in self.0.directory.sessions()? {
+            match self.purge(&session) {
+                Ok(expired) => purged += u64::from(expired),
+                Err(error) if error.kind() == StorageErrorKind::Backend => return Err(error),
+                Err(error) => log::warn!("a session is not purged: {error}"),
+            }
+        }
+        self.sweep_owners()?;
+        Ok(purged)
+    }
+
+    /// Lists the owner index, which has a name or two for each session, and reads the sessions that it names for
+    /// this owner.
+    fn find(&self, owner: &OwnerDigest) -> Result<Vec<SessionKey>, StorageError> {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        loop {
+            let mut marked = self.0.owners.marked(owner)?;
+            marked.retain(|session| seen.insert(*session));
+            // A session that got a new key meanwhile is gone under the old one and marked under the new one.
+            if marked.is_empty() {
+                return Ok(found);
+            }
+            for session in marked {
+                if self.is_of(&session, owner)? {
+                    found.push(session);
+                }
+            }
+        }
+    }
+
+    /// Holds the keys of all sessions meanwhile, and looks at the time of each file.
+    fn for_each(
+        &self,
+        visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        for session in self.0.directory.sessions()? {
+            // A file that cannot be looked at is there, and the visitor's own call tells why.
+            if !matches!(self.live_file(&session), Ok(None)) {
+                visit(&session)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for FileStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStorage")
-            .field("directory", &self.directory.path())
+            .field("path", &self.0.directory.path())
             .finish_non_exhaustive()
     }
 }
 
-impl Storage for FileStorage {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        let found = self.read(|record| {
-            let value = record.value(key).map(str::to_owned);
-            (record.used_at, value)
-        })?;
-        let Some((used_at, value)) = found else {
-            return Ok(None);
-        };
-        let idle = self.directory.idle();
-        if idle.should_note(used_at, idle.now()) {
-            self.note_use(used_at);
-        }
-        Ok(value)
+fn compare(found: &Option<Unsealed>, expected: Option<Version>) -> Result<(), StorageError> {
+    match found.as_ref().map(|found| found.record.version()) == expected {
+        true => Ok(()),
+        false => Err(StorageError::conflict()),
+    }
+}
+
+fn owner_of(found: &Option<Unsealed>) -> Option<SessionOwner> {
+    found.as_ref().and_then(|found| found.record.owner())
+}
+
+fn to_millis(time: SystemTime) -> i64 {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => millis(since),
+        Err(before) => -millis(before.duration()),
+    }
+}
+
+/// `None` if the system cannot express the time.
+fn from_millis(millis: i64) -> Option<SystemTime> {
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    match millis {
+        0.. => UNIX_EPOCH.checked_add(distance),
+        _ => UNIX_EPOCH.checked_sub(distance),
+    }
+}
+
+/// Settings of a [`FileStorage`].
+#[derive(Debug)]
+#[must_use = "nothing is opened until `open`"]
+pub struct FileStorageBuilder {
+    path: PathBuf,
+    sealer: Sealer,
+    idle_lifetime: Duration,
+    busy_timeout: Duration,
+    clock: Arc<dyn Clock>,
+    pub(crate) fs: Arc<dyn Fs>,
+}
+
+impl FileStorageBuilder {
+    /// How long a session may lie unused before it expires. Default: [`DEFAULT_IDLE_LIFETIME`].
+    /// `Duration::MAX` keeps it for ever.
+    pub fn idle_lifetime(mut self, lifetime: Duration) -> Self {
+        self.idle_lifetime = lifetime;
+        self
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.update(&[Change { key, value }])
+    /// The clock that idle time is measured by. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
     }
 
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        let _turn = self.directory.turn(&self.place)?;
-        let now = self.directory.idle().now();
-        let updated = self.read(|record| self.change(record, changes, now))?;
-        updated.unwrap_or_else(|| self.change(Record::new(self.place.digest, now), changes, now))
+    /// How long a write waits while others write, before it fails with
+    /// [`Busy`](StorageErrorKind::Busy). Default: 10 seconds.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
     }
 
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        let lock = self.directory.lock(&self.place, timeout)?;
-        Ok(StorageLock::new(lock))
+    /// Opens the directory, and creates it with the mode 0700 if there is none. Removes temporary files
+    /// of killed processes.
+    ///
+    /// # Errors
+    ///
+    /// - [`PermissionDenied`](StorageErrorKind::PermissionDenied) if the directory cannot be created or
+    ///   used, or lets other users in; the message says what to do.
+    /// - [`WrongKey`](StorageErrorKind::WrongKey), [`Corrupt`](StorageErrorKind::Corrupt) or
+    ///   [`NewerFormat`](StorageErrorKind::NewerFormat) if its marker cannot be opened.
+    /// - [`Corrupt`](StorageErrorKind::Corrupt) if it holds files and no marker.
+    ///
+    /// Nothing was changed then.
+    pub fn open(self) -> Result<FileStorage, StorageError> {
+        let (sealer, fs) = (self.sealer, self.fs);
+        let directory = Directory::open(
+            &self.path,
+            sealer.clone(),
+            Arc::clone(&fs),
+            self.busy_timeout,
+        )?;
+        directory.sweep()?;
+        Ok(FileStorage(Arc::new(Shared {
+            owners: Owners::new(directory.subdirectory("owners")?, sealer, fs),
+            locks: LockFiles::new(directory.path().join("locks")),
+            idle: IdleLifetime::new(self.idle_lifetime, self.clock),
+            directory,
+        })))
     }
 }

@@ -1,102 +1,66 @@
-//! The store keeps the contract, among processes too.
+//! The contract of a storage, and a process that is killed while it writes.
 
-mod common;
-
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use logto_core::{
-    Change, EncryptedStore, EncryptionKey, PersistKey, SessionStore, Storage, StorageError,
-    StorageLock,
-};
+use logto_core::{EncryptionKey, Storage};
 use logto_storage_file::FileStorage;
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
+use logto_testing::contract::crash::Moment;
 use tempfile::TempDir;
 
-use common::{Files, key};
+struct Files(TempDir);
 
-logto_testing::session_store_contract!(Files);
-
-mod encrypted {
-    use super::*;
-
-    /// The same, with values that are sealed once more.
-    struct Encrypted(Files);
-
-    impl Fixture for Encrypted {
-        const PERSISTENT: bool = true;
-
-        fn new() -> Self {
-            Self(Files::new())
-        }
-
-        fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
-            encrypted(self.0.open(idle_lifetime, clock))
-        }
-
-        fn place(&self) -> Option<String> {
-            self.0.place()
-        }
-
-        fn open_place(place: &str) -> Box<dyn SessionStore> {
-            encrypted(Files::open_place(place))
-        }
-
-        fn lock_recovery() -> Duration {
-            Files::lock_recovery()
-        }
+impl Files {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("sessions")
     }
 
-    fn encrypted(inner: Box<dyn SessionStore>) -> Box<dyn SessionStore> {
-        let key = EncryptionKey::from_bytes([8; 32]);
-        Box::new(EncryptedStore::new(inner, key))
+    /// How many files have names that end like this.
+    fn count(&self, directory: &str, end: &str) -> usize {
+        let entries = std::fs::read_dir(self.path().join(directory)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(end)).count()
     }
-
-    logto_testing::session_store_contract!(Encrypted);
 }
 
-/// The storage of a program with one user.
-#[derive(Debug)]
-struct OneFile {
-    storage: FileStorage,
-    _directory: TempDir,
+fn key() -> EncryptionKey {
+    EncryptionKey::from_bytes([0x5a; 32])
 }
 
-impl OneFile {
+impl Fixture for Files {
+    const PERSISTENT: bool = true;
+
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        Self {
-            storage: FileStorage::open(directory.path().join("session"), key()).unwrap(),
-            _directory: directory,
-        }
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
+        let builder = FileStorage::builder(self.path(), key());
+        let builder = builder.idle_lifetime(idle_lifetime).clock(clock);
+        Box::new(builder.open().unwrap())
+    }
+
+    fn place(&self) -> Option<String> {
+        self.path().to_str().map(str::to_owned)
+    }
+
+    fn open_place(place: &str) -> Box<dyn Storage> {
+        Box::new(FileStorage::open(Path::new(place), key()).unwrap())
+    }
+
+    fn lock_recovery() -> Duration {
+        Duration::from_secs(5)
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-impl Storage for OneFile {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        self.storage.get(key)
-    }
+logto_testing::storage_contract!(Files);
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.storage.set(key, value)
-    }
-
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        self.storage.update(changes)
-    }
-
-    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        self.storage.update_unsynced(changes)
-    }
-
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        self.storage.lock(timeout)
-    }
-
-    fn lock_to_write(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        self.storage.lock_to_write(timeout)
-    }
-}
-
-logto_testing::storage_contract!(OneFile::new);
+logto_testing::crash_contract!(Files, |files, moment| match moment {
+    Moment::Killed if !files.path().exists() => {}
+    // One at most for each thread that was killed.
+    Moment::Killed => assert!(files.count("", ".tmp") <= 3),
+    Moment::Emptied => assert_eq!(files.count("", ".session"), 0),
+    _ => assert_eq!(files.count("", ".tmp"), 0),
+});

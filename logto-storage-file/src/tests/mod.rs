@@ -1,67 +1,59 @@
-//! What happens when files fail.
+//! What the disk does to a write: each operation fails, or the power does.
 
 mod faults;
 mod power;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logto_core::{
-    Clock, EncryptionKey, IdleLifetime, PersistKey, SessionId, SessionStore, Storage as _,
-    StorageError,
+    EncryptionKey, Record, SessionKey, SessionOwner, Storage as _, StorageError, StorageErrorKind,
 };
 
-use crate::FileStore;
-use crate::directory::Directory;
+use crate::FileStorage;
 use crate::fs::Fs;
 
-const LIFETIME: Duration = Duration::from_secs(1_000);
+const SESSIONS: usize = 3;
 
-/// What a session holds.
-type Values = BTreeMap<PersistKey, String>;
+/// What all sessions hold.
+type Sessions = [Option<Record>; SESSIONS];
 
-/// A store over other file operations than the system's. The directory must be a real one: the locks
-/// are.
-fn store(path: &Path, fs: impl Fs + 'static, clock: &TestClock) -> FileStore {
-    let idle = IdleLifetime::new(LIFETIME, Arc::new(clock.clone()));
-    let key = EncryptionKey::from_bytes([1; 32]).into();
-    let timeout = Duration::from_secs(10);
-    crate::directory::open_owners(path).unwrap();
-    FileStore::new(Directory::new(path.to_owned(), path, key, idle, timeout).over(fs))
+fn storage(path: &Path, fs: impl Fs + 'static) -> Result<FileStorage, StorageError> {
+    let mut builder = FileStorage::builder(path, EncryptionKey::from_bytes([0x5a; 32]));
+    builder.fs = Arc::new(fs);
+    builder.open()
 }
 
-/// All that a session holds.
-fn values(store: &FileStore, id: &SessionId) -> Result<Values, StorageError> {
-    let session = store.session(id);
-    let mut values = Values::new();
-    for key in PersistKey::ALL {
-        values.extend(session.get(key)?.map(|value| (key, value)));
-    }
-    Ok(values)
+fn session(number: usize) -> SessionKey {
+    SessionKey::from_bytes([number as u8; 32])
 }
 
-fn id(number: usize) -> SessionId {
-    format!("{number:042}A").parse().unwrap()
+fn record(owner: Option<&str>, data: &str) -> Record {
+    let owner = owner.map(|sub| SessionOwner::new("https://foo.logto.app/oidc", sub, None));
+    Record::new(owner, data)
 }
 
-#[derive(Debug, Clone)]
-struct TestClock(Arc<AtomicU64>);
-
-impl TestClock {
-    fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(1_800_000_000)))
-    }
-
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
-    }
+/// Saves over what is there.
+fn save(storage: &FileStorage, number: usize, record: &Record) -> Result<(), StorageError> {
+    let found = storage.load(&session(number))?;
+    storage.save(
+        &session(number),
+        record,
+        found.map(|record| record.version()),
+    )
 }
 
-impl Clock for TestClock {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::SeqCst))
+/// Loads all sessions. It is an error if one with an owner is not found by it.
+fn read_all(storage: &FileStorage) -> Result<Sessions, StorageError> {
+    let mut sessions = Sessions::default();
+    for (number, found) in sessions.iter_mut().enumerate() {
+        *found = storage.load(&session(number))?;
+        if let Some(owner) = found.as_ref().and_then(Record::owner)
+            && !storage.find(&owner.user())?.contains(&session(number))
+        {
+            let lost = "a session is not found by its owner";
+            return Err(StorageError::new(StorageErrorKind::Backend, lost));
+        }
     }
+    Ok(sessions)
 }

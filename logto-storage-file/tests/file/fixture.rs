@@ -1,68 +1,85 @@
-//! A store in a directory of its own.
+//! A storage in a directory of its own.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use logto_core::{EncryptionKey, Sealer, SessionId, StorageError};
-use logto_storage_file::{FileStore, FileStoreBuilder};
+use logto_core::{
+    EncryptionKey, Record, Sealer, SessionKey, Storage as _, StorageError, StorageErrorKind,
+};
+use logto_storage_file::{FileStorage, FileStorageBuilder};
 use logto_testing::TestClock;
 use tempfile::TempDir;
 
 pub(crate) const LIFETIME: Duration = Duration::from_secs(1_000);
 
-/// When the golden files were made.
-pub(crate) const MADE_AT: i64 = 1_800_000_000;
-
 pub(crate) struct Fixture {
-    pub(crate) directory: TempDir,
+    pub(crate) parent: TempDir,
     pub(crate) clock: TestClock,
-    pub(crate) store: FileStore,
+    pub(crate) storage: FileStorage,
 }
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let parent = tempfile::tempdir().unwrap();
         let clock = TestClock::new();
         clock.freeze();
-        clock.set(MADE_AT);
-        let store = builder(&directory.path().join("sessions"), key(), &clock)
-            .open()
-            .unwrap();
+        let path = parent.path().join("sessions");
+        let storage = builder(&path, key(), &clock).open().unwrap();
         Self {
-            directory,
+            parent,
             clock,
-            store,
+            storage,
         }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.directory.path().join("sessions")
-    }
-
-    pub(crate) fn builder(&self) -> FileStoreBuilder {
-        builder(&self.path(), key(), &self.clock)
-    }
-
-    /// Another store over the same directory.
-    pub(crate) fn open_with(&self, sealer: impl Into<Sealer>) -> FileStore {
-        builder(&self.path(), sealer, &self.clock).open().unwrap()
+        self.parent.path().join("sessions")
     }
 
     /// The file of a session.
-    pub(crate) fn file(&self, id: &SessionId) -> PathBuf {
-        self.path().join(id.digest_hex() + ".session")
+    pub(crate) fn file(&self, number: u8) -> PathBuf {
+        self.path().join(session(number).to_hex() + ".session")
     }
 
-    /// Locks the file that is locked while the session is written.
-    pub(crate) fn take_turn(&self, id: &SessionId) -> File {
-        lock(&self.path().join(format!("{}.write", &id.digest_hex()[..2])))
+    /// Another storage over the same directory.
+    pub(crate) fn builder(&self, sealer: impl Into<Sealer>) -> FileStorageBuilder {
+        builder(&self.path(), sealer, &self.clock)
+    }
+
+    /// Makes a session with this data.
+    pub(crate) fn put(&self, number: u8, data: &str) -> Record {
+        let record = Record::new(None, data);
+        let saved = self.storage.save(&session(number), &record, None);
+        saved.unwrap();
+        record
+    }
+
+    pub(crate) fn load(&self, number: u8) -> Result<Option<Record>, StorageError> {
+        self.storage.load(&session(number))
+    }
+
+    /// The session cannot be read, cannot be overwritten, and its file stays as it is.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, number: u8) -> StorageError {
+        let before = fs::read(self.file(number)).ok();
+        let error = self.load(number).unwrap_err();
+        let (session, new) = (session(number), Record::new(None, "new"));
+        let refused = self.storage.save(&session, &new, None).unwrap_err();
+        assert_eq!(refused.kind(), error.kind(), "{refused}");
+        let moved = self
+            .storage
+            .replace(&session, None, &SessionKey::ONLY, &new);
+        assert_eq!(moved.unwrap_err().kind(), error.kind());
+        assert_eq!(self.storage.purge_expired().unwrap(), 0);
+        assert_eq!(fs::read(self.file(number)).ok(), before);
+        error
     }
 }
 
-fn builder(path: &Path, sealer: impl Into<Sealer>, clock: &TestClock) -> FileStoreBuilder {
-    FileStore::builder(path, sealer)
+fn builder(path: &Path, sealer: impl Into<Sealer>, clock: &TestClock) -> FileStorageBuilder {
+    FileStorage::builder(path, sealer)
         .idle_lifetime(LIFETIME)
         .clock(clock.clone())
 }
@@ -71,18 +88,9 @@ pub(crate) fn key() -> EncryptionKey {
     EncryptionKey::from_bytes([0x5a; 32])
 }
 
-/// The same session each time.
-pub(crate) fn id(number: usize) -> SessionId {
-    format!("{number:042}A").parse().unwrap()
-}
-
-/// Locks a file as another process would.
-pub(crate) fn lock(path: &Path) -> File {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).open(path);
-    let file = file.unwrap();
-    file.try_lock().unwrap();
-    file
+/// The same session each time. All have locks of their own.
+pub(crate) fn session(number: u8) -> SessionKey {
+    SessionKey::from_bytes([number + 1; 32])
 }
 
 /// Writes a file that nobody else may read.
@@ -90,23 +98,35 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) {
     let _ = fs::remove_file(path);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    logto_core::files::private(&mut options);
     options.open(path).unwrap().write_all(bytes).unwrap();
 }
 
-/// The names in a directory that end like this.
-pub(crate) fn names(directory: &Path, end: &str) -> Vec<String> {
+/// Copies a directory and what is in it, as a backup does.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    logto_core::files::create_private_directory(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        match from.is_dir() {
+            true => copy(&from, &to),
+            false => write(&to, &fs::read(from).unwrap()),
+        }
+    }
+}
+
+/// The names in a directory, sorted.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let names = fs::read_dir(directory).unwrap();
-    names
+    let mut names: Vec<_> = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(end))
-        .collect()
+        .collect();
+    names.sort();
+    names
 }
 
 #[track_caller]
-pub(crate) fn assert_says(error: &StorageError, words: &[&str]) {
-    for word in words {
-        assert!(error.to_string().contains(word), "{error}");
-    }
+pub(crate) fn assert_is(error: &StorageError, kind: StorageErrorKind, words: &str) {
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(words), "{error}");
 }

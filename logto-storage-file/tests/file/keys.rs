@@ -2,63 +2,65 @@
 
 use std::fs;
 
-use logto_core::PersistKey::IdToken;
-use logto_core::{Argon2Cost, EncryptionKey, Sealer, SessionStore, Storage, StorageErrorKind};
-use logto_storage_file::{FileStorage, FileStore};
+use logto_core::{
+    Argon2Cost, EncryptionKey, OwnerDigest, Record, Sealer, SessionOwner, Storage as _,
+    StorageErrorKind,
+};
 
-use crate::fixture::{Fixture, id, key, write};
+use crate::fixture::{Fixture, key, names, session};
 
 #[test]
-fn an_older_key_reads_and_the_next_write_takes_the_new_one() {
+fn key_rotation_reads_old_sessions_and_saves_with_the_new_key() {
     let fixture = Fixture::new();
+    let issuer = "https://foo.logto.app/oidc";
+    let owner = Some(SessionOwner::new(issuer, "alice", None));
     for number in [0, 1] {
-        let session = fixture.store.session(&id(number));
-        session.set(IdToken, Some("a")).unwrap();
+        let record = Record::new(owner, "a");
+        fixture
+            .storage
+            .save(&session(number), &record, None)
+            .unwrap();
     }
     let new = EncryptionKey::from_bytes([1; 32]);
     let sealer = Sealer::new(new.clone()).with_older_key(key());
-    let both = fixture.open_with(sealer);
-    let before = fs::read(fixture.file(&id(0))).unwrap();
-    assert_eq!(both.session(&id(0)).get(IdToken).unwrap().unwrap(), "a");
-    assert_eq!(fs::read(fixture.file(&id(0))).unwrap(), before);
-    both.session(&id(0)).set(IdToken, Some("b")).unwrap();
+    let both = fixture.builder(sealer).open().unwrap();
+    let before = fs::read(fixture.file(0)).unwrap();
+    let found = both.load(&session(0)).unwrap().unwrap();
+    assert_eq!(fs::read(fixture.file(0)).unwrap(), before);
+    let record = Record::new(owner, "b");
+    let version = Some(found.version());
+    both.save(&session(0), &record, version).unwrap();
+    let mut sessions = both.find(&OwnerDigest::of_user(issuer, "alice")).unwrap();
+    sessions.sort();
+    assert_eq!(sessions, [session(0), session(1)]);
+    assert_eq!(names(&fixture.path().join("owners")).len(), 2);
 
-    let only_new = fixture.open_with(new);
-    assert_eq!(only_new.session(&id(0)).get(IdToken).unwrap().unwrap(), "b");
-    let error = only_new.session(&id(1)).get(IdToken).unwrap_err();
+    // The marker has the new key too.
+    let only_new = fixture.builder(new).open().unwrap();
+    assert_eq!(only_new.load(&session(0)).unwrap(), Some(record));
+    let error = only_new.load(&session(1)).unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::WrongKey);
+    let error = fixture.builder(key()).open().unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::WrongKey);
 }
 
 #[test]
-fn a_passphrase_keeps_its_salt_when_the_store_is_opened_again() {
+fn passphrase_keeps_its_salt_when_the_storage_is_opened_again() {
     // Where a box of a passphrase has its salt.
     const SALT: std::ops::Range<usize> = 30..46;
     let fixture = Fixture::new();
+    let path = fixture.parent.path().join("passphrase");
     let mut salts = Vec::new();
     for number in 0..5 {
         let cost = Argon2Cost::new(64, 1, 1).unwrap();
         let key = EncryptionKey::from_passphrase_with("secret", cost).unwrap();
-        let store = fixture.open_with(key);
-        store.session(&id(number)).set(IdToken, Some("a")).unwrap();
-        let file = fs::read(fixture.file(&id(number))).unwrap();
-        salts.push(file[SALT].to_vec());
-        assert!(store.session(&id(0)).get(IdToken).unwrap().is_some());
+        let storage = logto_storage_file::FileStorage::open(&path, key).unwrap();
+        let record = Record::new(None, "a");
+        storage.save(&session(number), &record, None).unwrap();
+        let name = session(number).to_hex() + ".session";
+        salts.push(fs::read(path.join(name)).unwrap()[SALT].to_vec());
+        assert!(storage.load(&session(0)).unwrap().is_some());
     }
     salts.dedup();
     assert_eq!(salts.len(), 1);
-}
-
-#[test]
-fn a_file_moves_between_a_storage_and_the_default_session_of_a_store() {
-    let fixture = Fixture::new();
-    let path = fixture.directory.path().join("session");
-    let storage = FileStorage::open(&path, key()).unwrap();
-    storage.set(IdToken, Some("a")).unwrap();
-
-    let store = FileStore::open(fixture.path(), key()).unwrap();
-    let session = store.default_session();
-    session.set(IdToken, Some("b")).unwrap();
-    let name = crate::fixture::names(&fixture.path(), ".session").remove(0);
-    write(&fixture.path().join(name), &fs::read(path).unwrap());
-    assert_eq!(session.get(IdToken).unwrap().unwrap(), "a");
 }

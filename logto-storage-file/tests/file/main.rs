@@ -1,14 +1,10 @@
 //! What the contract does not see: the files.
 
+mod damage;
+mod files;
 mod fixture;
 mod golden;
-mod idle;
 mod keys;
-mod locks;
-mod owners;
+#[cfg(unix)]
 mod permissions;
-mod records;
-mod refused;
-mod rename;
 mod secrets;
-mod sweep;

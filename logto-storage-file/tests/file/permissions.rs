@@ -1,17 +1,16 @@
-//! Who may read the files, and what stands in their place.
-#![cfg(unix)]
+//! Modes, and links in the place of files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use logto_core::PersistKey::{IdToken, Owner};
-use logto_core::{SessionOwner, SessionStore, Storage, StorageErrorKind::PermissionDenied};
-use logto_storage_file::{FileStorage, FileStore};
+use logto_core::StorageErrorKind::{Backend, Corrupt, PermissionDenied};
+use logto_core::{Record, SessionOwner, Storage as _};
+use logto_storage_file::FileStorage;
 
-use crate::fixture::{Fixture, assert_says, id, key, names};
+use crate::fixture::{Fixture, assert_is, key, names, session};
 
 fn mode(path: &Path) -> u32 {
     path.symlink_metadata().unwrap().permissions().mode() & 0o777
@@ -21,138 +20,113 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
+fn all_below(directory: &Path) -> Vec<PathBuf> {
+    let paths = names(directory)
+        .into_iter()
+        .map(|name| directory.join(name));
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => [vec![path.clone()], all_below(&path)].concat(),
+            false => vec![path],
+        })
+        .collect()
+}
+
 #[test]
-fn directories_and_files_are_for_their_owner_alone() {
+fn permissions_are_for_the_owner_alone() {
     let fixture = Fixture::new();
-    let path = fixture.directory.path().join("new").join("sessions");
-    let store = FileStore::open(&path, key()).unwrap();
-    let session = store.session(&id(0));
-    let _held = session.lock(Duration::ZERO).unwrap();
-    session.set(IdToken, Some("a")).unwrap();
-    let owner = SessionOwner::of("https://foo.logto.app/oidc", "alice", None);
-    session.set(Owner, Some(&owner.to_string())).unwrap();
-    let owners = path.join("owners");
-    for directory in [&path, path.parent().unwrap(), &owners] {
-        assert_eq!(mode(directory), 0o700);
-    }
-    let mut files = names(&path, "");
-    files.retain(|name| name != "owners");
-    assert_eq!(files.len(), 3);
-    let marks = names(&owners, "");
-    assert_eq!(marks.len(), 1);
-    files.extend(marks.iter().map(|name| format!("owners/{name}")));
-    for name in files {
-        assert_eq!(mode(&path.join(&name)), 0o600, "{name}");
+    let path = fixture.parent.path().join("new").join("sessions");
+    let storage = FileStorage::open(&path, key()).unwrap();
+    let _held = storage.lock(&session(0), Duration::ZERO).unwrap();
+    let owner = SessionOwner::new("https://foo.logto.app/oidc", "alice", None);
+    let record = Record::new(Some(owner), "a");
+    storage.save(&session(0), &record, None).unwrap();
+    let all = all_below(path.parent().unwrap());
+    assert_eq!(all.len(), 10);
+    for path in all {
+        let expected = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), expected, "{}", path.display());
     }
 }
 
 #[test]
-fn a_directory_that_lets_others_in_is_refused() {
+fn permissions_of_a_directory_that_let_others_in_are_refused() {
     let fixture = Fixture::new();
     for open in [0o750, 0o705, 0o777] {
         set_mode(&fixture.path(), open);
-        let error = FileStore::open(fixture.path(), key()).unwrap_err();
-        assert_eq!(error.kind(), PermissionDenied);
-        assert_says(&error, &["chmod 700", &format!("{open:03o}")]);
+        let error = fixture.builder(key()).open().unwrap_err();
+        assert_is(&error, PermissionDenied, "chmod 700");
         assert_eq!(mode(&fixture.path()), open);
     }
 }
 
 #[test]
-fn one_file_may_be_where_others_read_but_not_where_they_write() {
+fn permissions_of_a_file_that_let_others_in_are_refused() {
     let fixture = Fixture::new();
-    let path = fixture.directory.path().join("session");
-    set_mode(fixture.directory.path(), 0o755);
-    FileStorage::open(&path, key()).unwrap();
-    set_mode(fixture.directory.path(), 0o775);
-    let error = FileStorage::open(&path, key()).unwrap_err();
-    assert_eq!(error.kind(), PermissionDenied);
-    assert_says(&error, &["chmod go-w"]);
-}
-
-#[test]
-fn a_file_that_others_may_read_is_refused_and_left() {
-    let fixture = Fixture::new();
-    let (session, path) = (fixture.store.session(&id(0)), fixture.file(&id(0)));
-    session.set(IdToken, Some("a")).unwrap();
-    let before = fs::read(&path).unwrap();
+    let record = fixture.put(0, "a");
     for open in [0o640, 0o604, 0o666] {
-        set_mode(&path, open);
-        let error = session.get(IdToken).unwrap_err();
-        assert_eq!(error.kind(), PermissionDenied);
-        assert_says(&error, &["chmod 600", &format!("{open:03o}")]);
-        assert!(session.set(IdToken, Some("b")).is_err());
-        assert_eq!(
-            (fs::read(&path).unwrap(), mode(&path)),
-            (before.clone(), open)
-        );
+        set_mode(&fixture.file(0), open);
+        let error = fixture.assert_refused(0);
+        assert_is(&error, PermissionDenied, "chmod 600");
+        assert_eq!(mode(&fixture.file(0)), open);
     }
-    set_mode(&path, 0o600);
-    assert_eq!(session.get(IdToken).unwrap().unwrap(), "a");
+    set_mode(&fixture.file(0), 0o600);
+    assert_eq!(fixture.load(0).unwrap(), Some(record));
 }
 
 #[test]
-fn a_link_in_place_of_a_session_is_not_followed() {
+fn links_in_place_of_a_session_are_not_followed() {
     let fixture = Fixture::new();
-    let elsewhere = fixture.directory.path().join("elsewhere");
-    let (session, path) = (fixture.store.session(&id(0)), fixture.file(&id(0)));
-    session.set(IdToken, Some("a")).unwrap();
-    fs::rename(&path, &elsewhere).unwrap();
+    let elsewhere = fixture.parent.path().join("elsewhere");
+    fixture.put(0, "a");
+    fs::rename(fixture.file(0), &elsewhere).unwrap();
     let before = fs::read(&elsewhere).unwrap();
-    for target in [&elsewhere, &fixture.directory.path().join("nowhere")] {
-        symlink(target, &path).unwrap();
-        let error = session.get(IdToken).unwrap_err();
-        assert_eq!(error.kind(), PermissionDenied);
-        assert_says(&error, &["symbolic link"]);
-        assert!(session.set(IdToken, Some("b")).is_err());
-        assert!(path.is_symlink());
+    for target in [&elsewhere, &fixture.parent.path().join("nowhere")] {
+        symlink(target, fixture.file(0)).unwrap();
+        let error = fixture.assert_refused(0);
+        assert_is(&error, PermissionDenied, "symbolic link");
+        assert!(fixture.file(0).is_symlink());
         assert_eq!(fs::read(&elsewhere).unwrap(), before);
 
-        fixture.store.remove(&id(0)).unwrap();
-        assert!(!path.is_symlink() && elsewhere.exists());
+        fixture.storage.remove(&session(0)).unwrap();
+        assert!(!fixture.file(0).is_symlink() && elsewhere.exists());
     }
 }
 
 #[test]
-fn what_is_no_file_in_place_of_a_session_is_not_waited_for() {
+fn links_in_place_of_a_lock_are_not_followed() {
     let fixture = Fixture::new();
-    let (session, path) = (fixture.store.session(&id(0)), fixture.file(&id(0)));
-    let made = Command::new("mkfifo").arg(&path).status().unwrap();
-    assert!(made.success());
-    assert!(session.get(IdToken).is_err());
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
-    assert!(session.get(IdToken).is_err());
-    assert!(session.set(IdToken, Some("a")).is_err());
-}
-
-#[test]
-fn a_link_in_place_of_a_lock_is_not_followed() {
-    let fixture = Fixture::new();
-    let target = fixture.directory.path().join("target");
-    let session = fixture.store.session(&id(0));
-    let hex = id(0).digest_hex();
-    symlink(&target, fixture.path().join(format!("{hex}.lock"))).unwrap();
-    symlink(&target, fixture.path().join(format!("{}.write", &hex[..2]))).unwrap();
-    for error in [
-        session.lock(Duration::ZERO).unwrap_err(),
-        session.set(IdToken, Some("a")).unwrap_err(),
-    ] {
-        assert_eq!(error.kind(), PermissionDenied);
-        assert_says(&error, &["symbolic link"]);
+    fixture.put(0, "a");
+    let target = fixture.parent.path().join("target");
+    drop(fixture.storage.lock(&session(0), Duration::ZERO).unwrap());
+    for directory in ["locks", "turns"] {
+        let lock = fixture.path().join(directory).join("01");
+        fs::remove_file(&lock).unwrap();
+        symlink(&target, &lock).unwrap();
     }
+    let lock = fixture.storage.lock(&session(0), Duration::ZERO);
+    assert_eq!(lock.unwrap_err().kind(), Backend);
+    assert!(fixture.storage.remove(&session(0)).is_err());
     assert!(!target.exists());
 }
 
 #[test]
-fn a_directory_may_be_reached_by_a_link() {
+fn links_to_the_directory_are_followed() {
     let fixture = Fixture::new();
-    let link = fixture.directory.path().join("link");
+    let link = fixture.parent.path().join("link");
     symlink(fixture.path(), &link).unwrap();
-    let (here, there) = (&fixture.store, FileStore::open(link, key()).unwrap());
-    here.session(&id(0)).set(IdToken, Some("a")).unwrap();
-    assert!(there.session(&id(0)).get(IdToken).unwrap().is_some());
-    let session = here.session(&id(0));
-    let _held = session.lock(Duration::ZERO).unwrap();
-    assert!(there.session(&id(0)).lock(Duration::ZERO).is_err());
+    let there = FileStorage::open(link, key()).unwrap();
+    let record = fixture.put(0, "a");
+    assert_eq!(there.load(&session(0)).unwrap(), Some(record));
+    let _held = fixture.storage.lock(&session(0), Duration::ZERO).unwrap();
+    assert!(there.lock(&session(0), Duration::ZERO).is_err());
+}
+
+#[test]
+fn pipe_in_place_of_a_session_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let made = Command::new("mkfifo").arg(fixture.file(0)).status();
+    assert!(made.unwrap().success());
+    set_mode(&fixture.file(0), 0o600);
+    assert_is(&fixture.load(0).unwrap_err(), Corrupt, "regular file");
 }
