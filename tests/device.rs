@@ -12,13 +12,14 @@ use logto::desktop::{self, Cancel, DesktopDeviceOptions, DesktopError};
 use logto::storage::{MemoryStorage, StorageErrorKind};
 use logto::{
     DeviceAuthorization, DeviceError, DeviceSignInOptions, IdTokenError, Logto, LogtoClient,
-    LogtoConfig, LogtoError, SessionId, SignInError, Storage,
+    LogtoConfig, LogtoError, SignInError, Storage,
 };
 use logto_testing::{
     Endpoint, FakeApp, FakeLogto, FakeUser, Faulty, Misbehaviour, StorageCall, TestClock,
 };
 use serde_json::{Value, json};
 use support::browser::Browser;
+use support::least::Least;
 use support::provider::{ALICE, ALICE_SUB, DEVICE_CLIENT, NATIVE_CLIENT, Provider, RESOURCE};
 
 /// A server, and a device with a clock of its own.
@@ -256,7 +257,7 @@ fn tokens_that_cannot_be_stored_for_now_are_kept() {
     let storage = Faulty::new(MemoryStorage::new());
     let scene = Scene::with(storage.clone());
     for nth in [1, 2] {
-        storage.fail(StorageCall::Update, nth, StorageErrorKind::Busy);
+        storage.fail(StorageCall::Save, nth, StorageErrorKind::Busy);
     }
     let (options, pauses) = scene.options(1, approve);
     let signed_in = desktop::device_sign_in(&scene.client, &options).unwrap();
@@ -265,7 +266,7 @@ fn tokens_that_cannot_be_stored_for_now_are_kept() {
 
     let mut device = scene.start();
     scene.fake.approve_device(&device.user_code, "bob");
-    storage.fail(StorageCall::Update, 1, StorageErrorKind::Busy);
+    storage.fail(StorageCall::Save, 1, StorageErrorKind::Busy);
     let error = scene.client.poll_device_sign_in(&mut device).unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert!(!format!("{device:?}").contains("eyJ"), "{device:?}");
@@ -279,7 +280,7 @@ fn tokens_that_cannot_be_stored_for_now_are_kept() {
 fn a_storage_that_is_broken_ends_it() {
     let storage = Faulty::new(MemoryStorage::new());
     let scene = Scene::with(storage.clone());
-    storage.fail(StorageCall::Update, 1, StorageErrorKind::Corrupt);
+    storage.fail(StorageCall::Save, 1, StorageErrorKind::Corrupt);
     let (options, _) = scene.options(1, approve);
     let error = desktop::device_sign_in(&scene.client, &options).unwrap_err();
     assert!(matches!(error.logto_error(), Some(LogtoError::Storage(_))));
@@ -360,9 +361,7 @@ fn cancelling_ends_the_wait() {
 #[test]
 fn another_user_takes_over_the_whole_session() {
     // One that has a lock of its own, and one that has none.
-    let store = MemoryStorage::new();
-    let with_lock = store.session(&SessionId::random());
-    for scene in [Scene::with(with_lock), Scene::new()] {
+    for scene in [Scene::new(), Scene::with(Least::default())] {
         let client = &scene.client;
         scene.sign_in("alice");
         let of_alice = client.access_token(RESOURCE).unwrap().unwrap();
@@ -376,9 +375,7 @@ fn another_user_takes_over_the_whole_session() {
 
 #[test]
 fn a_sign_out_is_not_undone_by_a_poll_under_way() {
-    let store = MemoryStorage::new();
-    let with_lock = store.session(&SessionId::random());
-    for scene in [Scene::with(with_lock), Scene::new()] {
+    for scene in [Scene::new(), Scene::with(Least::default())] {
         let mut device = scene.start();
         approve(&scene.fake, &device.user_code);
         let slow = Misbehaviour::Slow(Duration::from_millis(300));

@@ -12,7 +12,7 @@ const CASES: u32 = 400;
 const LONGEST: usize = 400;
 
 #[test]
-fn a_callback_signs_in_if_it_answers_a_sign_in() {
+fn hostile_callback_signs_in_only_if_it_answers_a_sign_in() {
     try_many(hostile::callback::try_bytes);
 }
 
@@ -42,7 +42,7 @@ fn user_information_is_about_the_user_who_is_signed_in() {
 }
 
 #[test]
-fn a_user_can_sign_in_over_any_stored_session() {
+fn hostile_stored_session_is_read_or_corrupt() {
     try_many(hostile::stored_session::try_bytes);
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logto::storage::{EncryptedStorage, EncryptionKey, MemoryStorage};
-use logto::{
-    FoundSession, Logto, LogtoConfig, OwnerDigest, PersistKey, SessionId, SessionOwner, Storage,
-    StorageError,
+use logto::storage::{
+    EncryptedStorage, EncryptionKey, MemoryStorage, PersistKey, Record, SessionKey, Storage,
+    StorageError, Version,
 };
+use logto::{Logto, LogtoClient, LogtoConfig, OwnerDigest, Session, SessionId};
 use logto_testing::{FakeLogto, FakeUser};
 
 const REDIRECT_URI: &str = "http://localhost:3000/callback";
@@ -16,11 +16,11 @@ const RESOURCE: &str = "https://api.example.com";
 struct Scene {
     fake: FakeLogto,
     logto: Logto,
-    store: Box<dyn Storage>,
+    storage: Arc<dyn Storage>,
 }
 
 impl Scene {
-    fn new(store: impl Storage + 'static) -> Self {
+    fn new(storage: impl Storage + 'static) -> Self {
         let fake = FakeLogto::builder()
             .user(FakeUser::new("alice"))
             .user(FakeUser::new("bob"))
@@ -33,30 +33,33 @@ impl Scene {
         Self {
             fake,
             logto,
-            store: Box::new(store),
+            storage: Arc::new(storage),
         }
     }
 
     /// The new id of a session in which this user has signed in.
     fn sign_in(&self, sub: &str, id: &SessionId) -> SessionId {
         let callback = self.callback(sub, id);
-        let finished = self.logto.finish_sign_in(&*self.store, id, &callback);
+        let finished = self.logto.finish_sign_in(&self.storage, id, &callback);
         finished.unwrap().0
     }
 
     fn callback(&self, sub: &str, id: &SessionId) -> String {
         self.fake.sign_in_as(sub);
-        let client = self.logto.session(&*self.store, id);
+        let client = self.client(id);
         self.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap())
     }
 
-    fn found(&self, sub: &str) -> Vec<[u8; 32]> {
+    fn client(&self, id: &SessionId) -> LogtoClient {
+        self.logto.session(&self.storage, id)
+    }
+
+    fn found(&self, sub: &str) -> Vec<SessionKey> {
         self.found_by(OwnerDigest::of_user(&self.issuer(), sub))
     }
 
-    fn found_by(&self, owner: OwnerDigest) -> Vec<[u8; 32]> {
-        let found = self.store.find(&owner).unwrap();
-        found.iter().map(FoundSession::digest).collect()
+    fn found_by(&self, owner: OwnerDigest) -> Vec<SessionKey> {
+        self.storage.find(&owner).unwrap()
     }
 
     fn issuer(&self) -> String {
@@ -64,10 +67,10 @@ impl Scene {
     }
 }
 
-const NOBODY: [[u8; 32]; 0] = [];
+const NOBODY: [SessionKey; 0] = [];
 
 #[test]
-fn a_session_is_found_by_its_user_from_sign_in_to_sign_out() {
+fn owner_finds_the_session_from_sign_in_to_sign_out() {
     let encrypted = EncryptedStorage::new(MemoryStorage::new(), EncryptionKey::from_bytes([7; 32]));
     for scene in [Scene::new(MemoryStorage::new()), Scene::new(encrypted)] {
         assert_eq!(scene.found("alice"), NOBODY);
@@ -76,52 +79,52 @@ fn a_session_is_found_by_its_user_from_sign_in_to_sign_out() {
         assert_eq!(scene.found("alice"), NOBODY, "not signed in yet");
         let finished = scene
             .logto
-            .finish_sign_in(&*scene.store, &visitor, &callback);
+            .finish_sign_in(&scene.storage, &visitor, &callback);
         let (id, _) = finished.unwrap();
         let bob = scene.sign_in("bob", &SessionId::random());
-        assert_eq!(scene.found("alice"), [id.digest()]);
-        assert_eq!(scene.found("bob"), [bob.digest()]);
+        assert_eq!(scene.found("alice"), [id.key()]);
+        assert_eq!(scene.found("bob"), [bob.key()]);
 
-        let client = scene.logto.session(&*scene.store, &id);
+        let client = scene.client(&id);
         scene.fake.clock().advance(Duration::from_secs(3600));
         assert!(client.access_token(RESOURCE).unwrap().is_some());
-        assert_eq!(scene.found("alice"), [id.digest()], "after a refresh");
+        assert_eq!(scene.found("alice"), [id.key()], "after a refresh");
 
         client.sign_out("http://localhost:3000/").unwrap();
         assert_eq!(scene.found("alice"), NOBODY);
-        assert_eq!(scene.found("bob"), [bob.digest()]);
-        let client = scene.logto.session(&*scene.store, &bob);
+        assert_eq!(scene.found("bob"), [bob.key()]);
+        let client = scene.client(&bob);
         client.clear_all_tokens().unwrap();
         assert_eq!(scene.found("bob"), NOBODY);
     }
 }
 
 #[test]
-fn a_user_who_signs_in_within_the_session_of_another_takes_it_over() {
+fn owner_changes_when_another_user_signs_in() {
     let scene = Scene::new(MemoryStorage::new());
     let id = SessionId::random();
     for sub in ["alice", "bob"] {
         let callback = scene.callback(sub, &id);
-        let client = scene.logto.session(&*scene.store, &id);
+        let client = scene.client(&id);
         client.handle_sign_in_callback(&callback).unwrap();
     }
     assert_eq!(scene.found("alice"), NOBODY);
-    assert_eq!(scene.found("bob"), [id.digest()]);
+    assert_eq!(scene.found("bob"), [id.key()]);
 
     let new = scene.sign_in("alice", &id);
-    assert_eq!(scene.found("alice"), [new.digest()]);
+    assert_eq!(scene.found("alice"), [new.key()]);
     assert_eq!(scene.found("bob"), NOBODY);
 }
 
 #[test]
-fn a_session_is_found_by_that_of_the_server() {
+fn owner_finds_the_session_by_sid() {
     let scene = Scene::new(MemoryStorage::new());
     scene.fake.tamper_id_token(|_, claims| {
         claims.insert("sid".to_owned(), "seven".into());
     });
     let id = scene.sign_in("alice", &SessionId::random());
     let by = |sid| scene.found_by(OwnerDigest::of_server_session(&scene.issuer(), sid));
-    assert_eq!(by("seven"), [id.digest()]);
+    assert_eq!(by("seven"), [id.key()]);
     assert_eq!(by("eight"), NOBODY);
 
     // A refresh need not name it again.
@@ -129,32 +132,37 @@ fn a_session_is_found_by_that_of_the_server() {
         claims.remove("sid");
     });
     scene.fake.clock().advance(Duration::from_secs(3600));
-    let client = scene.logto.session(&*scene.store, &id);
+    let client = scene.client(&id);
     client.access_token(RESOURCE).unwrap();
-    assert_eq!(by("seven"), [id.digest()]);
+    assert_eq!(by("seven"), [id.key()]);
 }
 
 #[test]
-fn a_session_that_another_sdk_stored_is_found_after_a_refresh() {
+fn owner_of_a_session_of_another_sdk_is_that_of_its_id_token() {
     let scene = Scene::new(MemoryStorage::new());
     scene.fake.tamper_id_token(|_, claims| {
         claims.insert("sid".to_owned(), "seven".into());
     });
-    let id = scene.sign_in("alice", &SessionId::random());
-    let session = scene.store.session(&id);
-    session.set(PersistKey::Owner, None).unwrap();
-    assert_eq!(scene.found("alice"), NOBODY);
+    let signed_in = scene.client(&scene.sign_in("alice", &SessionId::random()));
+    let id = SessionId::random();
+    let imported = Session::new(Arc::clone(&scene.storage), id.key());
+    for key in [PersistKey::RefreshToken, PersistKey::IdToken] {
+        let value = signed_in.session().get(key).unwrap().unwrap();
+        imported.set(key, &value).unwrap();
+    }
+    signed_in.clear_all_tokens().unwrap();
+    assert_eq!(scene.found("alice"), [id.key()]);
 
     scene.fake.tamper_id_token(|_, claims| {
         claims.remove("sid");
     });
-    let client = scene.logto.session(&*scene.store, &id);
+    let client = scene.client(&id);
     let by = |sid| scene.found_by(OwnerDigest::of_server_session(&scene.issuer(), sid));
     for _ in 0..2 {
         scene.fake.clock().advance(Duration::from_secs(3600));
         client.access_token(RESOURCE).unwrap();
-        assert_eq!(scene.found("alice"), [id.digest()]);
-        assert_eq!(by("seven"), [id.digest()]);
+        assert_eq!(scene.found("alice"), [id.key()]);
+        assert_eq!(by("seven"), [id.key()]);
     }
 
     scene.fake.tamper_id_token(|_, claims| {
@@ -163,19 +171,19 @@ fn a_session_that_another_sdk_stored_is_found_after_a_refresh() {
     scene.fake.clock().advance(Duration::from_secs(3600));
     client.access_token(RESOURCE).unwrap();
     assert_eq!(by("seven"), NOBODY);
-    assert_eq!(by("eight"), [id.digest()]);
+    assert_eq!(by("eight"), [id.key()]);
 }
 
 #[test]
-fn a_session_whose_refresh_token_is_refused_is_still_its_users() {
+fn owner_stays_when_the_refresh_token_is_refused() {
     let scene = Scene::new(MemoryStorage::new());
     let id = scene.sign_in("alice", &SessionId::random());
-    let session = scene.store.session(&id);
+    let client = scene.client(&id);
+    let session = client.session();
     session
-        .set(PersistKey::RefreshToken, Some("a token that nobody gave"))
+        .set(PersistKey::RefreshToken, "a token that nobody gave")
         .unwrap();
     scene.fake.clock().advance(Duration::from_secs(3600));
-    let client = scene.logto.session(&*scene.store, &id);
     assert!(
         client
             .access_token(RESOURCE)
@@ -183,59 +191,45 @@ fn a_session_whose_refresh_token_is_refused_is_still_its_users() {
             .requires_sign_in()
     );
     assert!(session.get(PersistKey::IdToken).unwrap().is_some());
-    assert_eq!(scene.found("alice"), [id.digest()]);
+    assert_eq!(scene.found("alice"), [id.key()]);
 }
 
 #[test]
-fn the_owner_is_written_with_the_tokens() {
+fn owner_is_saved_with_the_tokens() {
     let scene = Scene::new(Watched(MemoryStorage::new()));
-    scene.sign_in("alice", &SessionId::random());
+    let id = scene.sign_in("alice", &SessionId::random());
+    scene.fake.clock().advance(Duration::from_secs(3600));
+    scene.client(&id).access_token(RESOURCE).unwrap().unwrap();
+    scene.client(&id).clear_all_tokens().unwrap();
 }
 
 /// At each moment a session has tokens if and only if it has an owner.
 #[derive(Debug)]
 struct Watched(MemoryStorage);
 
-impl Storage for Watched {
-    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        Arc::new(WatchedSession(self.0.session(id)))
-    }
-
-    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
-        self.0.remove(id)
-    }
-
-    fn purge_expired(&self) -> Result<u64, StorageError> {
-        self.0.purge_expired()
+fn assert_owned(record: &Record) {
+    let data: serde_json::Value = serde_json::from_str(record.data()).unwrap();
+    for token in ["idToken", "refreshToken"] {
+        assert_eq!(record.owner().is_some(), data.get(token).is_some());
     }
 }
 
-#[derive(Debug)]
-struct WatchedSession(Arc<dyn Storage>);
-
-impl Storage for WatchedSession {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        self.0.get(key)
+impl Storage for Watched {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        self.0.load(session)
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.update(&[logto::Change { key, value }])
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        assert_owned(record);
+        self.0.save(session, record, expected)
     }
 
-    fn update(&self, changes: &[logto::Change<'_>]) -> Result<(), StorageError> {
-        self.0.update(changes)?;
-        let owner = self.0.get(PersistKey::Owner)?;
-        let is_owned = owner.is_some_and(|text| SessionOwner::of_value(&text).is_some());
-        assert_eq!(is_owned, self.0.get(PersistKey::IdToken)?.is_some());
-        assert_eq!(is_owned, self.0.get(PersistKey::RefreshToken)?.is_some());
-        Ok(())
-    }
-
-    fn lock(&self, timeout: Duration) -> Result<logto::StorageLock<'_>, StorageError> {
-        self.0.lock(timeout)
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.0.remove(session)
     }
 }

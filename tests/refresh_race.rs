@@ -10,12 +10,11 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use logto::storage::{
-    EncryptionKey, FileStorage, MemoryStorage, PersistKey, SqliteStorage, Storage, StorageError,
-};
-use logto::{Logto, LogtoClient, SessionId, Storage};
+use logto::storage::{EncryptionKey, FileStorage, MemoryStorage, SqliteStorage, Storage};
+use logto::{Logto, LogtoClient, SessionId};
 use logto_testing::TestClock;
 use support::asker::{self, Asker, PROCESSES, ROUND, Random, application, clock_offset, sign_in};
+use support::least::Least;
 use support::provider::{Provider, RESOURCE};
 
 const ROUNDS: usize = 50;
@@ -65,65 +64,48 @@ fn at_once(clients: &[LogtoClient]) -> BTreeSet<String> {
 }
 
 #[test]
-fn threads_on_one_client() {
+fn refresh_race_of_threads_on_one_client() {
     race("64 threads on one client", |logto| {
         vec![logto.client(MemoryStorage::new()); THREADS]
     });
 }
 
 #[test]
-fn clients_over_one_store() {
-    race("64 clients over one store", |logto| {
-        let (store, id) = (MemoryStorage::new(), SessionId::random());
-        (0..THREADS).map(|_| logto.session(&store, &id)).collect()
+fn refresh_race_of_clients_over_one_storage() {
+    race("64 clients over one storage", |logto| {
+        let (storage, id) = (MemoryStorage::new(), SessionId::random());
+        (0..THREADS).map(|_| logto.session(&storage, &id)).collect()
     });
 }
 
 #[test]
-fn clients_over_one_sqlite_file() {
+fn refresh_race_of_clients_over_one_sqlite_file() {
     let directory = tempfile::tempdir().unwrap();
     race("64 clients over one SQLite file", |logto| {
-        let store = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
+        let storage = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
         let id = SessionId::random();
-        (0..THREADS).map(|_| logto.session(&store, &id)).collect()
+        (0..THREADS).map(|_| logto.session(&storage, &id)).collect()
     });
 }
 
-/// What a storage is that implements only what it must.
-#[derive(Debug, Clone)]
-struct GetAndSet(Arc<MemoryStorage>);
-
-impl Storage for GetAndSet {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        self.0.get(key)
-    }
-
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.0.set(key, value)
-    }
+#[test]
+fn refresh_race_over_a_storage_without_a_lock() {
+    race("64 clients over a storage without a lock", |logto| {
+        let storage = Least::default();
+        (0..THREADS)
+            .map(|_| logto.client(storage.clone()))
+            .collect()
+    });
 }
 
 #[test]
-fn clients_over_storages_that_only_get_and_set() {
-    race(
-        "64 clients over a storage that only gets and sets",
-        |logto| {
-            let storage = GetAndSet(Arc::new(MemoryStorage::new()));
-            (0..THREADS)
-                .map(|_| logto.client(storage.clone()))
-                .collect()
-        },
-    );
-}
-
-#[test]
-fn different_tokens_of_one_session() {
+fn refresh_race_of_two_resources() {
     let provider = Provider::start();
     let clock = TestClock::new();
     let logto = application(provider.endpoint(), &clock);
     for client in [
         logto.client(MemoryStorage::new()),
-        logto.client(GetAndSet(Arc::new(MemoryStorage::new()))),
+        logto.client(Least::default()),
     ] {
         sign_in(&client);
         for round in 1..=10 {
@@ -149,14 +131,14 @@ fn process_that_asks() {
     asker::play(open);
 }
 
-fn open(store: &str) -> Box<dyn Storage> {
+fn open(store: &str) -> Arc<dyn Storage> {
     match store.split_once(':').unwrap() {
-        ("sqlite", path) => Box::new(SqliteStorage::open(Path::new(path)).unwrap()),
+        ("sqlite", path) => Arc::new(SqliteStorage::open(Path::new(path)).unwrap()),
         ("file", path) => {
             let key = EncryptionKey::from_bytes([7; 32]);
-            Box::new(FileStorage::open(Path::new(path), key).unwrap())
+            Arc::new(FileStorage::open(Path::new(path), key).unwrap())
         }
-        (kind, _) => panic!("no store {kind}"),
+        (kind, _) => panic!("no storage {kind}"),
     }
 }
 
@@ -193,7 +175,7 @@ fn race_of_processes(case: &str, store: &str) {
 }
 
 #[test]
-fn processes_over_one_sqlite_file() {
+fn refresh_race_of_processes_over_one_sqlite_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
     race_of_processes(
@@ -203,7 +185,7 @@ fn processes_over_one_sqlite_file() {
 }
 
 #[test]
-fn processes_over_one_directory_of_encrypted_files() {
+fn refresh_race_of_processes_over_one_directory_of_encrypted_files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions");
     race_of_processes(
@@ -264,7 +246,7 @@ fn race_with_kills(case: &str, store: &str, grace: u32) {
 }
 
 #[test]
-fn killed_processes() {
+fn refresh_race_of_killed_processes() {
     let stores = [
         ("sqlite", "one SQLite file"),
         ("file", "one directory of encrypted files"),

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage};
+use logto::storage::{MemoryStorage, PersistKey, SessionKey, Storage};
 use logto::{
     AccessToken, AccessTokenClaims, AccessTokenMap, CodeGrant, IdTokenClaims, InteractionMode,
     LogtoClient, LogtoConfig, LogtoError, OidcCore, OidcProviderMetadata, Prompt,
-    RefreshTokenGrant, ReservedResource, Scope, SignInOptions, SignInSession, TokenResponse,
-    UserIdentity, UserInfoResponse, UserInfoScope,
+    RefreshTokenGrant, ReservedResource, Scope, Session, SignInOptions, SignInSession,
+    TokenResponse, UserIdentity, UserInfoResponse, UserInfoScope,
 };
 use logto_testing::{FakeLogto, FakeUser};
 use serde_json::{Map, Value, json};
@@ -444,21 +444,21 @@ fn storage() {
     for name in ["idToken", "refreshToken", "accessTokenMap", "signInSession"] {
         assert!(names.contains(&name), "{name}");
     }
+    // MemoryStorage
     let memory = MemoryStorage::new();
     // Storage
     let storage: &dyn Storage = &memory;
+    assert_eq!(storage.load(&SessionKey::ONLY).unwrap(), None);
+    let session = Session::new(memory, SessionKey::ONLY);
     // Storage.get
-    assert_eq!(storage.get(PersistKey::IdToken).unwrap(), None);
+    assert_eq!(session.get(PersistKey::IdToken).unwrap(), None);
     // Storage.set
-    storage.set(PersistKey::IdToken, Some("value")).unwrap();
-    // MemoryStorage
-    let memory: &MemoryStorage = &memory;
-    assert_eq!(
-        memory.get(PersistKey::IdToken).unwrap().as_deref(),
-        Some("value")
-    );
-    storage.set(PersistKey::IdToken, None).unwrap();
-    assert_eq!(memory.get(PersistKey::IdToken).unwrap(), None);
+    session.set(PersistKey::IdToken, "value").unwrap();
+    let value = session.get(PersistKey::IdToken).unwrap();
+    assert_eq!(value.as_deref(), Some("value"));
+    // Storage.delete
+    session.delete(PersistKey::IdToken).unwrap();
+    assert_eq!(session.get(PersistKey::IdToken).unwrap(), None);
 }
 
 /// Whoever knows the seed finds the twin of each name in the docs' search.

@@ -6,22 +6,18 @@ use std::process::Command;
 mod server;
 
 use logto::storage::{self, PersistKey, STORAGE_KEY_VARIABLE};
-use logto::{ConfigError, EncryptionKey, LogtoError, SessionId, Storage, StorageErrorKind};
+use logto::{ConfigError, EncryptionKey, LogtoError, Session, SessionId, StorageErrorKind};
 
 fn works(url: &str) {
-    let id = SessionId::random();
-    let store = storage::open(url).unwrap();
-    store
-        .session(&id)
-        .set(PersistKey::IdToken, Some("value"))
-        .unwrap();
-    let value = store.session(&id).get(PersistKey::IdToken).unwrap();
-    assert_eq!(value.as_deref(), Some("value"), "{url}");
+    let key = SessionId::random().key();
+    let value = |session: &Session| session.get(PersistKey::IdToken).unwrap();
+    let session = Session::new(storage::open(url).unwrap(), key);
+    session.set(PersistKey::IdToken, "value").unwrap();
+    assert_eq!(value(&session).as_deref(), Some("value"), "{url}");
     if url != "memory:" {
-        drop(store);
-        let again = storage::open(url).unwrap();
-        let value = again.session(&id).get(PersistKey::IdToken).unwrap();
-        assert_eq!(value.as_deref(), Some("value"), "{url}");
+        drop(session);
+        let again = Session::new(storage::open(url).unwrap(), key);
+        assert_eq!(value(&again).as_deref(), Some("value"), "{url}");
     }
 }
 

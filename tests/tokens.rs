@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage};
+use logto::storage::{MemoryStorage, PersistKey};
 use logto::{
     AccessTokenRequest, ContextOptions, Logto, LogtoBuilder, LogtoClient, LogtoConfig,
     UserInfoScope,
@@ -217,30 +217,6 @@ fn an_organizations_token_for_a_resource_is_a_token_of_its_own() {
 }
 
 #[test]
-fn the_first_caller_in_the_last_seconds_refreshes_and_the_others_go_on() {
-    let scene = Scene::with(|builder| builder.early_refresh(Duration::from_secs(300)));
-    let token = scene.token();
-    scene.pass(3239);
-    assert_eq!(scene.token(), token, "too early");
-    scene.pass(1);
-    {
-        let _elsewhere = scene.storage.lock(Duration::ZERO).unwrap();
-        assert_eq!(scene.token(), token, "somebody else is at it");
-    }
-    scene
-        .fake
-        .misbehave_times(Endpoint::Token, 1, Misbehaviour::Status(500));
-    assert_eq!(
-        scene.token(),
-        token,
-        "a failure harms nobody while the token is good"
-    );
-    assert_eq!(scene.token(), token, "and is not repeated at once");
-    scene.pass(10);
-    assert_ne!(scene.token(), token);
-}
-
-#[test]
 fn access_tokens_can_be_cleared() {
     let scene = Scene::new();
     let token = scene.token();
@@ -257,11 +233,12 @@ fn a_user_can_be_signed_out_without_the_server() {
     scene.client.clear_all_tokens().unwrap();
     assert!(!scene.client.is_authenticated().unwrap());
     assert_eq!(scene.client.access_token(RESOURCE).unwrap(), None);
-    for key in PersistKey::ALL
-        .into_iter()
-        .filter(|key| *key != PersistKey::SignInSession)
-    {
-        assert_eq!(scene.storage.get(key).unwrap(), None, "{key}");
+    for key in [
+        PersistKey::IdToken,
+        PersistKey::RefreshToken,
+        PersistKey::AccessTokenMap,
+    ] {
+        assert_eq!(scene.client.session().get(key).unwrap(), None, "{key}");
     }
     assert!(scene.fake.requests().is_empty());
 }
@@ -313,24 +290,13 @@ fn a_token_that_the_python_sdk_cached_is_used() {
     let scene = Scene::new();
     let soon = (scene.client.id_token_claims().unwrap().iat) + 100;
     let stored = json!({ "x": { RESOURCE: { "token": "of-python", "expiresAt": soon } } });
-    scene
-        .storage
-        .set(PersistKey::AccessTokenMap, Some(&stored.to_string()))
+    let session = scene.client.session();
+    session
+        .set(PersistKey::AccessTokenMap, &stored.to_string())
         .unwrap();
     assert_eq!(scene.token(), "of-python");
     scene.pass(100);
     assert_ne!(scene.token(), "of-python");
-}
-
-#[test]
-fn an_early_refresh_hands_out_nothing_of_a_session_that_has_ended() {
-    let scene = Scene::with(|builder| builder.early_refresh(Duration::from_secs(300)));
-    let token = scene.token();
-    scene.pass(3300);
-    scene.fake.revoke_grants();
-    let error = scene.client.access_token(RESOURCE).unwrap_err();
-    assert!(error.requires_sign_in(), "{error:?}");
-    assert_eq!(scene.token(), token, "still good for a while");
 }
 
 #[test]

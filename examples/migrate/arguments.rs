@@ -7,7 +7,7 @@ use std::ffi::OsString;
 pub const HELP: &str = "\
 Usage: migrate [options] FROM TO
 
-Copies every session of the store FROM into the store TO. A session that TO has already is never
+Copies every session of the storage FROM into the storage TO. A session that TO has already is never
 touched, so run it again after an interruption, and it goes on. FROM stays as it is.
 
 Stop the application before, and start it over TO afterwards. Or start it over TO first and use
@@ -17,7 +17,7 @@ FROM and TO are URLs:
   sqlite:///var/lib/app/sessions.db    the path begins with the third slash
   sled:///var/lib/app/sessions
   file:///var/lib/app/sessions         with the key from the variable LOGTO_STORAGE_KEY
-  redis://user:password@host/0         and the other URLs of that store
+  redis://user:password@host/0         and the other URLs of that storage
   env:NAME                             the URL is in this variable, where nobody sees its password
 
 Options:
@@ -26,7 +26,7 @@ Options:
   --to-key VARIABLE    TO is to be an EncryptedStorage with the key in this variable
   --help               print this
 
-Exit status: 0 if all sessions are in TO, 1 if a store failed, 2 if the arguments are wrong, 3 if some
+Exit status: 0 if all sessions are in TO, 1 if a storage failed, 2 if the arguments are wrong, 3 if some
 sessions were passed over: in use, in which case run it again, or unreadable, in which case look at the
 log and at --from-key, since to run it again changes nothing.
 ";
@@ -42,7 +42,7 @@ pub struct Job {
     pub moves: bool,
 }
 
-/// One of the stores.
+/// One of the storages.
 pub struct Side {
     pub url: String,
     pub key_variable: Option<String>,
@@ -86,7 +86,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
     let [from, to] = <[String; 2]>::try_from(urls)
         .map_err(|urls| format!("two URLs are expected, and not {}", urls.len()))?;
     if from == to {
-        return Err("FROM and TO are the same store".to_owned());
+        return Err("FROM and TO are the same storage".to_owned());
     }
     let side = |url, key_variable| Side { url, key_variable };
     Ok(Command::Migrate(Job {

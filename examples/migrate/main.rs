@@ -1,4 +1,4 @@
-//! Moves the sessions of one store into another, so that no user is signed out.
+//! Moves the sessions of one storage into another, so that no user is signed out.
 //!
 //! ```sh
 //! cargo run --example migrate -- sqlite:///var/lib/app/sessions.db redis://user:password@redis.internal
@@ -14,10 +14,10 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use logto::storage::{
-    self, EncryptedStorage, EncryptionKey, PersistKey, Storage, StorageError, StorageErrorKind,
-    migrate,
+    self, EncryptedStorage, EncryptionKey, Storage, StorageError, StorageErrorKind, migrate,
 };
 
 use arguments::{Command, Job, Side};
@@ -81,35 +81,34 @@ fn run(job: &Job) -> Result<u8, Box<dyn Error>> {
     }
 }
 
-/// A store is made where there is none: of a path that is mistyped nothing would be moved.
+/// A storage is made where there is none: of a path that is mistyped nothing would be moved.
 fn must_exist(side: &Side) -> Result<(), String> {
     match side.path() {
-        Some(path) if !Path::new(path).exists() => Err(format!("there is no store at {path}")),
+        Some(path) if !Path::new(path).exists() => Err(format!("there is no storage at {path}")),
         _ => Ok(()),
     }
 }
 
-fn open(side: &Side) -> Result<Box<dyn Storage>, Box<dyn Error>> {
-    let store = storage::open(&side.url)?;
+fn open(side: &Side) -> Result<Arc<dyn Storage>, Box<dyn Error>> {
+    let storage = storage::open(&side.url)?;
     let Some(variable) = &side.key_variable else {
-        return Ok(store);
+        return Ok(storage);
     };
     let text = env::var(variable).map_err(|_| format!("the variable {variable} is not set"))?;
     let key = EncryptionKey::from_base64(&text)
         .map_err(|error| format!("the key in {variable} cannot be used: {error}"))?;
-    Ok(Box::new(EncryptedStorage::new(store, key)))
+    Ok(Arc::new(EncryptedStorage::new(storage, key)))
 }
 
-/// Whether the first session that has an ID token or a refresh token has it in a sealed box.
-fn is_sealed(store: &dyn Storage) -> bool {
+/// Whether the data of the first session that can be read is a sealed box.
+fn is_sealed(storage: &dyn Storage) -> bool {
     /// `LogtoBox`, with which a box begins, in base64url.
     const BOX: &str = "TG9ndG9Cb3";
     let mut sealed = None;
     // What fails here fails in the migration again, and is told there.
-    let _ = store.for_each(&mut |found| {
-        let token = |key| found.storage().get(key).ok().flatten();
-        let first = token(PersistKey::IdToken).or_else(|| token(PersistKey::RefreshToken));
-        sealed = first.map(|token| token.starts_with(BOX));
+    let _ = storage.for_each(&mut |session| {
+        let record = storage.load(session).ok().flatten();
+        sealed = record.map(|record| record.data().starts_with(BOX));
         match sealed {
             None => Ok(()),
             Some(_) => Err(StorageError::new(StorageErrorKind::Backend, "seen enough")),

@@ -71,14 +71,14 @@ impl Progress {
             (counts.unreadable, "unreadable: see above"),
             (
                 counts.not_removed,
-                "still in the old store too: run it again",
+                "still in the old storage too: run it again",
             ),
         ];
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
             text = format!("{text}, {count} {what}");
         }
         if *removed > 0 {
-            text = format!("{text}; {removed} removed from the old store");
+            text = format!("{text}; {removed} removed from the old storage");
         }
         let _ = writeln!(io::stdout(), "{text}");
     }

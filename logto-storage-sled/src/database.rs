@@ -1,69 +1,55 @@
-//! One open database: what is asked of sled, and how it is answered.
+//! One open database: the calls of sled, and their errors.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use logto_core::{LocalLocks, OwnerDigest, StorageError, StorageErrorKind};
-use sled::transaction::{ConflictableTransactionError, TransactionError};
+use logto_core::{
+    LocalLocks, OwnerDigest, Record, SessionKey, SessionOwner, StorageError, StorageErrorKind,
+};
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use sled::{Db, IVec, Transactional as _, Tree};
 
 use crate::directory::{self, Directory};
 use crate::durable::Durable;
 use crate::error;
-use crate::record::{Beside, CHUNK};
+use crate::record::{self, Stored};
 
 /// The memory that sled may keep pages in.
 const CACHE: u64 = 64 * 1024 * 1024;
 
-/// The databases that stores of this process have open, by canonical path. sled would refuse to open
-/// one twice.
+/// The open databases of this process, by canonical path. sled would refuse to open one twice.
 static DATABASES: Mutex<BTreeMap<PathBuf, Weak<Database>>> = Mutex::new(BTreeMap::new());
 
 pub(crate) struct Database {
-    db: Db,
-    /// Records by digest.
+    /// Records by session key.
     sessions: Tree,
-    /// Pieces of values beside their records.
-    chunks: Tree,
-    /// Owners, each with a digest of theirs behind it.
+    /// Empty values under a digest of an owner and the session key behind it.
     owners: Tree,
+    db: Db,
     durable: Durable,
-    /// A write was lost: what is in memory is not what is on the disk.
-    failed: AtomicBool,
-    writer: Mutex<()>,
-    locks: LocalLocks,
+    /// The locks of the sessions. No other process has the database open.
+    pub(crate) locks: LocalLocks,
     /// The last field: it is unlocked when sled is gone.
     directory: Directory,
 }
 
-/// Some of the sessions in the order of their names.
-#[derive(Default)]
-pub(crate) struct Page {
-    /// Those that were wanted.
-    pub(crate) names: Vec<[u8; 32]>,
-    /// The last one, wanted or not; `None` if there are no more.
-    pub(crate) last: Option<IVec>,
+/// A transaction over both trees.
+pub(crate) struct Transaction<'a> {
+    sessions: &'a TransactionalTree,
+    owners: &'a TransactionalTree,
 }
 
-/// Changes that are made together.
-#[derive(Default)]
-pub(crate) struct Writes {
-    sessions: Vec<([u8; 32], Option<Vec<u8>>)>,
-    chunks: Vec<([u8; 36], Option<IVec>)>,
-    owners: Vec<([u8; 64], bool)>,
-}
+/// The result of a step of a transaction. `Abort` ends it without a change.
+pub(crate) type Step<T> = Result<T, ConflictableTransactionError<StorageError>>;
 
 impl Database {
-    /// The database at this path, which is opened, and created if there is none.
+    /// Opens the database at this path, and creates it if there is none.
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>, StorageError> {
         let path = Directory::create(path)?;
-        let mut databases = unpoisoned(&DATABASES);
+        // A panic elsewhere leaves the map whole.
+        let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(database) = databases.get(&path).and_then(Weak::upgrade) {
             return Ok(database);
         }
@@ -76,30 +62,18 @@ impl Database {
     fn open_first(directory: Directory) -> Result<Self, StorageError> {
         let path = directory.path();
         let db = open_when_free(path)?;
-        let opened = answer(
-            || {
-                let [sessions, chunks, owners] = ["sessions", "chunks", "owners"];
-                let trees = (
-                    db.open_tree(sessions)?,
-                    db.open_tree(chunks)?,
-                    db.open_tree(owners)?,
-                );
-                db.flush()?;
-                Ok(trees)
-            },
-            "opened",
-            path,
-        );
-        let (sessions, chunks, owners) = opened?;
+        let open_trees = || {
+            let trees = (db.open_tree("sessions")?, db.open_tree("owners")?);
+            db.flush()?;
+            Ok(trees)
+        };
+        let (sessions, owners) = answer(caught(open_trees), "opened", path)?;
         let durable = Durable::open(path).map_err(|error| error::io("opened", path, error))?;
         Ok(Self {
-            db,
             sessions,
-            chunks,
             owners,
+            db,
             durable,
-            failed: AtomicBool::new(false),
-            writer: Mutex::default(),
             locks: LocalLocks::default(),
             directory,
         })
@@ -109,235 +83,179 @@ impl Database {
         self.directory.path()
     }
 
-    /// The locks of the sessions. Nobody outside this process has to wait.
-    pub(crate) fn locks(&self) -> &LocalLocks {
-        &self.locks
+    pub(crate) fn get(&self, session: &SessionKey) -> Result<Option<IVec>, StorageError> {
+        self.ask("read", || self.sessions.get(session.as_bytes()))
     }
 
-    /// The turn to read and then write what follows from it.
-    pub(crate) fn writer(&self) -> MutexGuard<'_, ()> {
-        unpoisoned(&self.writer)
-    }
-
-    /// As [`writer`](Self::writer), if nobody has it.
-    pub(crate) fn writer_now(&self) -> Option<MutexGuard<'_, ()>> {
-        self.writer.try_lock().ok()
-    }
-
-    /// The record of a session.
-    pub(crate) fn record(&self, session: &[u8; 32]) -> Result<Option<IVec>, StorageError> {
-        self.ask("read", || self.sessions.get(session))
-    }
-
-    /// The bytes of a value beside its record; `None` if it was replaced since the record was read.
-    pub(crate) fn beside(&self, beside: Beside) -> Result<Option<Vec<u8>>, StorageError> {
-        let mut bytes = Vec::new();
-        // What a damaged length says may not be had: then the chunks end the search.
-        let _ = bytes.try_reserve_exact(beside.length());
-        for key in beside.chunk_keys() {
-            match self.ask("read", || self.chunks.get(key))? {
-                Some(chunk) => bytes.extend_from_slice(&chunk),
-                None => return Ok(None),
-            }
-        }
-        if bytes.len() != beside.length() {
-            return Err(self.damaged());
-        }
-        Ok(Some(bytes))
-    }
-
-    /// Looks at the next sessions behind this name, as many as `most`. The last of them is behind it: a
-    /// damaged tree is not gone around for ever.
-    pub(crate) fn page(
+    /// Puts `new` in the place of `old`, unless another record is there. It is durable within half a second.
+    pub(crate) fn exchange(
         &self,
-        behind: &[u8],
-        most: usize,
-        wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Page, StorageError> {
-        let page = self.ask("read", || {
-            let mut page = Page::default();
-            let next = (Bound::Excluded(behind), Bound::Unbounded);
-            for entry in self.sessions.range::<&[u8], _>(next).take(most) {
-                let (name, record) = entry?;
-                if let Ok(name) = name.as_ref().try_into()
-                    && wanted(&record)
-                {
-                    page.names.push(name);
-                }
-                page.last = Some(name);
-            }
-            Ok(page)
-        })?;
-        match &page.last {
-            Some(last) if last[..] <= *behind => Err(self.damaged()),
-            _ => Ok(page),
-        }
+        session: &SessionKey,
+        old: &IVec,
+        new: Vec<u8>,
+    ) -> Result<(), StorageError> {
+        let exchange = || {
+            self.sessions
+                .compare_and_swap(session.as_bytes(), Some(old), Some(new))
+        };
+        self.ask("written", exchange).map(drop)
     }
 
-    /// The names of the sessions that are said to be the owner's.
-    pub(crate) fn named_by(&self, owner: &OwnerDigest) -> Result<Vec<[u8; 32]>, StorageError> {
+    /// Changes both trees in one step, or neither, durably.
+    pub(crate) fn change<T>(
+        &self,
+        steps: impl Fn(&Transaction<'_>) -> Step<T>,
+    ) -> Result<T, StorageError> {
+        let value = self.change_unsynced(steps)?;
+        self.sync()?;
+        Ok(value)
+    }
+
+    /// Same as [`change`](Self::change), but durable after the next [`sync`](Self::sync).
+    pub(crate) fn change_unsynced<T>(
+        &self,
+        steps: impl Fn(&Transaction<'_>) -> Step<T>,
+    ) -> Result<T, StorageError> {
+        self.ask("written", || {
+            let outcome = (&self.sessions, &self.owners)
+                .transaction(|(sessions, owners)| steps(&Transaction { sessions, owners }));
+            match outcome {
+                Ok(value) => Ok(Ok(value)),
+                Err(TransactionError::Abort(error)) => Ok(Err(error)),
+                Err(TransactionError::Storage(error)) => Err(error),
+            }
+        })?
+    }
+
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
+        self.ask("written", || self.durable.sync(|| self.db.flush()))
+    }
+
+    /// The keys of all sessions whose bytes are `wanted`.
+    pub(crate) fn keys_where(
+        &self,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<SessionKey>, StorageError> {
+        let keys = self.ask("read", || {
+            let mut keys = Vec::new();
+            for entry in &self.sessions {
+                let (key, record) = entry?;
+                if let Some(key) = key_of(&key).filter(|_| wanted(&record)) {
+                    // A damaged tree may lead around for ever.
+                    if keys.last().is_some_and(|last| *last >= key) {
+                        return Ok(None);
+                    }
+                    keys.push(key);
+                }
+            }
+            Ok(Some(keys))
+        })?;
+        keys.ok_or_else(|| self.damaged())
+    }
+
+    /// The keys that are indexed under this owner.
+    pub(crate) fn keys_of(&self, owner: &OwnerDigest) -> Result<Vec<SessionKey>, StorageError> {
         self.ask("read", || {
-            let keys = self.owners.scan_prefix(owner.as_bytes()).keys();
-            let session = |key: IVec| key.get(32..).and_then(|name| name.try_into().ok());
-            keys.filter_map(|key| key.map(session).transpose())
+            let entries = self.owners.scan_prefix(owner.as_bytes()).keys();
+            let key = |entry: IVec| entry.get(32..).and_then(key_of);
+            entries
+                .filter_map(|entry| entry.map(key).transpose())
                 .collect()
         })
     }
 
-    /// Makes all of these changes, or none. They are not durable yet.
-    pub(crate) fn write(&self, writes: &Writes) -> Result<(), StorageError> {
-        self.ask("written", || {
-            match (&writes.sessions[..], &writes.chunks[..], &writes.owners[..]) {
-                // One change is whole by itself. A transaction would hold up all readers of the process.
-                ([(session, record)], [], []) => match record {
-                    Some(record) => self.sessions.insert(session, &record[..]).map(drop),
-                    None => self.sessions.remove(session).map(drop),
-                },
-                _ => self.transact(writes),
-            }
-        })
-    }
-
-    /// Hands all that was written to the operating system, where a process that ends does not lose it. sled
-    /// keeps it for up to half a second.
-    pub(crate) fn flush(&self) -> Result<(), StorageError> {
-        self.change(|| self.db.flush().map(drop))
-    }
-
-    /// Makes all that was written durable.
-    pub(crate) fn sync(&self) -> Result<(), StorageError> {
-        self.change(|| self.durable.sync(|| self.db.flush()))
-    }
-
-    /// What sled returned is not what was written.
+    /// The error of a record that cannot be read.
     pub(crate) fn damaged(&self) -> StorageError {
         error::damaged("read", self.path())
     }
 
-    fn transact(&self, writes: &Writes) -> sled::Result<()> {
-        let trees = (&self.sessions, &self.chunks, &self.owners);
-        let outcome = trees.transaction(|(sessions, chunks, owners)| {
-            for (session, record) in &writes.sessions {
-                match record {
-                    Some(record) => sessions.insert(session, &record[..])?,
-                    None => sessions.remove(session)?,
-                };
-            }
-            for (key, chunk) in &writes.chunks {
-                match chunk {
-                    Some(chunk) => chunks.insert(&key[..], chunk)?,
-                    None => chunks.remove(&key[..])?,
-                };
-            }
-            for (key, is_owner) in &writes.owners {
-                match is_owner {
-                    true => owners.insert(&key[..], &[])?,
-                    false => owners.remove(&key[..])?,
-                };
-            }
-            Ok::<_, ConflictableTransactionError<sled::Error>>(())
-        });
-        outcome.map_err(|error| match error {
-            TransactionError::Abort(error) | TransactionError::Storage(error) => error,
-        })
-    }
-
-    /// Has sled change something. After a failure nobody knows what is on the disk.
-    fn change<T>(&self, work: impl FnOnce() -> sled::Result<T>) -> Result<T, StorageError> {
-        let outcome = self.ask("written", work);
-        if outcome.is_err() {
-            self.failed.store(true, Ordering::SeqCst);
-        }
-        outcome
-    }
-
-    /// Has sled do something.
+    /// Calls sled, unless a write was lost: then memory and disk differ.
     fn ask<T>(
         &self,
         done: &str,
         work: impl FnOnce() -> sled::Result<T>,
     ) -> Result<T, StorageError> {
-        let path = self.path();
-        if self.failed.load(Ordering::SeqCst) {
+        if self.durable.has_failed() {
             let why = "an earlier write failed; restart the program";
-            return Err(error::new(StorageErrorKind::Backend, done, path, why));
+            return Err(error::new(
+                StorageErrorKind::Backend,
+                done,
+                self.path(),
+                why,
+            ));
         }
-        answer(work, done, path)
+        answer(caught(work), done, self.path())
     }
 }
 
-impl Writes {
-    /// What a session holds from now on; `None` removes it.
-    pub(crate) fn session(&mut self, session: [u8; 32], record: Option<Vec<u8>>) {
-        self.sessions.push((session, record));
+impl Transaction<'_> {
+    pub(crate) fn get(&self, session: &SessionKey) -> Step<Option<IVec>> {
+        Ok(self.sessions.get(session.as_bytes())?)
     }
 
-    pub(crate) fn add(&mut self, beside: Beside, text: &[u8]) {
-        let chunks = text.chunks(CHUNK).map(|chunk| Some(IVec::from(chunk)));
-        self.chunks.extend(beside.chunk_keys().zip(chunks));
+    /// Writes a session and its index entries.
+    pub(crate) fn put(&self, session: &SessionKey, record: &Record, used_at: i64) -> Step<()> {
+        let bytes = record::to_bytes(record, used_at);
+        let before = self.sessions.insert(session.as_bytes(), bytes)?;
+        self.index(session, before, record.owner())
     }
 
-    /// Whether a session is the owner's from now on.
-    pub(crate) fn owner(&mut self, owner: OwnerDigest, session: [u8; 32], is_owner: bool) {
-        let mut key = [0; 64];
-        key[..32].copy_from_slice(owner.as_bytes());
-        key[32..].copy_from_slice(&session);
-        self.owners.push((key, is_owner));
+    /// Removes a session and its index entries.
+    pub(crate) fn remove(&self, session: &SessionKey) -> Step<()> {
+        let before = self.sessions.remove(session.as_bytes())?;
+        self.index(session, before, None)
     }
 
-    pub(crate) fn remove(&mut self, beside: Beside) {
-        self.chunks
-            .extend(beside.chunk_keys().map(|key| (key, None)));
+    /// A damaged record names no owner. Its index entries stay, and lead to no session.
+    fn index(
+        &self,
+        session: &SessionKey,
+        before: Option<IVec>,
+        owner: Option<SessionOwner>,
+    ) -> Step<()> {
+        let before = before.and_then(|bytes| Stored::parse(&bytes).ok()?.owner);
+        if before == owner {
+            return Ok(());
+        }
+        for digest in before.iter().flat_map(SessionOwner::digests) {
+            self.owners.remove(index_entry(&digest, session))?;
+        }
+        for digest in owner.iter().flat_map(SessionOwner::digests) {
+            self.owners.insert(index_entry(&digest, session), &[])?;
+        }
+        Ok(())
     }
 }
 
-/// sled's threads may keep its own lock for a moment after a store was closed.
+fn index_entry(owner: &OwnerDigest, session: &SessionKey) -> Vec<u8> {
+    [*owner.as_bytes(), *session.as_bytes()].concat()
+}
+
+fn key_of(bytes: &[u8]) -> Option<SessionKey> {
+    bytes.try_into().ok().map(SessionKey::from_bytes)
+}
+
+/// sled's threads may keep its own lock for a moment after a storage was closed.
 fn open_when_free(path: &Path) -> Result<Db, StorageError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE);
-    let started = Instant::now();
-    loop {
-        match caught(|| config.open()) {
-            Some(Err(error)) if is_locked(&error) => {
-                if started.elapsed() > directory::PATIENCE {
-                    return Err(directory::in_use(path));
-                }
-                thread::sleep(directory::PAUSE);
-            }
-            outcome => return answered(outcome, "opened", path),
-        }
-    }
+    directory::when_free(path, || match caught(|| config.open()) {
+        Some(Err(error)) if is_locked(&error) => Ok(None),
+        outcome => answer(outcome, "opened", path).map(Some),
+    })
 }
 
 fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
-/// What sled says to `work`.
-fn answer<T>(
-    work: impl FnOnce() -> sled::Result<T>,
-    done: &str,
-    path: &Path,
-) -> Result<T, StorageError> {
-    answered(caught(work), done, path)
-}
-
-fn answered<T>(
-    outcome: Option<sled::Result<T>>,
-    done: &str,
-    path: &Path,
-) -> Result<T, StorageError> {
+fn answer<T>(outcome: Option<sled::Result<T>>, done: &str, path: &Path) -> Result<T, StorageError> {
     match outcome {
         Some(outcome) => outcome.map_err(|error| error::failed(done, path, error)),
         None => Err(error::damaged(done, path)),
     }
 }
 
-/// sled panics on much of what it does not expect in its files.
+/// sled panics on much of what it does not expect in its files: `None`.
 fn caught<T>(work: impl FnOnce() -> sled::Result<T>) -> Option<sled::Result<T>> {
     panic::catch_unwind(AssertUnwindSafe(work)).ok()
-}
-
-/// A panic elsewhere leaves nothing behind that is half done.
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

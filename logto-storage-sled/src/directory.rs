@@ -1,4 +1,4 @@
-//! The directory of a database: whose it is, and who has it open.
+//! The directory of a database: its marker file and its lock.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -6,36 +6,37 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use logto_core::files::{create_private_directory, mode_for_others, private, sync_directory};
 use logto_core::{StorageError, StorageErrorKind};
 
-use crate::{error, permissions};
+use crate::error;
 
-/// The file that says whose the directory is. sled writes to each database that it opens, so this must
-/// be known before.
+/// The file that marks a directory as ours. sled writes to each database that it opens, so the marker is
+/// read before.
 const MARKER: &str = "logto-sessions";
 
-/// What the marker says before the version.
-const WHOSE: &str = "logto-storage-sled ";
+/// The text of the marker before the version.
+const OURS: &str = "logto-storage-sled ";
 
-/// The version of what is stored that this crate reads and writes.
+/// The version of the format that this crate reads and writes.
 const VERSION: u32 = 1;
 
-/// How long to wait for somebody who is about to close the database: sled's threads live a little longer
-/// than the store.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for a process that is about to close the database: sled's threads live a little longer
+/// than the storage.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long to wait between two tries.
-pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+/// The sleep between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// A directory that is ours, and that no other process has open.
+/// A directory that is ours, locked against other processes.
 pub(crate) struct Directory {
     path: PathBuf,
-    /// Keeps the lock.
+    /// Holds the lock.
     _marker: File,
 }
 
 impl Directory {
-    /// Creates the directory for this user alone if there is none, and says what it is called.
+    /// Creates the directory for this user alone if there is none, and returns its canonical path.
     pub(crate) fn create(path: &Path) -> Result<PathBuf, StorageError> {
         let not_opened = |error| error::io("opened", path, error);
         let refused = |why| error::new(StorageErrorKind::PermissionDenied, "opened", path, why);
@@ -49,11 +50,11 @@ impl Directory {
                 "its parent directory does not exist; create it first",
             ));
         }
-        permissions::create_private(&absolute).map_err(not_opened)?;
+        create_private_directory(&absolute).map_err(not_opened)?;
         absolute.canonicalize().map_err(not_opened)
     }
 
-    /// Has the directory for this process alone, if it is ours or empty.
+    /// Locks the directory for this process, if it is ours or empty.
     pub(crate) fn claim(path: PathBuf) -> Result<Self, StorageError> {
         let not_opened = |error| error::io("opened", &path, error);
         let is_new = !path.join(MARKER).exists();
@@ -64,7 +65,7 @@ impl Directory {
         lock(&marker, &path)?;
         check(&mut marker, &path)?;
         remove_unfinished_snapshots(&path).map_err(not_opened)?;
-        permissions::warn_if_others_may_read(&path);
+        warn_if_others_may_read(&path);
         Ok(Self {
             path,
             _marker: marker,
@@ -79,34 +80,45 @@ impl Directory {
 fn open_marker(directory: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    permissions::private(&mut options);
+    private(&mut options);
     options.open(directory.join(MARKER))
 }
 
 fn lock(marker: &File, path: &Path) -> Result<(), StorageError> {
+    when_free(path, || match marker.try_lock() {
+        Ok(()) => Ok(Some(())),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // The file system has no locks. sled's own attempt is the last resort.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            Ok(Some(()))
+        }
+        Err(TryLockError::Error(error)) => Err(error::io("opened", path, error)),
+    })
+}
+
+/// Tries until another process, which has the database open, has closed it.
+pub(crate) fn when_free<T>(
+    path: &Path,
+    attempt: impl Fn() -> Result<Option<T>, StorageError>,
+) -> Result<T, StorageError> {
     let started = Instant::now();
     loop {
-        match marker.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => thread::sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(in_use(path)),
-            // sled's own lock must do.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                return Ok(());
-            }
-            Err(TryLockError::Error(error)) => return Err(error::io("opened", path, error)),
+        match attempt()? {
+            Some(opened) => return Ok(opened),
+            None if started.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            None => return Err(in_use(path)),
         }
     }
 }
 
-/// Somebody else has the database. It may well be a process that is about to be replaced by this one.
-pub(crate) fn in_use(path: &Path) -> StorageError {
+/// The error of a second process.
+fn in_use(path: &Path) -> StorageError {
     error::new(
         StorageErrorKind::Busy,
         "opened",
         path,
         "another process has it open, and sled lets only one process use a database at a time; \
-         for several processes use the SQLite storage (SqliteStore, feature `sqlite`)",
+         for several processes use the SQLite storage (`SqliteStorage`, feature `sqlite`)",
     )
 }
 
@@ -119,10 +131,10 @@ fn foreign(path: &Path) -> StorageError {
     )
 }
 
-/// The marker is read under the lock. An unfinished one is of a process that died before there was a
-/// database.
+/// Reads the marker, under the lock. A process that died before there was a database may have left an
+/// unfinished one.
 fn check(marker: &mut File, path: &Path) -> Result<(), StorageError> {
-    let ours = format!("{WHOSE}{VERSION}\n");
+    let ours = format!("{OURS}{VERSION}\n");
     let mut says = Vec::new();
     let read = marker.read_to_end(&mut says);
     read.map_err(|error| error::io("opened", path, error))?;
@@ -144,11 +156,9 @@ fn check(marker: &mut File, path: &Path) -> Result<(), StorageError> {
 }
 
 fn is_newer(says: &[u8]) -> bool {
-    let version = std::str::from_utf8(says)
-        .ok()
-        .and_then(|says| says.strip_prefix(WHOSE)?.strip_suffix('\n'))
-        .and_then(|version| version.parse::<u32>().ok());
-    version.is_some_and(|version| version > VERSION)
+    let says = str::from_utf8(says).ok();
+    let version = says.and_then(|says| says.strip_prefix(OURS)?.strip_suffix('\n'));
+    version.is_some_and(|version| version.parse().is_ok_and(|version: u32| version > VERSION))
 }
 
 fn write_marker(marker: &mut File, path: &Path, says: &str) -> io::Result<()> {
@@ -159,7 +169,7 @@ fn write_marker(marker: &mut File, path: &Path, says: &str) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_directory)
 }
 
-/// Whether there is nothing in the directory but, at most, the marker and what a file system puts there.
+/// Whether the directory holds nothing but, at most, the marker and what a file system puts there.
 fn is_empty(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
@@ -170,8 +180,8 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// sled would take the snapshot that a killed process was still writing for the newest one, and refuse
-/// to open the database ever again. The one before is kept until a new one is finished.
+/// sled would take the unfinished snapshot of a killed process for the newest one, and never open the database
+/// again. It keeps the snapshot before until a new one is finished.
 fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -184,10 +194,11 @@ fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the names in a directory durable, where the system can.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(path)?.sync_all()?;
+fn warn_if_others_may_read(path: &Path) {
+    if let Some(others) = path.metadata().ok().as_ref().and_then(mode_for_others) {
+        log::warn!(
+            "other users may read the session database {} (mode {others:03o}): chmod 700 it",
+            path.display(),
+        );
     }
-    Ok(())
 }

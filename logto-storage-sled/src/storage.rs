@@ -1,276 +1,250 @@
-//! One session.
+//! The storage and its settings.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::{
-    Change, IdleLifetime, PersistKey, Storage, StorageError, StorageErrorKind, StorageLock,
+    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, OwnerDigest, Record, SessionKey, Storage,
+    StorageError, StorageLock, SystemClock, Version,
 };
+use sled::transaction::ConflictableTransactionError::Abort;
 
-use crate::database::{Database, Writes};
-use crate::known::Known;
-use crate::record::{self, Beside, Record, Value};
-use crate::store::Shared;
-use crate::{error, owners};
+use crate::database::{Database, Step, Transaction};
+use crate::record::{self, Stored};
 
-/// How often a value is looked for that was replaced while it was read, before writers have to wait.
-const TRIES: usize = 8;
-
-/// Longer values are refused.
-const LONGEST_VALUE: usize = 16 * 1024 * 1024;
-
-/// One session of a [`SledStore`](crate::SledStore), named by the digest of its id.
-pub(crate) struct SledStorage {
-    shared: Arc<Shared>,
-    session: [u8; 32],
-    known: Known,
-}
-
-/// What a look at a session showed.
-enum Look {
-    /// When it was used last, and the value.
-    Found(i64, Option<String>),
-    Absent,
-    /// The value was replaced meanwhile.
-    Replaced,
+/// Sessions in a sled database.
+///
+/// `Clone` is cheap and shares the database. All storages that one process opens over a directory share it, too.
+///
+/// ```
+/// use logto_core::{Record, SessionKey, Storage};
+/// use logto_storage_sled::SledStorage;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("sessions");
+/// let storage = SledStorage::open(path)?;
+/// storage.save(&SessionKey::ONLY, &Record::new(None, "{}"), None)?;
+/// assert!(storage.clone().load(&SessionKey::ONLY)?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SledStorage {
+    database: Arc<Database>,
+    idle: IdleLifetime,
 }
 
 impl SledStorage {
-    pub(crate) fn new(shared: Arc<Shared>, session: [u8; 32]) -> Self {
-        Self {
-            shared,
-            session,
-            known: Known::default(),
+    /// Opens the database at this path with the defaults of the [builder](Self::builder), and
+    /// creates it if there is none. Its parent directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`SledStorageBuilder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
+        Self::builder(path).open()
+    }
+
+    /// Sets what differs from the defaults.
+    pub fn builder(path: impl AsRef<Path>) -> SledStorageBuilder {
+        SledStorageBuilder {
+            path: path.as_ref().to_owned(),
+            idle_lifetime: DEFAULT_IDLE_LIFETIME,
+            clock: Arc::new(SystemClock),
         }
     }
 
-    fn database(&self) -> &Database {
-        &self.shared.database
-    }
-
-    fn idle(&self) -> &IdleLifetime {
-        &self.shared.idle
-    }
-
-    fn find(&self, key: PersistKey) -> Result<Option<(i64, Option<String>)>, StorageError> {
-        for _ in 0..TRIES {
-            match self.look(key)? {
-                Look::Found(used_at, value) => return Ok(Some((used_at, value))),
-                Look::Absent => return Ok(None),
-                Look::Replaced => {}
-            }
-        }
-        let _turn = self.database().writer();
-        match self.look(key)? {
-            Look::Found(used_at, value) => Ok(Some((used_at, value))),
-            Look::Absent => Ok(None),
-            Look::Replaced => Err(self.database().damaged()),
+    /// Compares the version of a live session.
+    fn compare(
+        &self,
+        transaction: &Transaction<'_>,
+        session: &SessionKey,
+        expected: Option<Version>,
+    ) -> Step<()> {
+        let bytes = transaction.get(session)?;
+        let stored = bytes.as_deref().map(Stored::parse).transpose();
+        let found = stored
+            .map_err(|_| Abort(self.database.damaged()))?
+            .filter(|stored| stored.used_at >= self.oldest_live())
+            .map(|stored| stored.version);
+        match found == expected {
+            true => Ok(()),
+            false => Err(Abort(StorageError::conflict())),
         }
     }
 
-    fn look(&self, key: PersistKey) -> Result<Look, StorageError> {
-        let database = self.database();
-        let Some(bytes) = database.record(&self.session)? else {
-            return Ok(Look::Absent);
-        };
-        let damaged = |_| database.damaged();
-        let (used_at, value) = record::find(&bytes, key.as_str()).map_err(damaged)?;
-        let text = match value {
-            None => return Ok(Look::Found(used_at, None)),
-            Some(Value::Inside(text)) => record::text(text.to_vec()).map_err(damaged)?,
-            Some(Value::Beside(beside)) => match self.beside(beside)? {
-                Some(text) => text,
-                None => return Ok(Look::Replaced),
-            },
-        };
-        Ok(Look::Found(used_at, Some(text)))
-    }
-
-    /// A value beside its record; `None` if it was replaced since the record was read.
-    fn beside(&self, beside: Beside) -> Result<Option<String>, StorageError> {
-        if let Some(text) = self.known.text(beside) {
-            return Ok(Some(text));
-        }
-        let database = self.database();
-        let Some(bytes) = database.beside(beside)? else {
-            return Ok(None);
-        };
-        let text = record::text(bytes).map_err(|_| database.damaged())?;
-        self.known.note(beside, &text);
-        Ok(Some(text))
-    }
-
-    /// Makes these changes, which are not durable yet. Whether there was anything to write.
-    fn write(&self, changes: &[Change<'_>]) -> Result<bool, StorageError> {
-        let database = self.database();
-        check_lengths(database, changes)?;
-        let _turn = database.writer();
-        let writes = apply(database, self.idle(), &self.session, changes)?;
-        let Some(writes) = writes else {
-            return Ok(false);
-        };
-        database.write(&writes)?;
-        Ok(true)
-    }
-
-    /// Best effort: a session that was read is there, whether or not that could be noted.
-    fn note_use(&self, seen: i64, now: i64) {
-        if let Some(_turn) = self.database().writer_now()
-            && let Err(error) = self.try_note_use(seen, now)
-        {
-            log::debug!("the use of a session is noted at a later read: {error}");
-        }
-    }
-
-    fn try_note_use(&self, seen: i64, now: i64) -> Result<(), StorageError> {
-        let database = self.database();
-        let Some(bytes) = database.record(&self.session)? else {
-            return Ok(());
-        };
-        let mut record = Record::parse(&bytes).map_err(|_| database.damaged())?;
-        if record.used_at != seen {
-            return Ok(());
-        }
-        record.used_at = now;
-        let mut writes = Writes::default();
-        writes.session(self.session, Some(record.to_bytes()));
-        // sled makes it durable within half a second, or with the next write.
-        database.write(&writes)
+    fn oldest_live(&self) -> i64 {
+        self.idle.oldest_live(self.idle.now())
     }
 }
 
 impl fmt::Debug for SledStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SledStorage")
-            .field("path", &self.database().path())
+            .field("path", &self.database.path())
             .finish_non_exhaustive()
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Storage for SledStorage {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        let Some((used_at, value)) = self.find(key)? else {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        let Some(bytes) = self.database.get(session)? else {
             return Ok(None);
         };
-        let now = self.idle().now();
-        if self.idle().is_over(used_at, now) {
+        let stored = Stored::parse(&bytes).map_err(|_| self.database.damaged())?;
+        let now = self.idle.now();
+        if self.idle.is_over(stored.used_at, now) {
             return Ok(None);
         }
-        if self.idle().should_note(used_at, now) {
-            self.note_use(used_at, now);
+        let record = stored.to_record();
+        if self.idle.should_note(stored.used_at, now) {
+            // If another thread was faster, it has noted or saved something itself.
+            let used_now = record::to_bytes(&record, now);
+            self.database.exchange(session, &bytes, used_now)?;
         }
-        Ok(value)
+        Ok(Some(record))
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.update(&[Change { key, value }])
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        let now = self.idle.now();
+        self.database.change(|transaction| {
+            self.compare(transaction, session, expected)?;
+            transaction.put(session, record, now)
+        })
     }
 
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        match self.write(changes)? {
-            true => self.database().sync(),
-            false => Ok(()),
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.database
+            .change(|transaction| transaction.remove(session))
+    }
+
+    /// In one step.
+    fn replace(
+        &self,
+        from: &SessionKey,
+        expected: Option<Version>,
+        to: &SessionKey,
+        record: &Record,
+    ) -> Result<(), StorageError> {
+        let now = self.idle.now();
+        self.database.change(|transaction| {
+            self.compare(transaction, from, expected)?;
+            self.compare(transaction, to, None)?;
+            transaction.remove(from)?;
+            transaction.put(to, record, now)
+        })
+    }
+
+    fn lock(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+    ) -> Result<StorageLock<'_>, StorageError> {
+        Ok(StorageLock::new(
+            self.database.locks.lock(session, timeout)?,
+        ))
+    }
+
+    /// Reads all sessions, and removes each expired one by itself. A session that cannot be read stays.
+    fn purge_expired(&self) -> Result<u64, StorageError> {
+        let oldest_live = self.oldest_live();
+        let is_expired = |bytes: &[u8]| is_expired(bytes, oldest_live);
+        let mut purged = 0;
+        for session in self.database.keys_where(is_expired)? {
+            // Another thread may have saved it again since.
+            purged += self.database.change_unsynced(|transaction| {
+                let bytes = transaction.get(&session)?;
+                match bytes.is_some_and(|bytes| is_expired(&bytes)) {
+                    true => transaction.remove(&session).map(|()| 1),
+                    false => Ok(0),
+                }
+            })?;
         }
+        self.database.sync()?;
+        Ok(purged)
     }
 
-    fn update_unsynced(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        match self.write(changes)? {
-            true => self.database().flush(),
-            false => Ok(()),
+    /// Looks the owner up in an index, which each write changes in the same step as the record.
+    fn find(&self, owner: &OwnerDigest) -> Result<Vec<SessionKey>, StorageError> {
+        let oldest_live = self.oldest_live();
+        let mut found = Vec::new();
+        for session in self.database.keys_of(owner)? {
+            let bytes = self.database.get(&session)?;
+            let stored = bytes.as_deref().and_then(|bytes| Stored::parse(bytes).ok());
+            if stored.is_some_and(|stored| {
+                stored.used_at >= oldest_live && stored.owner.is_some_and(|o| o.matches(owner))
+            }) {
+                found.push(session);
+            }
         }
+        Ok(found)
     }
 
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        let lock = self.database().locks().lock(self.session, timeout)?;
-        Ok(StorageLock::new(lock))
+    /// Holds the keys of all sessions meanwhile.
+    fn for_each(
+        &self,
+        visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let oldest_live = self.oldest_live();
+        let keys = self
+            .database
+            .keys_where(|bytes| !is_expired(bytes, oldest_live))?;
+        keys.iter().try_for_each(visit)
     }
 }
 
-pub(crate) fn check_lengths(
-    database: &Database,
-    changes: &[Change<'_>],
-) -> Result<(), StorageError> {
-    let values = changes.iter().filter_map(|change| change.value);
-    if values.map(str::len).max().unwrap_or(0) > LONGEST_VALUE {
-        return Err(error::new(
-            StorageErrorKind::Backend,
-            "written",
-            database.path(),
-            "a value is longer than 16 MiB",
-        ));
-    }
-    Ok(())
+/// A session that cannot be read does not expire.
+fn is_expired(bytes: &[u8], oldest_live: i64) -> bool {
+    Stored::parse(bytes).is_ok_and(|stored| stored.used_at < oldest_live)
 }
 
-/// What must be written for these changes, if anything.
-fn apply(
-    database: &Database,
-    idle: &IdleLifetime,
-    session: &[u8; 32],
-    changes: &[Change<'_>],
-) -> Result<Option<Writes>, StorageError> {
-    let now = idle.now();
-    let stored = database.record(session)?;
-    let parse = |bytes| Record::parse(bytes).map_err(|_| database.damaged());
-    let before = stored.as_deref().map(parse).transpose()?;
-    let live = |record: &&Record<'_>| !idle.is_over(record.used_at, now);
-    let mut after = before.as_ref().filter(live).cloned().unwrap_or_default();
-    let is_owned_anew = before.as_ref().is_none_or(|before| !live(&before))
-        || changes.iter().any(|change| change.key == PersistKey::Owner);
-    for change in changes {
-        after.set(change.key.as_str(), change.value);
-    }
-    if before.is_none() && after.is_empty() {
-        return Ok(None);
-    }
-    after.used_at = now;
-    let before = before.unwrap_or_default();
-    let mut writes = Writes::default();
-    if is_owned_anew {
-        // A damaged owner must not stand in the way for ever: a name that is left finds nothing.
-        let gone = owners::of(database, &before).unwrap_or_default();
-        let new = owners::of(database, &after)?;
-        owners::replace(&mut writes, *session, gone, new);
-    }
-    replace(session, &before, after, &mut writes);
-    Ok(Some(writes))
+/// Settings of a [`SledStorage`].
+#[derive(Debug)]
+#[must_use = "nothing is opened until `open`"]
+pub struct SledStorageBuilder {
+    path: PathBuf,
+    idle_lifetime: Duration,
+    clock: Arc<dyn Clock>,
 }
 
-/// Makes a session of these changes alone, whatever it was.
-pub(crate) fn apply_to_empty(
-    database: &Database,
-    now: i64,
-    session: &[u8; 32],
-    changes: &[Change<'_>],
-    writes: &mut Writes,
-) -> Result<(), StorageError> {
-    let stored = database.record(session)?;
-    // A damaged record must not stand in the way for ever.
-    let before = stored.as_deref().map(Record::parse).transpose();
-    let before = before.ok().flatten().unwrap_or_default();
-    let mut after = Record::default();
-    for change in changes {
-        after.set(change.key.as_str(), change.value);
+impl SledStorageBuilder {
+    /// How long a session may lie unused before it expires, in whole milliseconds. Default:
+    /// [`DEFAULT_IDLE_LIFETIME`].
+    pub fn idle_lifetime(mut self, lifetime: Duration) -> Self {
+        self.idle_lifetime = lifetime;
+        self
     }
-    after.used_at = now;
-    let gone = owners::of(database, &before).unwrap_or_default();
-    let new = owners::of(database, &after)?;
-    owners::replace(writes, *session, gone, new);
-    replace(session, &before, after, writes);
-    Ok(())
-}
 
-/// Puts one record in the place of another, with the values beside it.
-fn replace(session: &[u8; 32], before: &Record<'_>, mut after: Record<'_>, writes: &mut Writes) {
-    for gone in before.beside() {
-        if after.beside().all(|kept| kept != gone) {
-            writes.remove(gone);
-        }
+    /// The clock that idle time is measured by. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
     }
-    for (beside, text) in after.shorten() {
-        writes.add(beside, text);
+
+    /// Opens the database, and creates it if there is none. Its parent directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// - [`Busy`](logto_core::StorageErrorKind::Busy) if another process has it open, and did not close
+    ///   it within two seconds. If that process is to be replaced by this one, try again; if both are to
+    ///   run, use the SQLite storage.
+    /// - [`PermissionDenied`](logto_core::StorageErrorKind::PermissionDenied) if the directory cannot be
+    ///   created, read and written; the message says why.
+    /// - [`Corrupt`](logto_core::StorageErrorKind::Corrupt) if the directory holds something else, which
+    ///   has not been changed, or a damaged database.
+    /// - [`NewerFormat`](logto_core::StorageErrorKind::NewerFormat) if a newer version of this crate
+    ///   wrote it. It has not been changed.
+    pub fn open(self) -> Result<SledStorage, StorageError> {
+        Ok(SledStorage {
+            database: Database::open(&self.path)?,
+            idle: IdleLifetime::new(self.idle_lifetime, self.clock),
+        })
     }
-    let record = (!after.is_empty()).then(|| after.to_bytes());
-    writes.session(*session, record);
 }

@@ -1,5 +1,6 @@
 //! The sessions in one file.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -350,8 +351,10 @@ fn keys(
 /// Behind the last use: the version, the owner and the data.
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let version = text_in(row, 1, |text| {
-        let number = u128::from_str_radix(text, 16).ok();
-        let number = number.filter(|_| text.len() == 32);
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = is_hex
+            .then(|| u128::from_str_radix(text, 16).ok())
+            .flatten();
         number.map(|number| Version::from_bytes(number.to_be_bytes()))
     })?;
     let digest = |column| match row.get_ref(column)?.data_type() {
@@ -443,7 +446,11 @@ impl SqliteStorageBuilder {
     /// - [`Busy`](logto_core::StorageErrorKind::Busy) if another process held it for too long.
     pub fn open(self) -> Result<SqliteStorage, StorageError> {
         let connections = Connections::open(&self.path, self.busy_timeout)?;
-        let mut locks = connections.path().as_os_str().to_owned();
+        // A symbolic link leads to the locks of the one file.
+        let path = connections.path();
+        let mut locks = path
+            .canonicalize()
+            .map_or_else(|_| path.into(), OsString::from);
         locks.push("-locks");
         Ok(SqliteStorage {
             inner: Arc::new(Inner {

@@ -1,13 +1,11 @@
 //! An application that was moved to another server, or has got another id, and has kept its storage: none of
 //! the tokens in it is sent.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use logto::storage::{Change, PersistKey, Storage};
+use logto::storage::{PersistKey, Record, SessionKey, Storage, Version};
 use logto::{
     AccessTokenRequest, CallbackError, ContextOptions, Logto, LogtoClient, LogtoConfig, LogtoError,
     MemoryStorage, Revocation, StorageError,
@@ -20,16 +18,15 @@ use crate::scene::{Check, RESOURCE, Scene, Stage, decoded, is, query_value};
 const HOME: &str = "http://localhost:3000/";
 const OF_ANOTHER: Check = is!(LogtoError::SessionIssuerMismatch);
 
-type Stored = BTreeMap<PersistKey, Option<String>>;
-
 /// The application at a second server, with the session of the first.
 fn moved(first: &Scene, stage: Stage) -> Scene {
     let mut second = stage.scene();
     assert_ne!(first.fake.issuer(), second.fake.issuer());
-    (second.store, second.id) = (first.store.clone(), first.id.clone());
-    second.client = second.logto.session(&second.store, &second.id);
-    for token in first.tokens().values().flatten() {
-        first.secrets.add(token);
+    (second.storage, second.id) = (first.storage.clone(), first.id.clone());
+    second.client = second.logto.session(&second.storage, &second.id);
+    let tokens = first.tokens().into_values();
+    for token in tokens.chain([first.pending_refresh_token()]).flatten() {
+        first.secrets.add(&token);
     }
     first.fake.clear_requests();
     second
@@ -86,8 +83,7 @@ fn nor_is_a_rotated_one_that_waits_for_its_id_token() {
     first.put_claim("sub", "bob");
     first.refresh().unwrap_err();
     first.fake.calm();
-    let pending = &first.stored()[&PersistKey::PendingRefreshToken];
-    assert!(pending.is_some(), "the rotated one");
+    assert!(first.pending_refresh_token().is_some(), "the rotated one");
     let second = moved(&first, native());
     refused((&first, &second), &[Endpoint::Discovery], |_| {
         second.refresh()
@@ -99,14 +95,10 @@ fn nor_is_a_rotated_one_that_waits_for_its_id_token() {
 fn a_cached_token_serves_its_api_until_it_is_to_be_replaced() {
     let first = Scene::signed_in();
     let cached = first.client.access_token(RESOURCE).unwrap();
-    let early = Stage {
-        build: |builder| builder.early_refresh(Duration::from_secs(600)),
-        ..Stage::default()
-    };
-    let second = moved(&first, early);
+    let second = moved(&first, Stage::default());
     assert_eq!(second.client.access_token(RESOURCE).unwrap(), cached);
     assert!(second.requests().is_empty() && cached.is_some());
-    second.pass(3600 - 60 - 600);
+    second.pass(3600 - 60);
     let access_token = [Endpoint::Discovery];
     refused((&first, &second), &access_token, |client| {
         client.access_token(RESOURCE)
@@ -136,10 +128,10 @@ fn an_access_token_is_not_sent_to_the_user_info_of_another_server() {
 #[test]
 fn a_sign_out_ends_the_session_and_sends_nothing_of_it_to_another_server() {
     let first = Scene::signed_in();
-    let before = first.tokens();
+    let before = first.record().unwrap();
     let second = moved(&first, Stage::default());
     let sign_out = second.client.sign_out(HOME).unwrap();
-    assert!(second.stored().values().all(Option::is_none));
+    assert_eq!(second.record(), None);
     assert_eq!(second.requests(), [Endpoint::Discovery]);
     assert!(first.requests().is_empty());
     let Revocation::Failed(error) = sign_out.revocation else {
@@ -156,7 +148,9 @@ fn a_sign_out_ends_the_session_and_sends_nothing_of_it_to_another_server() {
     second.recovers();
 
     // The first server was told nothing, and takes the token still.
-    put(&first.store.session(&first.id), &before);
+    let key = first.id.key();
+    first.storage.remove(&key).unwrap();
+    first.storage.save(&key, &before, None).unwrap();
     first.refresh().unwrap().unwrap();
 }
 
@@ -172,7 +166,7 @@ fn with_issuer(id_token: &str, issuer: &str) -> String {
 #[test]
 fn the_issuers_are_the_same_to_the_last_character_or_others() {
     let scene = Scene::signed_in();
-    let storage = scene.store.session(&scene.id);
+    let session = scene.client.session();
     let id_token = scene.client.id_token().unwrap().unwrap();
     let issuer = scene.fake.issuer();
     for other in [
@@ -187,7 +181,7 @@ fn the_issuers_are_the_same_to_the_last_character_or_others() {
         String::new(),
     ] {
         let stored = with_issuer(&id_token, &other);
-        storage.set(PersistKey::IdToken, Some(&stored)).unwrap();
+        session.set(PersistKey::IdToken, &stored).unwrap();
         for call in 0..2 {
             let error = scene.refused(&[], |client| match call {
                 0 => scene.refresh().map(|_| ()),
@@ -197,7 +191,7 @@ fn the_issuers_are_the_same_to_the_last_character_or_others() {
         }
     }
     let same = with_issuer(&id_token, issuer);
-    storage.set(PersistKey::IdToken, Some(&same)).unwrap();
+    session.set(PersistKey::IdToken, &same).unwrap();
     scene.client.fetch_user_info().unwrap();
     scene.refresh().unwrap().unwrap();
 }
@@ -205,59 +199,60 @@ fn the_issuers_are_the_same_to_the_last_character_or_others() {
 #[test]
 fn a_session_without_an_id_token_is_refreshed_and_has_one_then() {
     let scene = Scene::signed_in();
-    let storage = scene.store.session(&scene.id);
-    storage.set(PersistKey::IdToken, None).unwrap();
+    let session = scene.client.session();
+    session.delete(PersistKey::IdToken).unwrap();
     scene.refresh().unwrap().unwrap();
     assert_eq!(scene.client.id_token_claims().unwrap().sub, "alice");
 }
 
 /// A storage that excludes nobody, where another session comes in the place of the first one just before
-/// the nth read of a key.
+/// the nth call.
 #[derive(Debug)]
 struct Replaced {
     inner: MemoryStorage,
-    by: Stored,
-    before: Mutex<Option<(PersistKey, usize)>>,
+    by: Record,
+    calls_before: AtomicUsize,
 }
 
 impl Replaced {
-    fn new(first: &Stored, by: Stored, key: PersistKey, nth: usize) -> Self {
+    fn new(first: &Record, by: &Record, nth: usize) -> Self {
         let inner = MemoryStorage::new();
-        put(&inner, first);
-        let before = Mutex::new(Some((key, nth)));
-        Self { inner, by, before }
+        inner.save(&SessionKey::ONLY, first, None).unwrap();
+        Self {
+            inner,
+            by: by.clone(),
+            calls_before: AtomicUsize::new(nth),
+        }
+    }
+
+    fn before_a_call(&self) {
+        if self.calls_before.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.inner.remove(&SessionKey::ONLY).unwrap();
+            self.inner.save(&SessionKey::ONLY, &self.by, None).unwrap();
+        }
     }
 }
 
 impl Storage for Replaced {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        let mut before = self.before.lock().unwrap();
-        *before = match before.take() {
-            Some((awaited, 1)) if awaited == key => {
-                put(&self.inner, &self.by);
-                None
-            }
-            Some((awaited, nth)) if awaited == key => Some((awaited, nth - 1)),
-            other => other,
-        };
-        self.inner.get(key)
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        self.before_a_call();
+        self.inner.load(session)
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.inner.set(key, value)
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        self.before_a_call();
+        self.inner.save(session, record, expected)
     }
 
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        self.inner.update(changes)
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.before_a_call();
+        self.inner.remove(session)
     }
-}
-
-fn put(storage: &(impl Storage + ?Sized), session: &Stored) {
-    let changes = session.iter().map(|(key, value)| Change {
-        key: *key,
-        value: value.as_deref(),
-    });
-    storage.update(&changes.collect::<Vec<_>>()).unwrap();
 }
 
 /// Every token that has come to a server.
@@ -276,9 +271,9 @@ fn received(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn a_session_that_is_replaced_between_two_reads_sends_no_token_of_the_one_before() {
+fn another_session_in_its_place_sends_no_token_of_the_one_before() {
     let (first, second) = (Scene::signed_in(), Scene::signed_in());
-    let (of_first, of_second) = (first.tokens(), second.tokens());
+    let (of_first, of_second) = (first.record().unwrap(), second.record().unwrap());
     type Call = fn(&LogtoClient) -> Result<(), LogtoError>;
     let calls: [(&str, Call); 3] = [
         ("refresh", |client| {
@@ -288,22 +283,19 @@ fn a_session_that_is_replaced_between_two_reads_sends_no_token_of_the_one_before
         ("user info", |client| client.fetch_user_info().map(drop)),
         ("sign-out", |client| client.sign_out(HOME).map(drop)),
     ];
-    let own: Vec<_> = of_second.values().flatten().cloned().collect();
-    let own = own.join(" ");
-    let moments = PersistKey::ALL.into_iter();
-    for (key, nth) in moments.flat_map(|key| (1..=6).map(move |nth| (key, nth))) {
+    for nth in 1..=6 {
         for (name, call) in calls {
             second.fake.clear_requests();
             for (before, after) in [(&of_first, &of_second), (&of_second, &of_first)] {
-                let storage = Replaced::new(before, after.clone(), key, nth);
+                let storage = Replaced::new(before, after, nth);
                 let _ = call(&second.logto.client(storage));
             }
             let received = received(&second);
             let is_sent = !received.is_empty() || name == "user info";
-            assert!(is_sent, "{name}, {key} {nth}");
+            assert!(is_sent, "{name}, {nth}");
             for token in received {
-                let is_own = own.contains(&token);
-                assert!(is_own, "{name}, {key} {nth}: a token of the other");
+                let is_own = of_second.data().contains(&token);
+                assert!(is_own, "{name}, {nth}: a token of the other");
             }
         }
     }
@@ -334,7 +326,7 @@ fn a_token_is_not_shown_by_an_application_that_it_was_not_issued_to() {
     let config = LogtoConfig::new(scene.fake.endpoint(), "another").resources([RESOURCE]);
     let another = Logto::builder(config).clock(scene.clock.clone());
     let another = another.build().unwrap();
-    let client = another.session(&scene.store, &scene.id);
+    let client = another.session(&scene.storage, &scene.id);
     let of_another: Check = is!(LogtoError::SessionAudienceMismatch);
 
     scene.pass(3600);

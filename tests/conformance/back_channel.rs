@@ -15,7 +15,7 @@ fn answer(scene: &Scene, token: &str) -> http::Response<String> {
     let content_type = Some("application/x-www-form-urlencoded");
     let result = scene
         .logto
-        .finish_logout_request(&scene.store, content_type, form.as_bytes());
+        .finish_logout_request(&scene.storage, content_type, form.as_bytes());
     if let Err(error) = &result {
         scene.tells_no_secret(error);
     }
@@ -64,7 +64,7 @@ fn refused_by(change: fn(&mut Map<String, Value>, &mut Map<String, Value>), expe
 #[test]
 fn client_test_backchannel_rpinitlogout() {
     let scene = Scene::new();
-    let elsewhere = scene.logto.session(&scene.store, &SessionId::random());
+    let elsewhere = scene.logto.session(&scene.storage, &SessionId::random());
     scene.fake.sign_in_as("bob");
     let url = elsewhere.sign_in(REDIRECT_URI).unwrap();
     let callback = scene.fake.authorize(&url);

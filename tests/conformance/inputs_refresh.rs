@@ -238,10 +238,11 @@ fn is_rotated_only(scene: &Scene, fed: &str, expected: Check) {
     assert_eq!(scene.requests(), [Endpoint::Token], "{fed}");
     scene.tells_no_secret(&error);
     for (key, value) in scene.stored() {
-        let is_kept = key == PersistKey::PendingRefreshToken || value == before[&key];
-        assert!(is_kept, "{fed}: the {key} has changed");
+        assert!(value == before[&key], "{fed}: the {key} has changed");
     }
-    assert_ne!(scene.client.refresh_token().unwrap(), sent, "{fed}");
+    assert_eq!(scene.client.refresh_token().unwrap(), sent, "{fed}");
+    let rotated = scene.pending_refresh_token();
+    assert!(rotated.is_some() && rotated != sent, "{fed}");
     scene.fake.calm();
     for _ in 0..2 {
         // Longer than a used one would be forgiven.

@@ -347,7 +347,7 @@ fn a_server_that_never_ends_its_answer_is_given_up() {
             .unwrap();
         scene.fake.misbehave(Endpoint::Token, misbehaviour.clone());
         scene.fake.clear_requests();
-        let client = impatient.session(&scene.store, &scene.id);
+        let client = impatient.session(&scene.storage, &scene.id);
         let error = client.handle_sign_in_callback(&callback).unwrap_err();
         assert!(
             is_http!(HttpError::Timeout { .. })(&error),
@@ -398,7 +398,7 @@ fn a_server_that_is_gone_is_sent_nothing_and_costs_no_sign_in() {
         })
         .build()
         .unwrap();
-    let client = gone.session(&scene.store, &scene.id);
+    let client = gone.session(&scene.storage, &scene.id);
     scene.pass(3600 - 600);
     for attempt in 0..4 {
         let error = scene.refused(&[], |_| match attempt {

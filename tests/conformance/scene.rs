@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage};
+use logto::storage::{MemoryStorage, PersistKey, Record, Storage};
 use logto::{
     AccessTokenRequest, CallbackError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, LogtoError,
     SessionId, SignInOptions, SignedIn, UreqClient,
@@ -55,7 +55,7 @@ pub struct Scene {
     pub fake: FakeLogto,
     pub clock: TestClock,
     pub logto: Logto,
-    pub store: MemoryStorage,
+    pub storage: MemoryStorage,
     pub id: SessionId,
     pub client: LogtoClient,
     pub secrets: Secrets,
@@ -110,14 +110,14 @@ impl Stage {
         };
         let builder = Logto::builder((self.configure)(config)).clock(clock.clone());
         let logto = (self.build)(builder.http_client(http)).build().unwrap();
-        let (store, id) = (MemoryStorage::new(), SessionId::random());
+        let (storage, id) = (MemoryStorage::new(), SessionId::random());
         secrets.add(id.expose());
         Scene {
-            client: logto.session(&store, &id),
+            client: logto.session(&storage, &id),
             fake,
             clock,
             logto,
-            store,
+            storage,
             id,
             secrets,
         }
@@ -248,10 +248,10 @@ impl Scene {
         requests: &[Endpoint],
         step: impl FnOnce(&LogtoClient) -> Result<T, LogtoError>,
     ) -> LogtoError {
-        let before = self.stored();
+        let before = self.record();
         let error = self.failed(requests, step);
         assert!(
-            self.stored() == before,
+            self.record() == before,
             "the session has changed: {error:?}"
         );
         error
@@ -270,8 +270,8 @@ impl Scene {
         states.retain(|pending| *pending != state);
         assert_eq!(self.pending_states(), states, "{error:?}");
         let again = self.refused(&[], |client| client.handle_sign_in_callback(callback));
-        let is_used = matches!(again, LogtoError::Callback(CallbackError::AlreadyUsed));
-        assert!(is_used, "{again:?}");
+        let has_failed = matches!(again, LogtoError::Callback(CallbackError::AlreadyFailed));
+        assert!(has_failed, "{again:?}");
         error
     }
 
@@ -283,11 +283,22 @@ impl Scene {
         assert_eq!(claims.sub, "bob");
     }
 
-    /// Every value of the session, byte for byte.
+    /// The session as it is stored.
+    pub fn record(&self) -> Option<Record> {
+        self.storage.load(&self.id.key()).unwrap()
+    }
+
+    /// Every value of the session.
     pub fn stored(&self) -> BTreeMap<PersistKey, Option<String>> {
-        let storage = self.store.session(&self.id);
+        let session = self.client.session();
         let keys = PersistKey::ALL.into_iter();
-        keys.map(|key| (key, storage.get(key).unwrap())).collect()
+        keys.map(|key| (key, session.get(key).unwrap())).collect()
+    }
+
+    /// A rotated refresh token that is not verified yet.
+    pub fn pending_refresh_token(&self) -> Option<String> {
+        let data: Value = serde_json::from_str(self.record()?.data()).unwrap();
+        Some(data.get("pendingRefreshToken")?.as_str()?.to_owned())
     }
 
     /// Who is signed in, and with which tokens.

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage};
+use logto::storage::{MemoryStorage, PersistKey, Record, Storage};
 use logto::{
-    CallbackError, ConfigError, ContextOptions, LogtoError, SessionId, SignInError, SignInOptions,
-    StorageErrorKind,
+    CallbackError, ConfigError, ContextOptions, LogtoError, Revocation, SessionId, SignInError,
+    SignInOptions, StorageErrorKind,
 };
 use logto_testing::{Endpoint, Faulty, StorageCall};
 
@@ -73,7 +73,7 @@ fn options_that_cannot_work_are_refused_before_anything_is_stored_or_sent() {
 }
 
 #[test]
-fn a_lock_that_somebody_else_has_is_retryable_and_nothing_is_done_without_it() {
+fn lock_of_another_holder_is_retryable_and_nothing_is_sent_without_it() {
     let stage = Stage {
         build: |builder| builder.lock_timeout(Duration::from_millis(50)),
         ..Stage::default()
@@ -81,15 +81,13 @@ fn a_lock_that_somebody_else_has_is_retryable_and_nothing_is_done_without_it() {
     let scene = stage.scene();
     scene.sign_in("alice");
     let callback = scene.callback();
-    let storage = scene.store.session(&scene.id);
-    let lock = storage.lock(Duration::ZERO).unwrap();
-    for attempt in 0..5 {
+    let key = scene.id.key();
+    let lock = scene.storage.lock(&key, Duration::ZERO).unwrap();
+    for attempt in 0..3 {
         let error = scene.refused(&[], |client| match attempt {
             0 => scene.refresh().map(|_| ()),
             1 => client.handle_sign_in_callback(&callback).map(|_| ()),
-            2 => client.sign_in(REDIRECT_URI).map(|_| ()),
-            3 => client.sign_out(None).map(|_| ()),
-            _ => client.clear_all_tokens(),
+            _ => client.sign_out(None).map(|_| ()),
         });
         let is_busy = is!(LogtoError::Storage(error) if error.kind() == StorageErrorKind::Busy);
         assert!(
@@ -105,18 +103,20 @@ fn a_lock_that_somebody_else_has_is_retryable_and_nothing_is_done_without_it() {
 #[test]
 fn a_sign_in_is_finished_under_an_id_that_nobody_knows() {
     let scene = Scene::new();
-    let store = MemoryStorage::new();
+    let storage = MemoryStorage::new();
     let planted = SessionId::random();
-    let client = scene.logto.session(&store, &planted);
+    let client = scene.logto.session(&storage, &planted);
     let start = || scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
     let [first, second] = [start(), start()];
-    let finish = |id: &SessionId, callback: &str| scene.logto.finish_sign_in(&store, id, callback);
+    let finish = |id: &SessionId, url: &str| scene.logto.finish_sign_in(&storage, id, url);
+    let is_signed_in = |id: &SessionId| {
+        let client = scene.logto.session(&storage, id);
+        client.is_authenticated().unwrap()
+    };
     let (id, signed_in) = finish(&planted, &first).unwrap();
     assert_eq!(signed_in.claims.sub, "alice");
-    assert!(scene.logto.session(&store, &id).is_authenticated().unwrap());
-    for key in PersistKey::ALL {
-        assert_eq!(store.session(&planted).get(key).unwrap(), None, "{key}");
-    }
+    assert!(is_signed_in(&id));
+    assert_eq!(storage.load(&planted.key()).unwrap(), None);
 
     // The other tab's sign-in has moved along, and the finished one is remembered.
     let (newer, _) = finish(&id, &second).unwrap();
@@ -125,13 +125,7 @@ fn a_sign_in_is_finished_under_an_id_that_nobody_knows() {
         is!(LogtoError::Callback(CallbackError::AlreadyUsed))(&error),
         "{error:?}"
     );
-    assert!(
-        scene
-            .logto
-            .session(&store, &newer)
-            .is_authenticated()
-            .unwrap()
-    );
+    assert!(is_signed_in(&newer));
 }
 
 #[test]
@@ -142,54 +136,89 @@ fn a_refused_sign_in_gives_no_new_id() {
     let finish = || {
         scene
             .logto
-            .finish_sign_in(&scene.store, &scene.id, &callback)
+            .finish_sign_in(&scene.storage, &scene.id, &callback)
     };
     let error = finish().unwrap_err();
     assert!(is!(LogtoError::IdToken(_))(&error), "{error:?}");
     assert!(scene.tokens() == before, "the session is where it was");
     let error = finish().unwrap_err();
     assert!(
-        is!(LogtoError::Callback(CallbackError::AlreadyUsed))(&error),
+        is!(LogtoError::Callback(CallbackError::AlreadyFailed))(&error),
         "{error:?}"
     );
     scene.recovers();
 }
 
 #[test]
-fn a_sign_in_is_taken_before_its_code_is_sent() {
+fn callback_sent_twice_waits_for_the_first_and_sends_no_code() {
     let scene = Scene::signed_in();
-    let callback = scene.callback();
-    let (is_reached, go_on) = hold_the_answer(&scene.fake);
-    thread::scope(|threads| {
-        let finish = threads.spawn(|| scene.finish(&callback));
-        is_reached.recv().unwrap();
-        assert!(scene.pending_states().is_empty());
-        let again = scene.finish(&callback).unwrap_err();
-        let is_used = is!(LogtoError::Callback(CallbackError::AlreadyUsed));
-        assert!(is_used(&again), "{again:?}");
-        drop(go_on);
-        finish.join().unwrap().unwrap();
-    });
-    assert_eq!(
-        scene.fake.requests_to(Endpoint::Token).len(),
-        2,
-        "Alice's and this"
-    );
+    for is_refused in [false, true] {
+        if is_refused {
+            scene.put_claim("aud", "another-app");
+        }
+        let callback = scene.callback();
+        scene.fake.clear_requests();
+        let (is_reached, go_on) = hold_the_answer(&scene.fake);
+        let (first, second) = thread::scope(|threads| {
+            let first = threads.spawn(|| scene.finish(&callback));
+            is_reached.recv().unwrap();
+            let second = threads.spawn(|| scene.finish(&callback));
+            drop(go_on);
+            (first.join().unwrap(), second.join().unwrap())
+        });
+        assert_eq!(first.is_err(), is_refused, "{first:?}");
+        let expected = match is_refused {
+            false => CallbackError::AlreadyUsed,
+            true => CallbackError::AlreadyFailed,
+        };
+        match second.unwrap_err() {
+            LogtoError::Callback(error) => assert_eq!(error, expected),
+            error => panic!("{error:?}"),
+        }
+        assert_eq!(scene.fake.requests_to(Endpoint::Token).len(), 1);
+    }
 }
 
 #[test]
-fn a_storage_that_fails_sends_no_code_and_signs_nobody_in() {
+fn callback_that_waited_for_the_move_of_its_session_is_already_used() {
+    let scene = Scene::new();
+    let callback = scene.callback();
+    let finish = || {
+        let logto = &scene.logto;
+        logto.finish_sign_in(&scene.storage, &scene.id, &callback)
+    };
+    let (is_reached, go_on) = hold_the_answer(&scene.fake);
+    let second = thread::scope(|threads| {
+        let first = threads.spawn(finish);
+        is_reached.recv().unwrap();
+        let second = threads.spawn(finish);
+        // Until it waits for the lock, and so has found the sign-in.
+        thread::sleep(Duration::from_millis(200));
+        drop(go_on);
+        first.join().unwrap().unwrap();
+        second.join().unwrap().unwrap_err()
+    });
+    let is_used = is!(LogtoError::Callback(CallbackError::AlreadyUsed));
+    assert!(is_used(&second), "{second:?}");
+    let late = finish().unwrap_err();
+    let is_unknown = is!(LogtoError::Callback(CallbackError::StateMismatch));
+    assert!(is_unknown(&late), "{late:?}");
+    assert_eq!(scene.fake.requests_to(Endpoint::Token).len(), 1);
+}
+
+#[test]
+fn storage_error_in_a_callback_signs_nobody_in() {
     let scene = Scene::signed_in();
-    let storage = Faulty::new(scene.store.session(&scene.id));
-    let client = scene.logto.client(storage.clone());
+    let storage = Faulty::new(scene.storage.clone());
+    let client = scene.logto.session(&storage, &scene.id);
     let is_storage = is!(LogtoError::Storage(error) if error.kind() == StorageErrorKind::Backend);
-    for call in [
-        StorageCall::Get,
-        StorageCall::Lock,
-        StorageCall::UpdateUnsynced,
+    for (call, nth) in [
+        (StorageCall::Load, 1),
+        (StorageCall::Lock, 1),
+        (StorageCall::Load, 2),
     ] {
         let callback = scene.callback();
-        storage.fail(call, 1, StorageErrorKind::Backend);
+        storage.fail(call, nth, StorageErrorKind::Backend);
         let error = scene.refused(&[], |_| client.handle_sign_in_callback(&callback));
         assert!(is_storage(&error), "{call:?}: {error:?}");
         assert_eq!(
@@ -200,7 +229,7 @@ fn a_storage_that_fails_sends_no_code_and_signs_nobody_in() {
     }
     scene.sign_in("alice");
     let (callback, before) = (scene.callback(), scene.tokens());
-    storage.fail(StorageCall::Update, 1, StorageErrorKind::Backend);
+    storage.fail(StorageCall::Save, 1, StorageErrorKind::Backend);
     scene.fake.clear_requests();
     let error = client.handle_sign_in_callback(&callback).unwrap_err();
     assert!(is_storage(&error), "{error:?}");
@@ -208,18 +237,18 @@ fn a_storage_that_fails_sends_no_code_and_signs_nobody_in() {
     assert_eq!(scene.requests(), [Endpoint::Token]);
     assert!(scene.tokens() == before, "Alice is signed in still");
     let again = scene.refused(&[], |_| client.handle_sign_in_callback(&callback));
-    let is_used = is!(LogtoError::Callback(CallbackError::AlreadyUsed));
-    assert!(is_used(&again), "{again:?}");
+    let has_failed = is!(LogtoError::Callback(CallbackError::AlreadyFailed));
+    assert!(has_failed(&again), "{again:?}");
     scene.recovers();
 }
 
 #[test]
-fn a_storage_that_cannot_be_read_is_not_a_user_who_is_signed_out() {
+fn storage_error_is_not_signed_out() {
     let scene = Scene::signed_in();
-    let storage = Faulty::new(scene.store.session(&scene.id));
-    let client = scene.logto.client(storage.clone());
+    let storage = Faulty::new(scene.storage.clone());
+    let client = scene.logto.session(&storage, &scene.id);
     for attempt in 0..6 {
-        storage.fail(StorageCall::Get, 1, StorageErrorKind::Backend);
+        storage.fail(StorageCall::Load, 1, StorageErrorKind::Backend);
         let error = scene.refused(&[], |_| match attempt {
             0 => client.is_authenticated().map(|_| ()),
             1 => client.id_token_claims().map(|_| ()),
@@ -238,21 +267,20 @@ fn a_storage_that_cannot_be_read_is_not_a_user_who_is_signed_out() {
 }
 
 #[test]
-fn a_sign_out_during_a_callback_stays_signed_out() {
+fn sign_out_during_a_callback_waits_and_ends_what_it_made() {
     let scene = Scene::signed_in();
     let callback = scene.callback();
     let (is_reached, go_on) = hold_the_answer(&scene.fake);
-    let error = thread::scope(|threads| {
+    thread::scope(|threads| {
         let finish = threads.spawn(|| scene.finish(&callback));
         is_reached.recv().unwrap();
-        scene.client.sign_out(None).unwrap();
+        let sign_out = threads.spawn(|| scene.client.sign_out(None));
         drop(go_on);
-        finish.join().unwrap().unwrap_err()
+        finish.join().unwrap().unwrap();
+        let revocation = sign_out.join().unwrap().unwrap().revocation;
+        assert!(matches!(revocation, Revocation::Revoked), "{revocation:?}");
     });
-    let is_signed_out = is!(LogtoError::Callback(CallbackError::SignedOutMeanwhile));
-    assert!(is_signed_out(&error), "{error:?}");
-    assert!(!scene.client.is_authenticated().unwrap());
-    scene.tells_no_secret(&error);
+    assert_eq!(scene.record(), None);
     scene.recovers();
 }
 
@@ -284,30 +312,64 @@ fn a_resource_that_no_sign_in_asked_for_is_not_sent() {
 }
 
 #[test]
-fn what_cannot_be_read_counts_as_absent() {
+fn corrupt_value_is_refused_and_changes_nothing() {
     let scene = Scene::signed_in();
-    let storage = scene.store.session(&scene.id);
-    let broken = [
+    for text in [
         "{broken",
-        "[]",
+        "[[]]",
         "null",
-        "{}",
         "\u{0}",
-        r#"{"x":1}"#,
         r#"{"x":{"":{"token":1}}}"#,
-    ];
-    for text in broken {
-        storage.set(PersistKey::AccessTokenMap, Some(text)).unwrap();
-        scene.client.access_token(RESOURCE).unwrap().unwrap();
-        storage.set(PersistKey::SignInSession, Some(text)).unwrap();
-        storage
-            .set(PersistKey::PendingRefreshToken, Some(text))
-            .unwrap();
-        scene.sign_in("bob");
+    ] {
+        let error = scene.refused(&[], |client| {
+            let set = client.session().set(PersistKey::AccessTokenMap, text);
+            set.map_err(LogtoError::from)
+        });
+        assert!(is_corrupt(&error), "{text}: {error:?}");
     }
+    let session = scene.client.session();
     for text in ["", "opaque", "a.b.c"] {
-        storage.set(PersistKey::IdToken, Some(text)).unwrap();
+        session.set(PersistKey::IdToken, text).unwrap();
         let error = scene.refused(&[], |client| client.id_token_claims());
         assert_eq!(error.requires_sign_in(), text.is_empty(), "{error:?}");
     }
+}
+
+#[test]
+fn corrupt_session_is_never_overwritten_and_can_be_cleared() {
+    for data in [
+        "{broken",
+        "null",
+        "",
+        "1",
+        r#"{"idToken":1}"#,
+        r#"{"accessTokenMap":{"x":1}}"#,
+    ] {
+        let scene = Scene::signed_in();
+        let callback = scene.callback();
+        let before = scene.record().unwrap();
+        let corrupt = Record::new(before.owner(), data);
+        let (key, version) = (scene.id.key(), Some(before.version()));
+        scene.storage.save(&key, &corrupt, version).unwrap();
+        for call in 0..7 {
+            let error = scene.refused(&[], |client| match call {
+                0 => client.is_authenticated().map(drop),
+                1 => client.context(ContextOptions::new()).map(drop),
+                2 => client.access_token(RESOURCE).map(drop),
+                3 => client.sign_in(REDIRECT_URI).map(drop),
+                4 => client.handle_sign_in_callback(&callback).map(drop),
+                5 => client.sign_out(None).map(drop),
+                _ => client.clear_access_tokens(),
+            });
+            assert!(is_corrupt(&error), "{data}: {call}: {error:?}");
+            assert!(!error.requires_sign_in() && !error.is_retryable());
+        }
+        scene.client.clear_all_tokens().unwrap();
+        assert_eq!(scene.record(), None);
+        scene.recovers();
+    }
+}
+
+fn is_corrupt(error: &LogtoError) -> bool {
+    matches!(error, LogtoError::Storage(error) if error.kind() == StorageErrorKind::Corrupt)
 }

@@ -112,7 +112,7 @@ impl CallbackPlace {
     fn assert_signed_in(&self, callback: &str) {
         let stored = self.place.stored();
         assert_eq!(stored[&RefreshToken].as_deref(), Some(REFRESH_TOKEN));
-        assert_eq!(stored[&PendingRefreshToken], None);
+        assert!(!self.place.has_pending_refresh_token());
         let token = self.place.client.access_token(None).unwrap();
         assert_eq!(token.as_deref(), Some(ACCESS_TOKEN));
 

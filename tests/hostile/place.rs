@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logto::{
-    Change, Clock, Logto, LogtoClient, LogtoConfig, MemoryStorage, PersistKey, Storage as _,
+    Clock, Logto, LogtoClient, LogtoConfig, MemoryStorage, PersistKey, Record, SessionKey,
+    Storage as _,
 };
 use serde_json::{Value, json};
 
@@ -76,17 +77,36 @@ impl Place {
 
     /// Replaces the session by that of a user with these values.
     pub fn store(&self, values: &[(PersistKey, &str)]) {
-        let value = |key| values.iter().find(|(known, _)| *known == key);
-        let changes = PersistKey::ALL.map(|key| Change {
-            key,
-            value: value(key).map(|(_, value)| *value),
-        });
-        self.storage.update(&changes).unwrap();
+        let value = |key, text: &str| match key {
+            PersistKey::IdToken | PersistKey::RefreshToken => json!(text),
+            _ => serde_json::from_str(text).unwrap(),
+        };
+        let members = values
+            .iter()
+            .map(|&(key, text)| (key.to_string(), value(key, text)));
+        self.store_data(&Value::Object(members.collect()).to_string());
+    }
+
+    /// Replaces the session by one with this data.
+    pub fn store_data(&self, data: &str) {
+        let record = Record::new(None, data);
+        self.storage.remove(&SessionKey::ONLY).unwrap();
+        self.storage.save(&SessionKey::ONLY, &record, None).unwrap();
+    }
+
+    pub fn record(&self) -> Option<Record> {
+        self.storage.load(&SessionKey::ONLY).unwrap()
     }
 
     pub fn stored(&self) -> Stored {
-        let value = |key| (key, self.storage.get(key).unwrap());
+        let value = |key| (key, self.client.session().get(key).unwrap());
         PersistKey::ALL.into_iter().map(value).collect()
+    }
+
+    /// Whether a rotated refresh token is stored that is not verified yet.
+    pub fn has_pending_refresh_token(&self) -> bool {
+        let record = self.record();
+        record.is_some_and(|record| record.data().contains("pendingRefreshToken"))
     }
 
     /// Holds all to be stored that was, but for the values of these keys.

@@ -1,8 +1,10 @@
 //! What is stored of a session, damaged or not of this program.
 //!
-//! Reading it changes nothing, ending it empties it, and whatever it was, a user can sign in over it.
+//! Reading it changes nothing, and ending it removes it. If it can be read, a user can sign in over it. If not, each
+//! call says so and changes nothing, until the session is cleared.
 
 use logto::PersistKey::{self, *};
+use logto::storage::StorageErrorKind;
 use logto::{AccessTokenRequest, ContextOptions, LogtoError};
 use serde_json::{Value, json};
 use url::Url;
@@ -22,24 +24,12 @@ const MOST_REQUESTS: usize = 16 * 1024;
 
 pub fn try_bytes(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
-    let values: Vec<_> = PersistKey::ALL
-        .into_iter()
-        .filter_map(|key| Some((key, value(key, &mut choices)?)))
-        .collect();
-    let values: Vec<_> = values
-        .iter()
-        .map(|(key, value)| (*key, value.as_str()))
-        .collect();
+    let data = data(&mut choices);
     THIS.with(|place| {
-        place.store(&values);
-        place.try_reading();
-        for _ in 0..=choices.below(4) {
-            place.try_call(choices.below(8));
-        }
-        match choices.below(3) {
-            0 => place.try_sign_in(),
-            1 => place.try_sign_out(),
-            _ => {}
+        place.store_data(&data);
+        match place.client.is_authenticated() {
+            Ok(_) => place.try_readable(&mut choices),
+            Err(error) => place.try_corrupt(error, &mut choices),
         }
     });
     planted::taken_log();
@@ -68,32 +58,47 @@ fn tokens() -> Value {
     tokens
 }
 
-/// A value of this key after some changes, or any text.
-fn value(key: PersistKey, choices: &mut Choices<'_>) -> Option<String> {
-    match choices.below(10) {
-        8 => return None,
-        9 => return Some(choices.text()),
-        _ => {}
+/// The data of a session after some changes, or any text.
+fn data(choices: &mut Choices<'_>) -> String {
+    if choices.one_in(10) {
+        return choices.text();
     }
-    Some(match key {
-        IdToken => {
+    let names = PersistKey::ALL.map(PersistKey::as_str);
+    let members: Vec<_> = names
+        .into_iter()
+        .chain(["pendingRefreshToken"])
+        .filter_map(|name| Some(format!("{}:{}", json!(name), value(name, choices)?)))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// The JSON of a member after some changes.
+fn value(name: &str, choices: &mut Choices<'_>) -> Option<String> {
+    if choices.one_in(10) {
+        return None;
+    }
+    Some(match name {
+        "idToken" => {
             let claims = CLAIMS.with(|claims| changed(claims, choices));
-            format!(
-                "{}.AA",
-                token::unsigned(&token::header().to_string(), &claims)
-            )
+            let token = token::unsigned(&token::header().to_string(), &claims);
+            json!(format!("{token}.AA")).to_string()
         }
-        RefreshToken => OLD_REFRESH_TOKEN.into(),
-        PendingRefreshToken => {
-            let pending = json!({ "token": "planted-pending", "replaces": DIGEST });
-            changed(&pending, choices)
-        }
-        AccessTokenMap => changed(&access_token_map(), choices),
-        _ => changed(&sign_ins(choices), choices),
+        "refreshToken" => changed_rarely(&json!(OLD_REFRESH_TOKEN), choices),
+        "pendingRefreshToken" => changed_rarely(&json!("planted-pending"), choices),
+        "accessTokenMap" => changed_rarely(&access_token_map(), choices),
+        _ => changed_rarely(&sign_ins(choices), choices),
     })
 }
 
-/// The digest of the refresh token.
+/// So that many a session as a whole can be read.
+fn changed_rarely(value: &Value, choices: &mut Choices<'_>) -> String {
+    match choices.one_in(4) {
+        true => changed(value, choices),
+        false => value.to_string(),
+    }
+}
+
+/// The digest of a state.
 const DIGEST: &str = "ua9jNat4qU6MyvCRD5vudwwOS1nI4GciW0pif1VqBmM";
 
 fn sign_ins(choices: &mut Choices<'_>) -> Value {
@@ -107,6 +112,41 @@ fn sign_ins(choices: &mut Choices<'_>) -> Value {
 }
 
 impl Place {
+    fn try_readable(&self, choices: &mut Choices<'_>) {
+        self.try_reading();
+        for _ in 0..=choices.below(4) {
+            self.try_call(choices.below(8));
+        }
+        match choices.below(3) {
+            0 => self.try_sign_in(),
+            1 => self.try_sign_out(),
+            _ => {}
+        }
+    }
+
+    fn try_corrupt(&self, error: LogtoError, choices: &mut Choices<'_>) {
+        assert_corrupt(error);
+        let (before, client) = (self.record(), &self.client);
+        let error = match choices.below(7) {
+            0 => client.access_token(RESOURCE).map(drop),
+            1 => client.context(ContextOptions::new()).map(drop),
+            2 => client.handle_sign_in_callback(&callback()).map(drop),
+            3 => client.sign_in(REDIRECT_URI).map(drop),
+            4 => client.sign_out(REDIRECT_URI).map(drop),
+            5 => {
+                let set = client.session().set(RefreshToken, "another");
+                set.map_err(LogtoError::from)
+            }
+            _ => client.clear_access_tokens(),
+        };
+        assert_corrupt(error.unwrap_err());
+        assert_eq!(self.record(), before);
+        assert!(self.server.take_sent().is_empty());
+        client.clear_all_tokens().unwrap();
+        assert_eq!(self.record(), None);
+        self.try_sign_in();
+    }
+
     fn try_reading(&self) {
         let before = self.stored();
         let client = &self.client;
@@ -185,9 +225,17 @@ impl Place {
         let sign_out = self.client.sign_out(REDIRECT_URI).unwrap();
         assert!(sign_out.url.len() <= 20_000);
         Url::parse(&sign_out.url).unwrap();
-        assert!(self.stored().values().all(Option::is_none));
+        assert_eq!(self.record(), None);
         assert!(!self.client.is_authenticated().unwrap());
         self.server.take_sent();
+    }
+}
+
+fn assert_corrupt(error: LogtoError) {
+    planted::assert_silent(&error, &[]);
+    match &error {
+        LogtoError::Storage(error) => assert_eq!(error.kind(), StorageErrorKind::Corrupt),
+        error => panic!("{error:?}"),
     }
 }
 

@@ -69,7 +69,7 @@ impl UserInfoPlace {
         let sent = self.place.server.take_sent();
         assert!(sent.len() <= 3, "{sent:?}");
         let is_replaced = sent.iter().any(|sent| sent.asked == Asked::Tokens);
-        let but = [AccessTokenMap, RefreshToken, IdToken, Owner];
+        let but = [AccessTokenMap, RefreshToken, IdToken];
         self.place
             .assert_stored(&before, if is_replaced { &but } else { &[] });
         match result {

@@ -1,22 +1,16 @@
 //! `logto::migrate` itself.
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptedStorage, EncryptionKey, MemoryStorage, Sealer, Storage, StorageError,
-    StorageErrorKind, StorageLock, migrate,
+    EncryptedStorage, EncryptionKey, MemoryStorage, MigrationCounts, OwnerDigest, Record, Sealer,
+    SessionId, SessionKey, Storage, StorageError, StorageErrorKind, Version, migrate,
 };
-use logto::{
-    Logto, LogtoConfig, MigrationCounts, OwnerDigest, PersistKey, SessionId, SessionOwner,
-};
+use logto::{Logto, LogtoConfig};
 use logto_testing::{FakeLogto, FakeUser, Faulty, StorageCall};
 
-use crate::scene::{ISSUER, add, contents, get, owner, set};
-use crate::wrapped::Wrapped;
-
-use PersistKey::{IdToken, Owner, PendingRefreshToken, RefreshToken, SignInSession};
+use crate::scene::{ISSUER, add, change, contents, data, load, owner, save};
 
 fn run(from: &dyn Storage, to: &dyn Storage) -> MigrationCounts {
     migrate(from, to).run().unwrap()
@@ -37,48 +31,38 @@ fn key(byte: u8) -> EncryptionKey {
 }
 
 #[test]
-fn every_value_of_every_session_is_copied_and_the_old_store_stays() {
+fn migration_copies_every_record_and_the_old_storage_stays() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     for n in 0..200 {
         add(&from, n);
     }
-    set(&from, &SessionId::random(), SignInSession, "{}");
-    from.default_session()
-        .set(IdToken, Some("the only one"))
-        .unwrap();
+    change(&from, &SessionKey::ONLY, "the only one");
     let before = contents(&from);
 
-    assert_eq!(run(&from, &to), counts(202, 202));
+    assert_eq!(run(&from, &to), counts(201, 201));
     assert_eq!(contents(&to), before);
     assert_eq!(contents(&from), before);
-    let only = to.default_session().get(IdToken).unwrap();
-    assert_eq!(only.as_deref(), Some("the only one"));
 }
 
 #[test]
-fn an_empty_store_is_moved_at_once() {
+fn migration_of_an_empty_storage() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     assert_eq!(run(&from, &to), counts(0, 0));
 }
 
 #[test]
-fn a_session_that_is_there_already_is_never_touched() {
+fn migration_never_touches_a_session_that_is_there_already() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     let (both, old) = (add(&from, 1), add(&from, 2));
-    set(&to, &both, RefreshToken, "a newer one");
-    let there = SessionId::random();
-    set(&to, &there, IdToken, "of the new application");
+    change(&to, &both, "a newer one");
+    let there = add(&to, 3);
 
     let mut expected = counts(2, 1);
     expected.already_there = 1;
     assert_eq!(run(&from, &to), expected);
-    assert_eq!(
-        get(&to, &both, RefreshToken).as_deref(),
-        Some("a newer one")
-    );
-    assert_eq!(get(&to, &both, IdToken), None);
-    assert_eq!(get(&to, &old, IdToken), get(&from, &old, IdToken));
-    assert!(get(&to, &there, IdToken).is_some());
+    assert_eq!(data(&to, &both).as_deref(), Some("a newer one"));
+    assert_eq!(load(&to, &old), load(&from, &old));
+    assert!(load(&to, &there).is_some());
 
     let mut again = counts(2, 0);
     again.already_there = 2;
@@ -86,65 +70,63 @@ fn a_session_that_is_there_already_is_never_touched() {
 }
 
 #[test]
-fn a_session_is_written_in_one_step() {
+fn migration_writes_a_session_in_one_step() {
     let (from, to) = (MemoryStorage::new(), Faulty::new(MemoryStorage::new()));
     for n in 0..10 {
         add(&from, n);
     }
     run(&from, &to);
-    assert_eq!(to.calls(StorageCall::Update), 10);
-    assert_eq!(to.calls(StorageCall::Set), 0);
-    assert_eq!(to.calls(StorageCall::Lock), 10);
+    assert_eq!(to.calls(StorageCall::Save), 10);
+    assert_eq!(to.calls(StorageCall::Any), 10);
 }
 
 #[test]
-fn a_session_in_use_is_counted_and_copied_the_next_time() {
+fn migration_counts_a_locked_session_and_copies_it_the_next_time() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
-    let ids = [1, 2, 3].map(|n| add(&from, n));
-    let [of_old, of_new] = [from.session(&ids[0]), to.session(&ids[1])];
-    let held = [&of_old, &of_new].map(|session| session.lock(Duration::ZERO).unwrap());
+    let keys = [1, 2, 3].map(|n| add(&from, n));
+    let held = from.lock(&keys[0], Duration::ZERO).unwrap();
     let migration = || migrate(&from, &to).lock_timeout(Duration::from_millis(5));
     let found = migration().run().unwrap();
-    let mut expected = counts(3, 1);
-    expected.busy = 2;
+    let mut expected = counts(3, 2);
+    expected.busy = 1;
     assert_eq!(found, expected);
     assert!(!found.is_complete());
     drop(held);
 
-    let mut again = counts(3, 2);
-    again.already_there = 1;
+    let mut again = counts(3, 1);
+    again.already_there = 2;
     assert_eq!(migration().run().unwrap(), again);
     assert_eq!(contents(&to), contents(&from));
 }
 
 #[test]
-fn a_session_that_cannot_be_read_is_counted_and_in_nobodys_way() {
+fn migration_counts_a_corrupt_session_and_copies_the_others() {
     let inner = MemoryStorage::new();
     let (from, to) = (
         EncryptedStorage::new(inner.clone(), key(1)),
         MemoryStorage::new(),
     );
-    let ids = [1, 2, 3, 4].map(|n| add(&from, n));
-    set(&inner, &ids[0], IdToken, "no sealed box");
+    let keys = [1, 2, 3, 4].map(|n| add(&from, n));
+    change(&inner, &keys[0], "no sealed box");
+    inner.remove(&keys[1]).unwrap();
     let other = EncryptedStorage::new(inner.clone(), key(2));
-    set(&other, &ids[1], IdToken, "sealed with another key");
+    change(&other, &keys[1], "sealed with another key");
 
     let found = run(&from, &to);
     let mut expected = counts(4, 2);
     expected.unreadable = 2;
     assert_eq!(found, expected);
     assert!(!found.is_complete());
-    for id in &ids[..2] {
-        assert_eq!(get(&to, id, RefreshToken), None);
-        assert_eq!(get(&to, id, IdToken), None);
+    for key in &keys[..2] {
+        assert_eq!(load(&to, key), None);
     }
-    for id in &ids[2..] {
-        assert_eq!(get(&to, id, IdToken), get(&from, id, IdToken));
+    for key in &keys[2..] {
+        assert_eq!(load(&to, key), load(&from, key));
     }
 }
 
 #[test]
-fn what_the_new_store_cannot_read_is_not_called_there() {
+fn migration_counts_what_the_new_storage_cannot_read() {
     let (from, inner) = (MemoryStorage::new(), MemoryStorage::new());
     add(&from, 1);
     run(&from, &EncryptedStorage::new(inner.clone(), key(1)));
@@ -157,12 +139,12 @@ fn what_the_new_store_cannot_read_is_not_called_there() {
 }
 
 #[test]
-fn any_other_error_ends_it_and_says_how_far_it_came() {
+fn migration_ends_at_any_other_error_and_says_how_far_it_came() {
     let (from, to) = (MemoryStorage::new(), Faulty::new(MemoryStorage::new()));
     for n in 0..5 {
         add(&from, n);
     }
-    to.fail(StorageCall::Update, 3, StorageErrorKind::Backend);
+    to.fail(StorageCall::Save, 3, StorageErrorKind::Backend);
     let mut seen = Vec::new();
     let migration = migrate(&from, &to).progress(|counts| seen.push(counts.visited));
     let error = migration.run().unwrap_err();
@@ -179,7 +161,7 @@ fn any_other_error_ends_it_and_says_how_far_it_came() {
 }
 
 #[test]
-fn whoever_asks_is_told_of_the_total_and_of_each_session() {
+fn migration_reports_progress() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     for n in 0..3 {
         add(&from, n);
@@ -196,7 +178,7 @@ fn whoever_asks_is_told_of_the_total_and_of_each_session() {
 }
 
 #[test]
-fn what_was_moved_is_removed_from_the_old_store() {
+fn migration_removes_what_was_moved() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     for n in 0..20 {
         add(&from, n);
@@ -211,46 +193,40 @@ fn what_was_moved_is_removed_from_the_old_store() {
 }
 
 #[test]
-fn what_is_not_the_same_in_both_stores_stays_in_both() {
+fn migration_keeps_a_session_that_differs_in_both_storages() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     let (same, other) = (add(&from, 1), add(&from, 2));
     // As if it had been interrupted after the copies, and one user had come to the new application.
     run(&from, &to);
-    set(&to, &other, RefreshToken, "a newer one");
+    change(&to, &other, "a newer one");
     let mut expected = counts(2, 0);
     (expected.already_there, expected.removed) = (2, 1);
     assert_eq!(moved(&from, &to), expected);
-    assert_eq!(get(&from, &same, IdToken), None);
-    assert!(get(&to, &same, IdToken).is_some());
-    assert!(get(&from, &other, IdToken).is_some());
-    assert_eq!(
-        get(&to, &other, RefreshToken).as_deref(),
-        Some("a newer one")
-    );
+    assert_eq!(load(&from, &same), None);
+    assert!(load(&to, &same).is_some());
+    assert!(load(&from, &other).is_some());
+    assert_eq!(data(&to, &other).as_deref(), Some("a newer one"));
 }
 
 #[test]
-fn what_changed_since_it_was_copied_is_not_removed() {
+fn migration_does_not_remove_what_changed_since_the_copy() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
-    let id = add(&from, 1);
-    let from = Wrapped {
-        inner: from,
-        wrap: |session| Arc::new(MeddledSession(session)),
-    };
-    let found = moved(&from, &to);
+    let key = add(&from, 1);
+    let before = load(&from, &key);
+    let found = moved(&Meddled(from.clone()), &to);
     let mut expected = counts(1, 1);
     expected.not_removed = 1;
     assert_eq!(found, expected);
     assert!(!found.is_complete());
-    assert_eq!(get(&from.inner, &id, IdToken).as_deref(), Some("meddled"));
-    assert_eq!(get(&to, &id, IdToken).as_deref(), Some("ID token 1"));
+    assert_eq!(data(&from, &key).as_deref(), Some("meddled"));
+    assert_eq!(load(&to, &key), before);
 }
 
 #[test]
-fn a_failed_removal_is_no_failed_copy() {
+fn migration_counts_a_failed_removal() {
     let (from, to) = (Faulty::new(MemoryStorage::new()), MemoryStorage::new());
     add(from.inner(), 1);
-    from.fail(StorageCall::Update, 1, StorageErrorKind::Busy);
+    from.fail(StorageCall::Save, 1, StorageErrorKind::Busy);
     let found = moved(&from, &to);
     let mut expected = counts(1, 1);
     expected.not_removed = 1;
@@ -261,42 +237,28 @@ fn a_failed_removal_is_no_failed_copy() {
     assert_eq!(moved(&from, &to), again);
 
     add(from.inner(), 2);
-    from.fail(StorageCall::Update, 1, StorageErrorKind::Backend);
+    from.fail(StorageCall::Save, 1, StorageErrorKind::Backend);
     let error = migrate(&from, &to).remove_moved(true).run().unwrap_err();
     assert_eq!(*error.counts(), counts(1, 1));
 }
 
 #[test]
-fn a_store_that_is_moved_into_itself_loses_nothing() {
-    let store = MemoryStorage::new();
+fn migration_of_a_storage_into_itself_loses_nothing() {
+    let storage = MemoryStorage::new();
     for n in 0..3 {
-        add(&store, n);
+        add(&storage, n);
     }
-    let before = contents(&store);
-    let migration = migrate(&store, &store)
+    let before = contents(&storage);
+    let migration = migrate(&storage, &storage)
         .remove_moved(true)
         .lock_timeout(Duration::from_millis(1));
     let found = migration.run().unwrap();
     assert_eq!((found.busy, found.removed), (3, 0));
-    assert_eq!(contents(&store), before);
+    assert_eq!(contents(&storage), before);
 }
 
 #[test]
-fn nothing_is_removed_from_a_store_without_locks() {
-    let (inner, to) = (MemoryStorage::new(), MemoryStorage::new());
-    add(&inner, 1);
-    let from = Wrapped {
-        inner: inner.clone(),
-        wrap: |session| Arc::new(WithoutLock(session)),
-    };
-    let error = migrate(&from, &to).remove_moved(true).run().unwrap_err();
-    assert_eq!(error.kind(), StorageErrorKind::Unsupported);
-    assert_eq!(contents(&inner).len(), 1);
-    assert_eq!(run(&from, &to), counts(1, 1));
-}
-
-#[test]
-fn a_key_is_given_taken_and_changed() {
+fn migration_adds_removes_and_changes_encryption() {
     let [plain, one, two, opened] = [(); 4].map(|()| MemoryStorage::new());
     for n in 0..30 {
         add(&plain, n);
@@ -313,26 +275,22 @@ fn a_key_is_given_taken_and_changed() {
 }
 
 #[test]
-fn a_user_is_found_in_the_new_store() {
+fn migration_keeps_the_owner() {
     let (from, inner) = (MemoryStorage::new(), MemoryStorage::new());
     let to = EncryptedStorage::new(inner, key(1));
-    let id = SessionId::random();
-    set(&from, &id, Owner, &owner("alice"));
-    set(&from, &id, PendingRefreshToken, "{}");
+    let session = SessionId::random().key();
+    save(&from, &session, Record::new(Some(owner("alice")), "{}"));
     run(&from, &to);
     for digest in [
         OwnerDigest::of_user(ISSUER, "alice"),
         OwnerDigest::of_server_session(ISSUER, "1"),
     ] {
-        let found = to.find(&digest).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].digest(), id.digest());
+        assert_eq!(to.find(&digest).unwrap(), [session]);
     }
-    assert!(SessionOwner::of_value(&get(&to, &id, Owner).unwrap()).is_some());
 }
 
 #[test]
-fn a_signed_in_user_goes_on_over_the_new_store() {
+fn migration_keeps_users_signed_in() {
     const RESOURCE: &str = "https://api.example.com";
     let fake = FakeLogto::builder()
         .user(FakeUser::new("alice"))
@@ -344,10 +302,9 @@ fn a_signed_in_user_goes_on_over_the_new_store() {
     let logto = Logto::builder(config).clock(fake.clock()).build().unwrap();
     let (old, new) = (MemoryStorage::new(), MemoryStorage::new());
 
-    let sign_in = |store: &MemoryStorage, id: &SessionId| {
-        let url = logto
-            .session(store, id)
-            .sign_in("http://localhost:3000/callback");
+    let sign_in = |storage: &MemoryStorage, id: &SessionId| {
+        let client = logto.session(storage, id);
+        let url = client.sign_in("http://localhost:3000/callback");
         fake.authorize(&url.unwrap())
     };
     let planted = SessionId::random();
@@ -376,43 +333,34 @@ fn a_signed_in_user_goes_on_over_the_new_store() {
     client.access_token(RESOURCE).unwrap();
 }
 
-/// A session to which somebody who holds no lock writes as soon as it has been read.
+/// A storage in which another process writes to each session as soon as it has been loaded.
 #[derive(Debug)]
-struct MeddledSession(Arc<dyn Storage>);
+struct Meddled(MemoryStorage);
 
-impl Storage for MeddledSession {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        let value = self.0.get(key)?;
-        // The last one that is read.
-        if key == PersistKey::ALL[PersistKey::ALL.len() - 1] {
-            self.0.set(IdToken, Some("meddled"))?;
-        }
-        Ok(value)
+impl Storage for Meddled {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        let record = self.0.load(session)?;
+        change(&self.0, session, "meddled");
+        Ok(record)
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.0.set(key, value)
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        self.0.save(session, record, expected)
     }
 
-    fn update(&self, changes: &[logto::Change<'_>]) -> Result<(), StorageError> {
-        self.0.update(changes)
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.0.remove(session)
     }
 
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        self.0.lock(timeout)
-    }
-}
-
-/// A session that cannot be locked.
-#[derive(Debug)]
-struct WithoutLock(Arc<dyn Storage>);
-
-impl Storage for WithoutLock {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        self.0.get(key)
-    }
-
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.0.set(key, value)
+    fn for_each(
+        &self,
+        visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.0.for_each(visit)
     }
 }

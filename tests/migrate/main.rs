@@ -1,7 +1,6 @@
-//! Sessions move from any store to any store, and nobody is signed out by it.
+//! Sessions move from any storage to any storage, and no user is signed out by it.
 
 mod library;
-mod lost_locks;
 #[cfg(unix)]
 mod program;
 mod scene;
@@ -11,4 +10,3 @@ mod server;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;
-mod wrapped;

@@ -1,6 +1,5 @@
 //! The example, as its reader runs it.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -11,25 +10,23 @@ use std::thread;
 use std::time::Duration;
 
 use logto::storage::{
-    EncryptedStorage, EncryptionKey, FileStorage, RedisStorage, STORAGE_KEY_VARIABLE, SledStorage,
-    SqliteStorage, Storage,
+    EncryptedStorage, EncryptionKey, FileStorage, OwnerDigest, Record, RedisStorage,
+    STORAGE_KEY_VARIABLE, SessionId, SledStorage, SqliteStorage, Storage,
 };
-use logto::{Logto, LogtoConfig, OwnerDigest, PersistKey, SessionId};
+use logto::{Logto, LogtoConfig};
 use logto_testing::{FakeLogto, FakeUser};
 use tempfile::TempDir;
 
-use crate::scene::{ISSUER, Values, add, contents, get, owner, set};
+use crate::scene::{Contents, ISSUER, add, change, contents, data, load, owner, save};
 use crate::server::{Cluster, RedisServer};
 use crate::support::program;
-
-use PersistKey::{IdToken, Owner, RefreshToken};
 
 /// 32 bytes of 7, in base64.
 const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 /// 32 bytes of 8.
 const OTHER_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
 
-/// Stores in a folder.
+/// Storages in a folder.
 struct Scene(TempDir);
 
 struct Outcome {
@@ -95,8 +92,8 @@ impl Scene {
         outcome.stdout
     }
 
-    /// Runs it, and kills it as soon as so many sessions are in the store. Returns whether it was killed in the midst.
-    fn is_killed_at(&self, sessions: usize, store: &dyn Storage, arguments: &[&str]) -> bool {
+    /// Runs it, and kills it as soon as so many sessions are in the storage. Returns whether it was killed in the midst.
+    fn is_killed_at(&self, sessions: usize, storage: &dyn Storage, arguments: &[&str]) -> bool {
         let mut child = self
             .command(arguments)
             .stdout(Stdio::null())
@@ -108,7 +105,7 @@ impl Scene {
                 assert!(status.success(), "{status}");
                 return false;
             }
-            if count(store) >= sessions {
+            if count(storage) >= sessions {
                 child.kill().unwrap();
                 return !child.wait().unwrap().success();
             }
@@ -117,9 +114,9 @@ impl Scene {
     }
 }
 
-fn count(store: &dyn Storage) -> usize {
+fn count(storage: &dyn Storage) -> usize {
     let mut sessions = 0;
-    let counted = store.for_each(&mut |_| {
+    let counted = storage.for_each(&mut |_| {
         sessions += 1;
         Ok(())
     });
@@ -127,21 +124,22 @@ fn count(store: &dyn Storage) -> usize {
     sessions
 }
 
-fn fill(store: &dyn Storage, sessions: usize) -> BTreeMap<[u8; 32], Values> {
+fn fill(storage: &dyn Storage, sessions: usize) -> Contents {
     for n in 0..sessions {
-        add(store, n);
+        add(storage, n);
     }
-    contents(store)
+    contents(storage)
 }
 
 #[test]
-fn thousands_of_sessions_go_around_through_every_store() {
+fn migrate_program_moves_thousands_of_sessions_through_every_storage() {
     const SESSIONS: usize = 2_000;
     let scene = Scene::new();
     let mut before = fill(&scene.sqlite("first.db"), SESSIONS);
-    let alice = SessionId::random();
-    set(&scene.sqlite("first.db"), &alice, Owner, &owner("alice"));
-    before.insert(alice.digest(), [(Owner, owner("alice"))].into());
+    let alice = SessionId::random().key();
+    let record = Record::new(Some(owner("alice")), "{}");
+    save(&scene.sqlite("first.db"), &alice, record.clone());
+    before.insert(alice, record);
 
     let (redis, cluster) = (RedisServer::start(), Cluster::start(3, 0));
     let urls = [
@@ -160,73 +158,70 @@ fn thousands_of_sessions_go_around_through_every_store() {
     let [in_redis, in_cluster] =
         [redis.url(), cluster.url()].map(|url| RedisStorage::open(&url).unwrap());
     let (files, sled) = (scene.file("files"), scene.sled("sled"));
-    let stores: [&dyn Storage; 5] = [&files, &sled, &in_redis, &in_cluster, &last];
-    for store in stores {
+    let storages: [&dyn Storage; 5] = [&files, &sled, &in_redis, &in_cluster, &last];
+    for storage in storages {
         assert!(
-            contents(store) == before,
-            "the sessions differ in {store:?}"
+            contents(storage) == before,
+            "the sessions differ in {storage:?}"
         );
         for digest in [
             OwnerDigest::of_user(ISSUER, "alice"),
             OwnerDigest::of_server_session(ISSUER, "1"),
         ] {
-            let found = store.find(&digest).unwrap();
-            assert!(found.iter().any(|found| found.digest() == alice.digest()));
+            assert!(storage.find(&digest).unwrap().contains(&alice));
         }
-        let found = store.find(&OwnerDigest::of_user(ISSUER, "alice"));
-        assert_eq!(found.unwrap().len(), 1);
+        let found = storage.find(&OwnerDigest::of_user(ISSUER, "alice"));
+        assert_eq!(found.unwrap(), [alice]);
     }
     assert!(contents(&scene.sqlite("first.db")) == before);
 }
 
 #[test]
-fn what_is_killed_again_and_again_ends_well() {
+fn migrate_program_killed_again_and_again_ends_well() {
     const SESSIONS: usize = 1_200;
     let scene = Scene::new();
     let before = fill(&scene.sqlite("from.db"), SESSIONS);
     let (from, to) = (scene.url("sqlite", "from.db"), scene.url("file", "to"));
-    let store = scene.file("to");
+    let storage = scene.file("to");
     let mut killed = 0;
     for at in [1, 100, 300, 301, 600] {
-        killed += usize::from(scene.is_killed_at(at, &store, &[&from, &to]));
-        let there = contents(&store);
-        assert!(
-            there
-                .iter()
-                .all(|(digest, values)| before[digest] == *values)
-        );
+        killed += usize::from(scene.is_killed_at(at, &storage, &[&from, &to]));
+        let there = contents(&storage);
+        let mut there = there.iter();
+        assert!(there.all(|(session, record)| before[session] == *record));
     }
     assert!(killed >= 3, "it was killed {killed} times");
     let words = scene.migrates(&[&from, &to]);
     assert!(words.starts_with("1200 sessions: "), "{words}");
-    assert!(contents(&store) == before);
+    assert!(contents(&storage) == before);
     assert!(contents(&scene.sqlite("from.db")) == before);
 }
 
 #[test]
-fn what_is_killed_while_it_moves_loses_nothing() {
+fn migrate_program_killed_while_it_moves_loses_nothing() {
     const SESSIONS: usize = 1_200;
     let scene = Scene::new();
-    let from_store = scene.file("from");
-    let before = fill(&from_store, SESSIONS);
+    let from_storage = scene.file("from");
+    let before = fill(&from_storage, SESSIONS);
     let (from, to) = (scene.url("file", "from"), scene.url("sqlite", "to.db"));
-    let store = scene.sqlite("to.db");
+    let storage = scene.sqlite("to.db");
     let arguments = ["--move", &from, &to];
     let mut killed = 0;
     for at in [1, 100, 300, 301, 600] {
-        killed += usize::from(scene.is_killed_at(at, &store, &arguments));
-        let (left, there) = (contents(&from_store), contents(&store));
+        killed += usize::from(scene.is_killed_at(at, &storage, &arguments));
+        let (left, there) = (contents(&from_storage), contents(&storage));
         // At most one session is in both.
-        let in_both = there.keys().filter(|digest| left.contains_key(*digest));
+        let in_both = there.keys().filter(|session| left.contains_key(*session));
         assert!(in_both.count() <= 1);
+        // What is moved is empty in the old storage, just before it is removed.
         let mut all = left;
         all.extend(there);
         assert!(all == before, "a session is lost, or changed");
     }
     assert!(killed >= 3, "it was killed {killed} times");
     scene.migrates(&arguments);
-    assert!(contents(&store) == before);
-    assert_eq!(count(&from_store), 0);
+    assert!(contents(&storage) == before);
+    assert_eq!(count(&from_storage), 0);
 }
 
 #[test]
@@ -235,8 +230,8 @@ fn a_damaged_session_is_told_of_and_the_others_are_copied() {
     let inner = scene.sqlite("from.db");
     let key = || EncryptionKey::from_base64(KEY).unwrap();
     let sealed = EncryptedStorage::new(inner.clone(), key());
-    let ids = [1, 2, 3].map(|n| add(&sealed, n));
-    set(&inner, &ids[1], IdToken, "s3cr3t-that-is-no-sealed-box");
+    let keys = [1, 2, 3].map(|n| add(&sealed, n));
+    change(&inner, &keys[1], "s3cr3t-that-is-no-sealed-box");
     let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sled", "to"));
     let outcome = scene.migrate(&["--from-key", "KEY", &from, &to]);
     assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
@@ -248,10 +243,10 @@ fn a_damaged_session_is_told_of_and_the_others_are_copied() {
         outcome.stderr
     );
     assert!(!outcome.stderr.contains("s3cr3t"), "{}", outcome.stderr);
-    let store = scene.sled("to");
-    assert_eq!(count(&store), 2);
-    for id in [&ids[0], &ids[2]] {
-        assert_eq!(get(&store, id, IdToken), get(&sealed, id, IdToken));
+    let storage = scene.sled("to");
+    assert_eq!(count(&storage), 2);
+    for key in [&keys[0], &keys[2]] {
+        assert_eq!(load(&storage, key), load(&sealed, key));
     }
 }
 
@@ -260,19 +255,15 @@ fn a_newer_session_in_the_new_store_stays() {
     let scene = Scene::new();
     let (old, new) = (scene.sqlite("from.db"), scene.sqlite("to.db"));
     let (both, other) = (add(&old, 1), add(&old, 2));
-    set(&new, &both, RefreshToken, "a newer one");
+    change(&new, &both, "a newer one");
     let (from, to) = (scene.url("sqlite", "from.db"), scene.url("sqlite", "to.db"));
     let words = scene.migrates(&["--move", &from, &to]);
-    let expected = "2 sessions: 1 copied, 1 there already; 1 removed from the old store\n";
+    let expected = "2 sessions: 1 copied, 1 there already; 1 removed from the old storage\n";
     assert_eq!(words, expected);
-    assert_eq!(
-        get(&new, &both, RefreshToken).as_deref(),
-        Some("a newer one")
-    );
-    assert_eq!(get(&new, &both, IdToken), None);
-    assert!(get(&new, &other, IdToken).is_some());
-    assert!(get(&old, &both, IdToken).is_some());
-    assert_eq!(get(&old, &other, IdToken), None);
+    assert_eq!(data(&new, &both).as_deref(), Some("a newer one"));
+    assert!(load(&new, &other).is_some());
+    assert!(load(&old, &both).is_some());
+    assert_eq!(load(&old, &other), None);
 }
 
 #[test]
@@ -306,9 +297,7 @@ fn a_signed_in_user_is_refreshed_over_the_new_store() {
         client.access_token(RESOURCE).unwrap();
     }
     let user = OwnerDigest::of_user(&format!("{}/oidc", fake.endpoint()), "alice");
-    let found = new.find(&user).unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].digest(), id.digest());
+    assert_eq!(new.find(&user).unwrap(), [id.key()]);
     assert!(!logto.session(&old, &id).is_authenticated().unwrap());
 }
 
@@ -319,7 +308,7 @@ fn a_store_that_is_not_there_is_not_made_to_be_moved() {
     let outcome = scene.migrate(&[&from, &to]);
     assert_eq!(outcome.code, Some(1));
     assert!(
-        outcome.stderr.contains("there is no store at"),
+        outcome.stderr.contains("there is no storage at"),
         "{}",
         outcome.stderr
     );
@@ -374,7 +363,7 @@ fn a_key_that_cannot_be_used_is_told_and_not_shown() {
         stderr.contains("the key in BAD") && !stderr.contains("s3cr3t"),
         "{stderr}"
     );
-    // Of a store that nobody sealed nothing can be read with a key.
+    // Of a storage that nobody sealed nothing can be read with a key.
     let outcome = scene.migrate(&["--from-key", "KEY", &from, &to]);
     assert_eq!(outcome.code, Some(3));
     assert_eq!(count(&scene.sqlite("to.db")), 0);
@@ -387,7 +376,7 @@ fn wrong_arguments_are_answered_with_the_usage() {
     for (arguments, mistake) in [
         (&[][..], "two URLs are expected, and not 0"),
         (&[from.as_str()], "two URLs are expected, and not 1"),
-        (&[&from, &from], "the same store"),
+        (&[&from, &from], "the same storage"),
         (&["--all", &from, &to], "--all is no option"),
         (&[&from, &to, "--to-key"], "--to-key is to be followed"),
         (&[&from, "memory:"], "memory: is gone"),

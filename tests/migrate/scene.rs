@@ -1,61 +1,58 @@
-//! Stores with sessions in them, and what is in a store.
+//! Storages with sessions in them, and what is in a storage.
 
 use std::collections::BTreeMap;
 
-use logto::storage::{Change, PersistKey, Storage};
-use logto::{SessionId, SessionOwner};
+use logto::storage::{Record, SessionId, SessionKey, SessionOwner, Storage};
+use serde_json::json;
 
 pub const ISSUER: &str = "https://foo.logto.app/oidc";
 
-/// All values of a session.
-pub type Values = BTreeMap<PersistKey, String>;
+/// Every record of a storage.
+pub type Contents = BTreeMap<SessionKey, Record>;
 
-/// Everything in a store, by digest.
-pub fn contents(store: &dyn Storage) -> BTreeMap<[u8; 32], Values> {
-    let mut contents = BTreeMap::new();
-    let visited = store.for_each(&mut |found| {
-        contents.insert(found.digest(), values(&**found.storage()));
+pub fn contents(storage: &dyn Storage) -> Contents {
+    let mut keys = Vec::new();
+    let visited = storage.for_each(&mut |session| {
+        keys.push(*session);
         Ok(())
     });
     visited.unwrap();
-    contents
+    let record = |key| Some((key, load(storage, &key)?));
+    keys.into_iter().filter_map(record).collect()
 }
 
-pub fn values(session: &dyn Storage) -> Values {
-    let value = |key| Some((key, session.get(key).unwrap()?));
-    PersistKey::ALL.into_iter().filter_map(value).collect()
+pub fn owner(sub: &str) -> SessionOwner {
+    SessionOwner::new(ISSUER, sub, Some("1"))
 }
 
-/// The owner of a session of this user.
-pub fn owner(sub: &str) -> String {
-    SessionOwner::new(ISSUER, sub, Some("1")).to_string()
+/// Adds a session with this number. The texts have different lengths, and some are hard to keep.
+pub fn add(storage: &dyn Storage, n: usize) -> SessionKey {
+    let data = json!({
+        "idToken": format!("ID token {n}"),
+        "refreshToken": "r".repeat(n * 37 % 9_000 + 1),
+        "unknown": format!("\u{0}\u{1F600}\\\" {n}\r\n"),
+    });
+    let owner = (!n.is_multiple_of(3)).then(|| owner(&format!("user {n}")));
+    let key = SessionId::random().key();
+    save(storage, &key, Record::new(owner, data.to_string()));
+    key
 }
 
-/// A session with this number: each has other keys, and values of another length, some of them hard to keep.
-pub fn add(store: &dyn Storage, n: usize) -> SessionId {
-    let id = SessionId::random();
-    let owner = owner(&format!("user {n}"));
-    let texts = [
-        format!("ID token {n}"),
-        "r".repeat(n * 37 % 9_000 + 1),
-        format!("{{\"pending\":\"\u{0}\u{1F600}\\\" {n}\"}}"),
-        String::new(),
-        format!(" sign-in {n}\r\n"),
-        owner,
-    ];
-    let pairs = PersistKey::ALL.into_iter().zip(&texts).enumerate();
-    let chosen = pairs.filter(|(at, _)| *at == 0 || !n.is_multiple_of(at + 2));
-    let changes: Vec<_> = chosen
-        .map(|(_, (key, text))| Change::set(key, text))
-        .collect();
-    store.session(&id).update(&changes).unwrap();
-    id
+/// Puts a record there, whatever was there.
+pub fn save(storage: &dyn Storage, session: &SessionKey, record: Record) {
+    let there = load(storage, session).map(|record| record.version());
+    storage.save(session, &record, there).unwrap();
 }
 
-pub fn set(store: &dyn Storage, id: &SessionId, key: PersistKey, value: &str) {
-    store.session(id).set(key, Some(value)).unwrap();
+/// Puts other data there, as another process does.
+pub fn change(storage: &dyn Storage, session: &SessionKey, data: &str) {
+    save(storage, session, Record::new(None, data));
 }
 
-pub fn get(store: &dyn Storage, id: &SessionId, key: PersistKey) -> Option<String> {
-    store.session(id).get(key).unwrap()
+pub fn load(storage: &dyn Storage, session: &SessionKey) -> Option<Record> {
+    storage.load(session).unwrap()
+}
+
+pub fn data(storage: &dyn Storage, session: &SessionKey) -> Option<String> {
+    load(storage, session).map(|record| record.data().to_owned())
 }

@@ -11,7 +11,7 @@ use crate::scene::contents;
 
 const BASE_URL: &str = "https://app.example.com";
 
-/// The old version of an application and the new one, each over its store, and one browser.
+/// The old version of an application and the new one, each over its storage, and one browser.
 struct Scene {
     fake: FakeLogto,
     old: (WebAuth, MemoryStorage),
@@ -25,9 +25,9 @@ impl Scene {
         let config = LogtoConfig::new(fake.endpoint(), fake.app_id()).app_secret(fake.app_secret());
         let version = || {
             let logto = Logto::builder(config.clone()).clock(fake.clock());
-            let store = MemoryStorage::new();
-            let auth = WebAuth::new(logto.build().unwrap(), store.clone(), BASE_URL);
-            (auth.unwrap(), store)
+            let storage = MemoryStorage::new();
+            let auth = WebAuth::new(logto.build().unwrap(), storage.clone(), BASE_URL);
+            (auth.unwrap(), storage)
         };
         let (old, new) = (version(), version());
         Self {

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::BufRead;
 
-use logto::storage::{Change, PersistKey, Storage};
-use logto::{AccessTokenMap, IdTokenClaims, OidcCore, SessionId, SessionOwner};
+use logto::storage::{PersistKey, Storage};
+use logto::{AccessTokenMap, IdTokenClaims, OidcCore, Session, SessionId};
 
 #[derive(serde::Deserialize)]
 struct PythonSession {
@@ -11,19 +11,21 @@ struct PythonSession {
     values: BTreeMap<String, String>,
 }
 
-/// Stores the sessions of these lines, and returns how many they were. For a store that nobody uses yet.
-pub fn import(store: &dyn Storage, lines: impl BufRead) -> Result<u64, Box<dyn Error>> {
+/// Imports the sessions of these lines, and returns how many there were. Nobody may use the storage yet.
+pub fn import(
+    storage: &(impl Storage + Clone + 'static),
+    lines: impl BufRead,
+) -> Result<u64, Box<dyn Error>> {
     let mut count = 0;
     for line in lines.lines() {
-        let mut session: PythonSession = serde_json::from_str(&line?)?;
-        belongs_to_its_user(&mut session.values);
-        let changes: Vec<_> = PersistKey::ALL
-            .into_iter()
-            .filter_map(|key| Some(Change::set(key, session.values.get(key.as_str())?)))
-            .collect();
-        store
-            .session(&session_id(&session.cookie))
-            .update(&changes)?;
+        let mut python: PythonSession = serde_json::from_str(&line?)?;
+        keep_tokens_of_its_user(&mut python.values);
+        let session = Session::new(storage.clone(), session_id(&python.cookie).key());
+        for key in PersistKey::ALL {
+            if let Some(value) = python.values.get(key.as_str()) {
+                session.set(key, value)?;
+            }
+        }
         count += 1;
     }
     Ok(count)
@@ -35,9 +37,8 @@ pub fn session_id(python_cookie: &str) -> SessionId {
     SessionId::parse(&digest).expect("43 characters of base64url")
 }
 
-/// Adds what back-channel logout finds the session by, and drops the access tokens of somebody else, which
-/// the Python SDK leaves in a session when another user signs in.
-fn belongs_to_its_user(values: &mut BTreeMap<String, String>) {
+/// Drops the access tokens of another user, which the Python SDK leaves in a session when a user signs in.
+fn keep_tokens_of_its_user(values: &mut BTreeMap<String, String>) {
     let tokens = values.remove("accessTokenMap");
     let Some(Ok(user)) = values
         .get("idToken")
@@ -45,8 +46,6 @@ fn belongs_to_its_user(values: &mut BTreeMap<String, String>) {
     else {
         return;
     };
-    let owner = SessionOwner::new(&user.iss, &user.sub, user.sid.as_deref());
-    values.insert("owner".to_owned(), owner.to_string());
     if let Some(tokens) = tokens.and_then(|tokens| tokens_of(&user, &tokens)) {
         values.insert("accessTokenMap".to_owned(), tokens);
     }

@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, thread};
 
@@ -155,7 +156,7 @@ fn note(body: &[u8]) {
 }
 
 /// The process: what the test `process_that_asks` of each file does, and nothing unless it was started for it.
-pub fn play(open: impl Fn(&str) -> Box<dyn Storage>) {
+pub fn play(open: impl Fn(&str) -> Arc<dyn Storage>) {
     let Ok(endpoint) = env::var(ENDPOINT) else {
         return;
     };

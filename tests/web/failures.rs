@@ -3,8 +3,8 @@
 use std::net::TcpListener;
 
 use http::Method;
-use logto::SessionId;
-use logto::storage::{PersistKey, Storage, StorageErrorKind};
+use logto::storage::{PersistKey, StorageErrorKind};
+use logto::{Session, SessionId};
 use logto_testing::{Endpoint, Misbehaviour, StorageCall};
 
 use crate::scene::{IDLE, Scene, Visitor, location, parameter, sign_in_to, text};
@@ -21,36 +21,36 @@ const UNREADABLE: [StorageErrorKind; 3] = [
 ];
 
 #[test]
-fn a_store_that_is_down_is_503_and_nobody_is_signed_out() {
+fn storage_error_is_503_and_nobody_is_signed_out() {
     let scene = Scene::new();
     let mut visitor = scene.signed_in("alice");
     for kind in DOWN {
         for target in ["/account", "/api/items", "/user", "/sign-in"] {
-            scene.store.fail(StorageCall::Any, 1, kind);
+            scene.storage.fail(StorageCall::Any, 1, kind);
             let answer = visitor.get(&scene, target);
             assert_eq!(answer.status(), 503, "{target} {kind:?}");
             assert_eq!(answer.headers()["retry-after"], "5", "{target} {kind:?}");
             assert!(!answer.headers().contains_key("set-cookie"), "{target}");
         }
-        scene.store.fail(StorageCall::Lock, 1, kind);
-        scene.store.fail(StorageCall::Lock, 2, kind);
+        scene.storage.fail(StorageCall::Remove, 1, kind);
+        scene.storage.fail(StorageCall::Remove, 2, kind);
         let answer = visitor.sign_out(&scene);
         assert_eq!(answer.status(), 503, "{kind:?}");
         assert!(!text(&answer).contains("href"), "{}", text(&answer));
         assert_eq!(visitor.who(&scene), "alice", "{kind:?}");
     }
     scene
-        .store
+        .storage
         .fail(StorageCall::Any, 1, StorageErrorKind::Backend);
     let answer = visitor.get(&scene, "/api/items");
     assert_eq!(text(&answer), r#"{"error":"unavailable"}"#);
     scene
-        .store
+        .storage
         .fail(StorageCall::Any, 1, StorageErrorKind::Backend);
     let answer = visitor.get(&scene, "/user");
     assert_eq!(text(&answer), r#"{"error":"unavailable"}"#);
     scene
-        .store
+        .storage
         .fail(StorageCall::Any, 1, StorageErrorKind::Backend);
     let page = visitor.get(&scene, "/orders?page=2");
     assert!(
@@ -61,17 +61,17 @@ fn a_store_that_is_down_is_503_and_nobody_is_signed_out() {
 }
 
 #[test]
-fn a_session_that_will_never_be_read_locks_nobody_out() {
+fn corrupt_session_locks_nobody_out() {
     let scene = Scene::new();
     for kind in UNREADABLE {
         let mut visitor = scene.signed_in("alice");
         let lost = visitor.session_id().unwrap().to_owned();
-        scene.store.fail(StorageCall::Get, 1, kind);
+        scene.storage.fail(StorageCall::Load, 1, kind);
         let page = visitor.get(&scene, "/account");
         assert_eq!(page.status(), 500, "{kind:?}");
         assert!(text(&page).contains("href=\"/sign-in?return_to=%2Faccount\""));
 
-        scene.store.fail(StorageCall::Get, 1, kind);
+        scene.storage.fail(StorageCall::Load, 1, kind);
         let started = visitor.get(&scene, "/sign-in?return_to=%2Faccount");
         assert_ne!(visitor.session_id(), Some(lost.as_str()), "{kind:?}");
         let callback = scene.at_logto("alice", location(&started));
@@ -80,13 +80,13 @@ fn a_session_that_will_never_be_read_locks_nobody_out() {
 }
 
 #[test]
-fn an_id_token_that_was_damaged_in_the_store_locks_nobody_out() {
+fn damaged_id_token_locks_nobody_out() {
     let scene = Scene::new();
     for garbled in ["garbled", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
         let mut visitor = scene.signed_in("alice");
         let id: SessionId = visitor.session_id().unwrap().parse().unwrap();
-        let session = scene.store.session(&id);
-        session.set(PersistKey::IdToken, Some(garbled)).unwrap();
+        let session = Session::new(scene.storage.clone(), id.key());
+        session.set(PersistKey::IdToken, garbled).unwrap();
         let page = visitor.get(&scene, "/account");
         assert!(
             text(&page).contains("href=\"/sign-in?return_to=%2Faccount\""),
@@ -100,16 +100,13 @@ fn an_id_token_that_was_damaged_in_the_store_locks_nobody_out() {
 }
 
 #[test]
-fn a_session_that_will_never_be_read_can_be_signed_out_of() {
+fn corrupt_session_can_be_signed_out_of() {
     let scene = Scene::new();
     let mut visitor = scene.signed_in("alice");
     let lost = visitor.clone();
     scene
-        .store
-        .fail(StorageCall::Get, 1, StorageErrorKind::Corrupt);
-    scene
-        .store
-        .fail(StorageCall::Update, 1, StorageErrorKind::Corrupt);
+        .storage
+        .fail(StorageCall::Load, 1, StorageErrorKind::Corrupt);
     let page = visitor.sign_out(&scene);
     assert!(text(&page).contains("signed out here"), "{}", text(&page));
     assert_eq!(visitor.session_id(), None);
@@ -117,27 +114,27 @@ fn a_session_that_will_never_be_read_can_be_signed_out_of() {
 }
 
 #[test]
-fn a_sign_out_goes_on_to_the_server_when_what_is_left_cannot_be_removed() {
+fn sign_out_without_the_lock_ends_the_session_here() {
     let scene = Scene::new();
-    let mut visitor = scene.signed_in("alice");
-    let before = visitor.clone();
-    scene
-        .store
-        .fail(StorageCall::Remove, 1, StorageErrorKind::Backend);
-    let answer = visitor.sign_out(&scene);
-    assert!(parameter(&answer, "id_token_hint").is_some());
-    assert_eq!(visitor.session_id(), None);
-    assert_eq!(before.who(&scene), "nobody");
+    for call in [StorageCall::Lock, StorageCall::Remove] {
+        let mut visitor = scene.signed_in("alice");
+        let before = visitor.clone();
+        scene.storage.fail(call, 1, StorageErrorKind::Busy);
+        let page = visitor.sign_out(&scene);
+        assert!(text(&page).contains("signed out here"), "{}", text(&page));
+        assert_eq!(visitor.session_id(), None);
+        assert_eq!(before.who(&scene), "nobody");
+    }
 }
 
 #[test]
-fn a_callback_whose_session_cannot_be_written_signs_nobody_in() {
+fn callback_that_cannot_be_saved_signs_nobody_in() {
     let scene = Scene::new();
     let mut visitor = Visitor::default();
     let started = visitor.get(&scene, "/sign-in");
     let callback = scene.at_logto("alice", location(&started));
     scene
-        .store
+        .storage
         .fail(StorageCall::Replace, 1, StorageErrorKind::Backend);
     assert_eq!(visitor.get(&scene, &callback).status(), 503);
     assert_eq!(visitor.who(&scene), "nobody");
@@ -197,8 +194,8 @@ fn a_server_that_nobody_listens_at_is_503_too() {
     let endpoint = format!("http://{}", free.local_addr().unwrap());
     drop(free);
     let logto = logto::Logto::new(logto::LogtoConfig::new(endpoint, "app")).unwrap();
-    let store = logto::storage::MemoryStorage::new();
-    let auth = logto::web::WebAuth::new(logto, store, "http://localhost:3000").unwrap();
+    let storage = logto::storage::MemoryStorage::new();
+    let auth = logto::web::WebAuth::new(logto, storage, "http://localhost:3000").unwrap();
     let request = http::Request::get("/sign-in").body(Vec::new()).unwrap();
     let answer = auth.handle(&request).unwrap();
     assert_eq!(answer.status(), 503);
@@ -233,7 +230,7 @@ fn a_sign_out_ends_the_session_here_though_the_server_was_never_up() {
     let restarted = Scene {
         auth: logto::web::WebAuth::new(
             logto::Logto::new(config).unwrap(),
-            scene.store.clone(),
+            scene.storage.clone(),
             crate::scene::BASE_URL,
         )
         .unwrap(),

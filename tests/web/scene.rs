@@ -18,7 +18,7 @@ pub const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub struct Scene {
     pub fake: FakeLogto,
-    pub store: Faulty<MemoryStorage>,
+    pub storage: Faulty<MemoryStorage>,
     pub auth: WebAuth,
 }
 
@@ -41,13 +41,17 @@ impl Scene {
         fake.clock().freeze();
         let config = LogtoConfig::new(fake.endpoint(), fake.app_id()).app_secret(fake.app_secret());
         let logto = Logto::builder(config).clock(fake.clock()).build().unwrap();
-        let store = MemoryStorage::builder()
+        let storage = MemoryStorage::builder()
             .clock(fake.clock())
             .idle_lifetime(IDLE);
-        let store = Faulty::new(store.build());
-        let builder = WebAuth::builder(logto, store.clone(), BASE_URL);
+        let storage = Faulty::new(storage.build());
+        let builder = WebAuth::builder(logto, storage.clone(), BASE_URL);
         let auth = set(builder.user_path("/user")).build().unwrap();
-        Self { fake, store, auth }
+        Self {
+            fake,
+            storage,
+            auth,
+        }
     }
 
     /// What the application answers: the routes, a guarded API under `/api/`, an open home page, and

@@ -130,15 +130,11 @@ impl LogtoClient {
         let core = self.logto.oidc_core()?;
         let claims = session.claims();
         self.check_session(claims.as_ref(), &core)?;
-        let answer = match self.send_refresh(lock, &core, request, sent) {
-            Err(error) if is_invalid_grant(&error) => {
-                return match self.forget_refused(session, sent)? {
-                    true => Err(error),
-                    false => Ok(Attempt::Overtaken),
-                };
-            }
-            answer => answer?,
-        };
+        let answer = self.send_refresh(lock, &core, request, sent)?;
+        let is_refused = answer.tokens.as_ref().is_err_and(is_invalid_grant);
+        if is_refused && !self.forget_refused(session.clone(), sent)? {
+            return Ok(Attempt::Overtaken);
+        }
         let rotated = answer.refresh_token.filter(|token| token != sent);
         let Some(session) = self.save_rotated(session, sent, rotated.as_ref()) else {
             return Ok(Attempt::Overtaken);

@@ -44,9 +44,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 pub struct Session {
     storage: Arc<dyn Storage>,
     key: SessionKey,
-    /// The version that was parsed last.
-    parsed: Arc<Mutex<Option<(Version, Arc<SessionData>)>>>,
+    parsed: Arc<Mutex<Parsed>>,
 }
+
+/// The version that was parsed last.
+type Parsed = Option<(Version, Arc<SessionData>)>;
 
 /// What a session holds at one moment.
 #[derive(Debug, Clone)]

@@ -106,7 +106,8 @@ impl<'a> Migration<'a> {
         self
     }
 
-    /// How long to wait for the lock of a session, in the old storage. Default: 2 seconds.
+    /// How long to wait for the lock of a session, in the old storage and, with
+    /// [`remove_moved`](Self::remove_moved), in the new one. Default: 2 seconds.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
@@ -169,21 +170,28 @@ impl<'a> Migration<'a> {
             self.counts.gone += 1;
             return Ok(());
         };
+        // It is held already where a storage is moved into itself, which would lose every session.
+        let lock_there = match self.remove_moved {
+            true => Some(self.to.lock(session, self.lock_timeout)?),
+            false => None,
+        };
         let is_moved = match self.to.save(session, &record, None) {
             Ok(()) => {
                 self.counts.copied += 1;
                 true
             }
             Err(error) if error.kind() == StorageErrorKind::Conflict => {
+                // What cannot be read there is unreadable, and not there already.
+                let there = self.to.load(session)?;
                 self.counts.already_there += 1;
-                self.remove_moved && self.to.load(session)?.as_ref() == Some(&record)
+                self.remove_moved && there.as_ref() == Some(&record)
             }
             Err(error) => return Err(error),
         };
         if self.remove_moved && is_moved {
             self.remove(session, &record)?;
         }
-        drop(lock);
+        drop((lock, lock_there));
         Ok(())
     }
 
@@ -240,7 +248,7 @@ pub struct MigrationCounts {
     pub gone: u64,
     /// Those that another process locked for too long. Run the migration again.
     pub busy: u64,
-    /// Those that cannot be read in the old storage: damaged, sealed with another key, or written by a
+    /// Those that cannot be read in one of the storages: damaged, sealed with another key, or written by a
     /// newer version. The log says why.
     pub unreadable: u64,
 }

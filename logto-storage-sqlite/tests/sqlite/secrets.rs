@@ -1,68 +1,95 @@
 //! What must not be seen.
 
-use std::path::Path;
+use std::fs;
 
-use logto_core::PersistKey::{IdToken, RefreshToken};
-use logto_core::{SessionId, SessionStore, Storage};
+use logto_core::{Record, SessionId, SessionOwner, Storage as _};
 
-use crate::fixture::Fixture;
+use crate::fixture::Scene;
 
 #[test]
-fn the_files_hold_the_digest_and_never_the_id() {
-    let fixture = Fixture::new();
+fn secrets_ids_and_users_are_in_no_file_and_their_digests_are() {
+    let scene = Scene::new();
     let id = SessionId::random();
-    fixture.store.session(&id).set(IdToken, Some("a")).unwrap();
-    let bytes = all_bytes(fixture.directory.path());
-    assert!(contains(&bytes, &id.digest()));
-    assert!(!contains(&bytes, id.expose().as_bytes()));
+    let owner = SessionOwner::new(
+        "https://foo.logto.app/oidc",
+        "alice-of-foo",
+        Some("the-sid"),
+    );
+    let record = Record::new(Some(owner), "{}");
+    scene.storage.save(&id.key(), &record, None).unwrap();
+    let bytes = all_bytes(&scene);
+    assert!(contains(&bytes, &id.key().to_hex()));
+    assert!(contains(&bytes, &owner.user().to_string()));
+    for secret in [id.expose(), "alice-of-foo", "the-sid"] {
+        assert!(!contains(&bytes, secret), "{secret}");
+    }
 }
 
 #[test]
-fn what_is_removed_is_overwritten() {
-    let fixture = Fixture::new();
-    let directory = &fixture.directory;
-    let (set, session) = (SessionId::random(), SessionId::random());
-    fixture
-        .store
-        .session(&set)
-        .set(RefreshToken, Some("precious-1"))
-        .unwrap();
-    fixture
-        .store
-        .session(&set)
-        .set(RefreshToken, Some("other"))
-        .unwrap();
-    fixture
-        .store
-        .session(&session)
-        .set(RefreshToken, Some("precious-2"))
-        .unwrap();
-    fixture.store.remove(&session).unwrap();
-    drop(fixture.store);
-    assert!(!contains(&all_bytes(directory.path()), b"precious"));
+fn secrets_that_are_removed_are_overwritten() {
+    let scene = Scene::new();
+    let (changed, first) = scene.session("precious-1");
+    let next = Record::new(None, "other");
+    let saved = scene.storage.save(&changed, &next, Some(first.version()));
+    saved.unwrap();
+    let (removed, _) = scene.session("precious-2");
+    scene.storage.remove(&removed).unwrap();
+    // The last connection that closes copies the log into the database.
+    let Scene {
+        sqlite,
+        clock,
+        storage,
+    } = scene;
+    drop(storage);
+    let bytes = fs::read(sqlite.path()).unwrap();
+    assert!(!contains(&bytes, "precious"));
+    drop((sqlite, clock));
+}
+
+#[test]
+fn secrets_are_in_files_for_this_user_alone() {
+    let scene = Scene::new();
+    let (key, _) = scene.session("a");
+    let _held = scene.storage.lock(&key, std::time::Duration::ZERO).unwrap();
+    let mut names: Vec<_> = scene.files().collect();
+    names.sort();
+    let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
+    let expected = [
+        "sessions.db",
+        "sessions.db-locks",
+        "sessions.db-shm",
+        "sessions.db-wal",
+    ];
+    assert_eq!(names, expected);
+    #[cfg(unix)]
+    for path in scene.files() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let metadata = path.metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o777;
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode, expected, "{path:?}");
+    }
 }
 
 #[test]
 fn debug_shows_where_the_sessions_are() {
-    let fixture = Fixture::new();
+    let scene = Scene::new();
     for shown in [
-        format!("{:?}", fixture.store),
-        format!("{:?}", fixture.builder()),
+        format!("{:?}", scene.storage),
+        format!("{:?}", scene.builder()),
     ] {
         assert!(shown.contains("sessions.db"), "{shown}");
     }
 }
 
 /// Of every file in the directory. SQLite's locks do not survive it: nothing may write afterwards.
-fn all_bytes(directory: &Path) -> Vec<u8> {
-    let files = std::fs::read_dir(directory).unwrap();
-    files
-        .flat_map(|file| std::fs::read(file.unwrap().path()).unwrap())
-        .collect()
+fn all_bytes(scene: &Scene) -> Vec<u8> {
+    let files = scene.files().filter(|path| path.is_file());
+    files.flat_map(|path| fs::read(path).unwrap()).collect()
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+fn contains(haystack: &[u8], needle: &str) -> bool {
     haystack
         .windows(needle.len())
-        .any(|window| window == needle)
+        .any(|window| window == needle.as_bytes())
 }

@@ -1,40 +1,55 @@
-//! What kinds of directory a store opens, creates and refuses, and when.
+//! Which directories a storage opens, creates and refuses.
 
-mod common;
-
+use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::{Barrier, mpsc};
+use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use logto_core::{PersistKey, SessionId, SessionStore, Storage, StorageError, StorageErrorKind};
-use logto_storage_sled::SledStore;
+use logto_core::{SessionKey, Storage, StorageError, StorageErrorKind};
+use logto_storage_sled::SledStorage;
 
-use common::{Player, say};
+use super::{data, new_key, save};
 
 const MARKER: &str = "logto-sessions";
+const OURS: &str = "logto-storage-sled 1\n";
+
+/// The database that the test `another_process` opens, if another test started it.
+const DATABASE: &str = "LOGTO_SLED_TEST_DATABASE";
 
 #[test]
 fn another_process() {
-    let Some((part, database, _)) = common::part() else {
+    let Some(database) = env::var_os(DATABASE) else {
         return;
     };
-    let store = SledStore::open(database).unwrap();
-    let session = store.default_session();
-    session
-        .set(PersistKey::IdToken, Some("from another process"))
+    let storage = SledStorage::open(PathBuf::from(database)).unwrap();
+    save(&storage, &SessionKey::ONLY, "from another process").unwrap();
+    println!("\nopen");
+    io::read_to_string(io::stdin()).unwrap();
+}
+
+/// Another process that has the database open, until its standard input is closed.
+fn start(database: &Path) -> Child {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["directory::another_process", "--exact", "--nocapture"])
+        .env(DATABASE, database)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    say("open");
-    if part == "stay" {
-        io::read_to_string(io::stdin()).unwrap();
-    }
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "open"));
+    // The harness writes to it at the end.
+    thread::spawn(move || lines.count());
+    child
 }
 
 #[track_caller]
 fn refused(path: &Path, kind: StorageErrorKind, says: &str) -> StorageError {
-    let error = SledStore::open(path).unwrap_err();
+    let error = SledStorage::open(path).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     for words in [says, &path.display().to_string()] {
         assert!(error.to_string().contains(words), "{error}");
@@ -65,75 +80,59 @@ fn contents(directory: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     contents
 }
 
-fn start(part: &str, database: &Path) -> Player {
-    let (sender, says) = mpsc::channel();
-    let player = Player::start_and_hear(part, database, 0, move |line| {
-        sender.send(line.to_owned()).unwrap();
-    });
-    assert_eq!(says.recv().unwrap(), "open");
-    player
-}
-
 #[test]
-fn a_new_directory_says_whose_it_is() {
+fn directory_that_is_created_is_marked() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions");
-    drop(SledStore::open(&path).unwrap());
+    drop(SledStorage::open(&path).unwrap());
     let marker = fs::read_to_string(path.join(MARKER)).unwrap();
-    assert_eq!(marker, "logto-storage-sled 1\n");
+    assert_eq!(marker, OURS);
 }
 
 #[test]
-fn an_empty_directory_becomes_a_database() {
+fn directory_that_is_empty_becomes_a_database() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SledStore::open(directory.path()).unwrap();
-    store
-        .default_session()
-        .set(PersistKey::IdToken, Some("a"))
-        .unwrap();
+    let storage = SledStorage::open(directory.path()).unwrap();
+    save(&storage, &SessionKey::ONLY, "a").unwrap();
 }
 
 #[test]
-fn a_process_that_died_while_it_made_the_directory_stands_in_nobodys_way() {
+fn directory_with_an_unfinished_marker_is_opened() {
     for written in ["", "logto-stor"] {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(MARKER), written).unwrap();
-        drop(SledStore::open(directory.path()).unwrap());
+        drop(SledStorage::open(directory.path()).unwrap());
         let marker = fs::read_to_string(directory.path().join(MARKER)).unwrap();
-        assert_eq!(marker, "logto-storage-sled 1\n");
+        assert_eq!(marker, OURS);
     }
 }
 
 /// sled takes it for the newest one, and would never open the database again.
 #[test]
-fn a_snapshot_that_a_killed_process_did_not_finish_is_no_obstacle() {
+fn snapshot_that_is_unfinished_is_removed() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SledStore::open(directory.path()).unwrap();
-    store
-        .default_session()
-        .set(PersistKey::IdToken, Some("a"))
-        .unwrap();
-    drop(store);
+    let storage = SledStorage::open(directory.path()).unwrap();
+    save(&storage, &SessionKey::ONLY, "a").unwrap();
+    drop(storage);
     let unfinished = directory.path().join("snap.7FFFFFFFFFFFFFFF.generating");
     fs::write(&unfinished, "half").unwrap();
 
-    let store = SledStore::open(directory.path()).unwrap();
-    let value = store.default_session().get(PersistKey::IdToken).unwrap();
-    assert_eq!(value.as_deref(), Some("a"));
+    let storage = SledStorage::open(directory.path()).unwrap();
+    assert_eq!(data(&storage, &SessionKey::ONLY).as_deref(), Some("a"));
     assert!(!unfinished.exists());
 }
 
 #[test]
-fn a_newer_format_is_refused_and_untouched() {
+fn format_that_is_newer_is_refused_and_untouched() {
     let directory = tempfile::tempdir().unwrap();
-    drop(SledStore::open(directory.path()).unwrap());
+    drop(SledStorage::open(directory.path()).unwrap());
     fs::write(directory.path().join(MARKER), "logto-storage-sled 2\n").unwrap();
     let kind = StorageErrorKind::NewerFormat;
     refused_and_untouched(directory.path(), kind, "newer version");
 }
 
 #[test]
-fn a_sled_database_of_another_application_is_refused_and_untouched() {
+fn foreign_database_is_refused_and_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let raw = sled::open(directory.path()).unwrap();
     raw.insert("recipe", "soup").unwrap();
@@ -143,7 +142,7 @@ fn a_sled_database_of_another_application_is_refused_and_untouched() {
 }
 
 #[test]
-fn a_directory_with_other_files_is_refused_and_untouched() {
+fn foreign_directory_is_refused_and_untouched() {
     for (file, content) in [("notes.txt", "notes"), (MARKER, "notes"), ("db", "")] {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(file), content).unwrap();
@@ -153,7 +152,7 @@ fn a_directory_with_other_files_is_refused_and_untouched() {
 }
 
 #[test]
-fn a_file_is_no_directory() {
+fn path_of_a_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     fs::write(&path, "").unwrap();
@@ -161,7 +160,7 @@ fn a_file_is_no_directory() {
 }
 
 #[test]
-fn a_missing_parent_directory_is_named() {
+fn path_without_a_parent_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("missing").join("sessions");
     let says = "parent directory does not exist";
@@ -170,72 +169,62 @@ fn a_missing_parent_directory_is_named() {
 }
 
 #[test]
-fn an_empty_path_is_refused() {
-    assert!(SledStore::open("").is_err());
+fn path_that_is_empty_is_refused() {
+    assert!(SledStorage::open("").is_err());
 }
 
 #[test]
-fn a_second_process_is_refused_with_the_reason_and_a_way_out() {
+fn process_that_is_second_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let other = start("stay", directory.path());
+    let mut other = start(directory.path());
     let error = refused(directory.path(), StorageErrorKind::Busy, "another process");
-    assert!(error.to_string().contains("SqliteStore"), "{error}");
-    other.finish();
-    let store = SledStore::open(directory.path()).unwrap();
-    assert!(
-        store
-            .default_session()
-            .get(PersistKey::IdToken)
-            .unwrap()
-            .is_some()
-    );
+    assert!(error.to_string().contains("SqliteStorage"), "{error}");
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
+    let storage = SledStorage::open(directory.path()).unwrap();
+    assert!(data(&storage, &SessionKey::ONLY).is_some());
 }
 
 #[test]
-fn a_process_that_ends_is_waited_for() {
+fn process_that_ends_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
-    let other = start("stay", directory.path());
+    let mut other = start(directory.path());
     let killer = thread::spawn(move || {
         thread::sleep(Duration::from_millis(200));
-        other.kill()
+        other.kill().unwrap();
+        other.wait().unwrap()
     });
-    SledStore::open(directory.path()).unwrap();
+    SledStorage::open(directory.path()).unwrap();
     killer.join().unwrap();
 }
 
 #[test]
-fn stores_that_one_process_opens_share_the_database() {
+fn open_twice_in_one_process_shares_the_database() {
     let directory = tempfile::tempdir().unwrap();
-    let first = SledStore::open(directory.path()).unwrap();
-    let second = SledStore::open(directory.path().join(".")).unwrap();
-    first
-        .default_session()
-        .set(PersistKey::IdToken, Some("a"))
-        .unwrap();
-    let session = second.default_session();
-    assert!(session.get(PersistKey::IdToken).unwrap().is_some());
+    let first = SledStorage::open(directory.path()).unwrap();
+    let second = SledStorage::open(directory.path().join(".")).unwrap();
+    save(&first, &SessionKey::ONLY, "a").unwrap();
+    assert!(data(&second, &SessionKey::ONLY).is_some());
 
-    let held = first.default_session();
-    let held = held.lock(Duration::ZERO).unwrap();
-    assert!(session.lock(Duration::ZERO).is_err());
+    let lock = |storage: &SledStorage| storage.lock(&SessionKey::ONLY, Duration::ZERO).is_ok();
+    let held = first.lock(&SessionKey::ONLY, Duration::ZERO).unwrap();
+    assert!(!lock(&second));
     drop(held);
     drop(first);
-    assert!(session.lock(Duration::ZERO).is_ok());
+    assert!(lock(&second));
 }
 
 #[test]
-fn a_store_can_be_closed_and_opened_again_at_once() {
+fn open_again_after_a_close_succeeds_at_once() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..30 {
-        let store = SledStore::open(directory.path()).unwrap();
-        let session = store.default_session();
-        let value = round.to_string();
-        session.set(PersistKey::IdToken, Some(&value)).unwrap();
+        let storage = SledStorage::open(directory.path()).unwrap();
+        save(&storage, &SessionKey::ONLY, &round.to_string()).unwrap();
     }
 }
 
 #[test]
-fn many_threads_open_a_new_directory_at_once() {
+fn open_by_many_threads_at_once_succeeds() {
     const THREADS: usize = 8;
     let directory = tempfile::tempdir().unwrap();
     let start = Barrier::new(THREADS);
@@ -243,31 +232,30 @@ fn many_threads_open_a_new_directory_at_once() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 start.wait();
-                let store = SledStore::open(directory.path()).unwrap();
-                let session = store.session(&SessionId::random());
-                session.set(PersistKey::IdToken, Some("a")).unwrap();
+                let storage = SledStorage::open(directory.path()).unwrap();
+                save(&storage, &new_key(), "a").unwrap();
             });
         }
     });
 }
 
 #[test]
-fn opening_does_not_take_long() {
+fn open_does_not_take_long() {
     let directory = tempfile::tempdir().unwrap();
-    drop(SledStore::open(directory.path()).unwrap());
+    drop(SledStorage::open(directory.path()).unwrap());
     let started = Instant::now();
-    drop(SledStore::open(directory.path()).unwrap());
+    drop(SledStorage::open(directory.path()).unwrap());
     assert!(started.elapsed() < Duration::from_secs(2));
 }
 
 #[cfg(unix)]
 #[test]
-fn a_directory_that_is_created_is_for_this_user_alone() {
+fn permissions_of_a_created_directory_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions");
-    drop(SledStore::open(&path).unwrap());
+    drop(SledStorage::open(&path).unwrap());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
     assert_eq!(mode(&path.join(MARKER)), 0o600);

@@ -1,4 +1,4 @@
-//! What kinds of file a store opens, creates and refuses.
+//! What kinds of file a storage opens, creates and refuses.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,18 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use logto_core::{PersistKey, SessionId, SessionStore, Storage, StorageError, StorageErrorKind};
-use logto_storage_sqlite::SqliteStore;
+use logto_core::{Record, SessionId, SessionKey, Storage, StorageError, StorageErrorKind};
+use logto_storage_sqlite::SqliteStorage;
 use rusqlite::Connection;
+
+fn put(storage: &SqliteStorage, data: &str) {
+    let record = Record::new(None, data);
+    storage.save(&SessionKey::ONLY, &record, None).unwrap();
+}
 
 #[track_caller]
 fn refused(path: &Path, kind: StorageErrorKind, says: &str) -> StorageError {
-    let error = SqliteStore::open(path).unwrap_err();
+    let error = SqliteStorage::open(path).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(says), "{error}");
     assert!(
@@ -37,31 +42,28 @@ fn number(path: &Path, sql: &str) -> i64 {
 }
 
 #[test]
-fn a_new_file_says_whose_it_is() {
+fn schema_of_a_new_file_says_whose_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
-    drop(SqliteStore::open(&path).unwrap());
+    drop(SqliteStorage::open(&path).unwrap());
     assert_eq!(number(&path, "PRAGMA application_id"), 0x4c67_744f);
     assert_eq!(number(&path, "PRAGMA user_version"), 1);
 }
 
 #[test]
-fn an_empty_file_becomes_a_database() {
+fn schema_of_an_empty_file_becomes_a_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
     fs::write(&path, "").unwrap();
-    let store = SqliteStore::open(&path).unwrap();
-    store
-        .default_session()
-        .set(PersistKey::IdToken, Some("a"))
-        .unwrap();
+    let store = SqliteStorage::open(&path).unwrap();
+    put(&store, "a");
 }
 
 #[test]
-fn a_newer_schema_is_refused_and_untouched() {
+fn schema_that_is_newer_is_refused_and_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
-    drop(SqliteStore::open(&path).unwrap());
+    drop(SqliteStorage::open(&path).unwrap());
     Connection::open(&path)
         .unwrap()
         .execute_batch("PRAGMA user_version = 1000")
@@ -70,7 +72,7 @@ fn a_newer_schema_is_refused_and_untouched() {
 }
 
 #[test]
-fn a_database_of_another_application_is_refused_and_untouched() {
+fn schema_of_another_application_is_refused_and_untouched() {
     for (made_by, sql) in [
         ("tables", "CREATE TABLE recipes (name TEXT)"),
         ("application id", "PRAGMA application_id = 252006674"),
@@ -92,7 +94,7 @@ fn a_database_of_another_application_is_refused_and_untouched() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_untouched() {
+fn schema_of_a_file_that_is_no_database_is_refused_and_untouched() {
     for content in ["xy", "just some notes\n", &"notes ".repeat(10_000)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notes.txt");
@@ -102,27 +104,21 @@ fn a_file_that_is_no_database_is_refused_and_untouched() {
 }
 
 #[test]
-fn a_damaged_database_is_corrupt() {
+fn damaged_database_is_corrupt() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
-    let id = SessionId::random();
-    let store = SqliteStore::open(&path).unwrap();
-    let session = store.session(&id);
-    session
-        .set(PersistKey::IdToken, Some(&"x".repeat(100_000)))
-        .unwrap();
-    drop((session, store));
+    put(&SqliteStorage::open(&path).unwrap(), &"x".repeat(100_000));
 
     let mut bytes = fs::read(&path).unwrap();
     bytes[4096..].fill(0xff);
     fs::write(&path, bytes).unwrap();
-    let session = SqliteStore::open(&path).unwrap().session(&id);
-    let error = session.get(PersistKey::IdToken).unwrap_err();
+    let storage = SqliteStorage::open(&path).unwrap();
+    let error = storage.load(&SessionKey::ONLY).unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Corrupt);
 }
 
 #[test]
-fn a_directory_is_no_file() {
+fn path_of_a_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     refused(
         directory.path(),
@@ -132,7 +128,7 @@ fn a_directory_is_no_file() {
 }
 
 #[test]
-fn a_missing_directory_is_named() {
+fn path_with_a_missing_directory_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("missing").join("sessions.db");
     refused(
@@ -144,22 +140,22 @@ fn a_missing_directory_is_named() {
 }
 
 #[test]
-fn an_empty_path_is_refused() {
-    assert!(SqliteStore::open("").is_err());
+fn path_that_is_empty_is_refused() {
+    assert!(SqliteStorage::open("").is_err());
 }
 
 #[test]
-fn a_path_is_a_file_whatever_sqlite_makes_of_it() {
+fn path_is_a_file_whatever_sqlite_makes_of_it() {
     let directory = tempfile::tempdir().unwrap();
     for name in [":memory:", "file:sessions.db?mode=memory", "a b%20c#d?e"] {
         let path = directory.path().join(name);
-        drop(SqliteStore::open(&path).unwrap());
+        drop(SqliteStorage::open(&path).unwrap());
         assert!(path.is_file(), "{name}");
     }
 }
 
 #[test]
-fn many_threads_open_a_new_file_at_once() {
+fn schema_is_made_once_where_many_threads_open_a_new_file_at_once() {
     const THREADS: usize = 8;
     for _ in 0..10 {
         let directory = tempfile::tempdir().unwrap();
@@ -169,9 +165,9 @@ fn many_threads_open_a_new_file_at_once() {
             for _ in 0..THREADS {
                 scope.spawn(|| {
                     start.wait();
-                    let store = SqliteStore::open(&path).unwrap();
-                    let session = store.session(&SessionId::random());
-                    session.set(PersistKey::IdToken, Some("a")).unwrap();
+                    let store = SqliteStorage::open(&path).unwrap();
+                    let key = SessionId::random().key();
+                    store.save(&key, &Record::new(None, "a"), None).unwrap();
                 });
             }
         });
@@ -183,34 +179,31 @@ fn many_threads_open_a_new_file_at_once() {
 }
 
 #[test]
-fn a_database_that_stays_locked_is_busy() {
+fn busy_database_that_stays_locked_is_busy() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let short = Duration::from_millis(20);
-    let error = SqliteStore::builder(&path)
+    let error = SqliteStorage::builder(&path)
         .busy_timeout(short)
         .open()
         .unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Busy);
 
     other.execute_batch("ROLLBACK").unwrap();
-    SqliteStore::open(&path).unwrap();
+    SqliteStorage::open(&path).unwrap();
 }
 
 #[test]
-fn the_longest_timeout_is_no_overflow() {
+fn busy_timeout_at_its_longest_is_no_overflow() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions.db");
-    let store = SqliteStore::builder(path)
+    let store = SqliteStorage::builder(path)
         .busy_timeout(Duration::MAX)
         .open()
         .unwrap();
-    store
-        .default_session()
-        .set(PersistKey::IdToken, Some("a"))
-        .unwrap();
+    put(&store, "a");
 }
 
 #[cfg(unix)]
@@ -241,43 +234,28 @@ mod unix {
     fn all_files_are_for_this_user_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sessions.db");
-        let store = SqliteStore::open(&path).unwrap();
-        store
-            .default_session()
-            .set(PersistKey::IdToken, Some("a"))
-            .unwrap();
-        drop(store.default_session().lock(Duration::ZERO).unwrap());
+        let store = SqliteStorage::open(&path).unwrap();
+        put(&store, "a");
 
         let files: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
-        assert_eq!(files.len(), 4);
+        assert_eq!(files.len(), 3);
         for file in files {
             assert_eq!(mode(&file.unwrap().path()), 0o600);
         }
     }
 
     #[test]
-    fn a_file_that_was_there_keeps_its_mode() {
+    fn permissions_of_a_file_that_was_there_keeps_its_mode() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sessions.db");
         fs::write(&path, "").unwrap();
         set_mode(&path, 0o640);
-        drop(SqliteStore::open(&path).unwrap());
+        drop(SqliteStorage::open(&path).unwrap());
         assert_eq!(mode(&path), 0o640);
     }
 
     #[test]
-    fn the_file_of_a_process_has_the_mode_of_the_database() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sessions.db");
-        fs::write(&path, "").unwrap();
-        set_mode(&path, 0o660);
-        let store = SqliteStore::open(&path).unwrap();
-        drop(store.default_session().lock(Duration::ZERO).unwrap());
-        assert_eq!(mode(&directory.path().join("sessions.db-alive0")), 0o660);
-    }
-
-    #[test]
-    fn a_read_only_directory_is_permission_denied() {
+    fn permissions_of_a_read_only_directory_are_permission_denied() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sessions.db");
         set_mode(directory.path(), 0o500);
@@ -292,10 +270,10 @@ mod unix {
     }
 
     #[test]
-    fn a_read_only_file_is_permission_denied() {
+    fn permissions_of_a_read_only_file_are_permission_denied() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sessions.db");
-        drop(SqliteStore::open(&path).unwrap());
+        drop(SqliteStorage::open(&path).unwrap());
         set_mode(&path, 0o400);
         if !is_superuser(directory.path()) {
             refused(
@@ -316,20 +294,19 @@ mod unix {
     }
 
     #[test]
-    fn a_symbolic_link_leads_to_the_one_file() {
+    fn path_by_a_symbolic_link_leads_to_the_one_file() {
         let directory = tempfile::tempdir().unwrap();
         let (path, link) = (
             directory.path().join("sessions.db"),
             directory.path().join("link"),
         );
-        let store = SqliteStore::open(&path).unwrap();
+        let store = SqliteStorage::open(&path).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let linked = SqliteStore::open(&link).unwrap();
+        let linked = SqliteStorage::open(&link).unwrap();
 
-        let (here, there) = (store.default_session(), linked.default_session());
-        let _held = here.lock(Duration::ZERO).unwrap();
-        assert!(there.lock(Duration::ZERO).is_err());
-        here.set(PersistKey::IdToken, Some("a")).unwrap();
-        assert!(there.get(PersistKey::IdToken).unwrap().is_some());
+        let _held = store.lock(&SessionKey::ONLY, Duration::ZERO).unwrap();
+        assert!(linked.lock(&SessionKey::ONLY, Duration::ZERO).is_err());
+        put(&store, "a");
+        assert!(linked.load(&SessionKey::ONLY).unwrap().is_some());
     }
 }
