@@ -1,6 +1,5 @@
 //! The way to the server.
 
-mod gathering;
 mod ureq;
 
 use std::fmt::Debug;
