@@ -48,9 +48,7 @@ pub use oidc::token::{CodeGrant, RefreshTokenGrant};
 pub use oidc::token_exchange::{ExchangedTokenType, TokenExchange};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
-pub use seal::{
-    Argon2Cost, EncryptionKey, EncryptionKeyError, LastBoxKey, Opened, SealError, Sealer,
-};
+pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer};
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{

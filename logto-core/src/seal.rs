@@ -5,7 +5,6 @@ mod cost;
 mod error;
 mod header;
 mod key;
-mod last_box_key;
 mod passphrase;
 #[cfg(test)]
 mod tests;
@@ -13,16 +12,15 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-use self::cipher::{BoxKey, Fresh, RootKey};
+use self::cipher::Fresh;
 use self::header::Header;
 use crate::crypto::random_bytes;
 
 pub use cost::Argon2Cost;
 pub use error::{EncryptionKeyError, SealError};
 pub use key::EncryptionKey;
-pub use last_box_key::LastBoxKey;
 
 /// Seals bytes into boxes and opens them: with one key, and older ones for reading.
 ///
@@ -143,56 +141,12 @@ impl Sealer {
     /// - [`Corrupt`](SealError::Corrupt) if it was changed, or sealed for another context.
     /// - [`OutOfMemory`](SealError::OutOfMemory) if a key could not be derived.
     pub fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Result<Opened, SealError> {
-        let derive = |root: &RootKey, box_salt: &_| Arc::new(root.box_key(box_salt));
-        self.open_by(derive, context, sealed.to_vec())
-    }
-
-    /// As [`open`](Self::open), at a place that is read again and again: where the box is still the one
-    /// that `last` was there for the last time, its key is not derived anew. Whether the box is whole is
-    /// checked each time.
-    ///
-    /// ```
-    /// # use logto_core as logto;
-    /// use logto::{EncryptionKey, LastBoxKey, SealError, Sealer};
-    ///
-    /// let sealer = Sealer::new(EncryptionKey::from_bytes([7; 32]));
-    /// let mut sealed = sealer.seal(&[b"alice"], b"a token")?;
-    ///
-    /// let last = LastBoxKey::default();
-    /// for _ in 0..2 {
-    ///     let opened = sealer.open_again(&last, &[b"alice"], sealed.clone())?;
-    ///     assert_eq!(opened.plaintext(), b"a token");
-    /// }
-    /// *sealed.last_mut().unwrap() ^= 1;
-    /// let changed = sealer.open_again(&last, &[b"alice"], sealed);
-    /// assert_eq!(changed.unwrap_err(), SealError::Corrupt);
-    /// # Ok::<(), SealError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As of [`open`](Self::open).
-    pub fn open_again(
-        &self,
-        last: &LastBoxKey,
-        context: &[&[u8]],
-        sealed: Vec<u8>,
-    ) -> Result<Opened, SealError> {
-        self.open_by(|root, box_salt| last.of(root, box_salt), context, sealed)
-    }
-
-    fn open_by(
-        &self,
-        box_key: impl Fn(&RootKey, &[u8; 32]) -> Arc<BoxKey>,
-        context: &[&[u8]],
-        sealed: Vec<u8>,
-    ) -> Result<Opened, SealError> {
-        let (header, header_len) = Header::parse(&sealed)?;
+        let (header, header_len) = Header::parse(sealed)?;
         for (age, key) in self.keys.iter().enumerate() {
             let Some(key) = key.for_opening(&header)? else {
                 continue;
             };
-            let box_key = box_key(key.root(), &header.box_salt);
+            let box_key = key.root().box_key(&header.box_salt);
             let plaintext = cipher::open(&box_key, &header, header_len, context, sealed)?;
             let as_today = key.opened();
             return Ok(Opened {
@@ -250,14 +204,6 @@ impl Opened {
     /// this one, and a backend seals it anew at its next write.
     pub fn is_current(&self) -> bool {
         self.is_current
-    }
-}
-
-/// In one piece: a vector that is dropped is overwritten byte by byte, which takes many times as long.
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.plaintext.as_mut_slice().zeroize();
-        self.plaintext.clear();
     }
 }
 

@@ -17,9 +17,6 @@ pub(super) struct RootKey {
     id: [u8; 8],
 }
 
-/// What one box is encrypted with.
-pub(super) type BoxKey = LessSafeKey;
-
 /// What is drawn anew for each box.
 pub(super) struct Fresh {
     pub(super) box_salt: [u8; 32],
@@ -66,7 +63,7 @@ impl RootKey {
             nonce: fresh.nonce,
             plaintext_len: plaintext.len() as u64,
         };
-        let mut sealed = Vec::with_capacity(128 + plaintext.len());
+        let mut sealed = Vec::new();
         header.write(&mut sealed);
         let aad = Aad::from(authenticated(&sealed, context));
         let body = sealed.len();
@@ -79,7 +76,7 @@ impl RootKey {
         Ok(sealed)
     }
 
-    pub(super) fn box_key(&self, box_salt: &[u8; 32]) -> BoxKey {
+    pub(super) fn box_key(&self, box_salt: &[u8; 32]) -> LessSafeKey {
         let root = Salt::new(HKDF_SHA256, box_salt).extract(self.bytes.as_slice());
         let key = root
             .expand(&[BOX_KEY], &AES_256_GCM)
@@ -88,15 +85,15 @@ impl RootKey {
     }
 }
 
-/// What is in a box. It takes the place of the box in memory.
+/// Decrypts a box.
 pub(super) fn open(
-    key: &BoxKey,
+    key: &LessSafeKey,
     header: &Header,
     header_len: usize,
     context: &[&[u8]],
-    sealed: Vec<u8>,
+    sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let mut bytes = Zeroizing::new(sealed);
+    let mut bytes = Zeroizing::new(sealed.to_vec());
     let aad = Aad::from(authenticated(&bytes[..header_len], context));
     let length = key
         .open_within(nonce(header), aad, &mut bytes, header_len..)
@@ -121,9 +118,7 @@ fn nonce(header: &Header) -> Nonce {
 
 /// Each part with its length, so that no two contexts give the same bytes.
 fn authenticated(header: &[u8], context: &[&[u8]]) -> Vec<u8> {
-    let parts = context.iter().map(|part| 8 + part.len());
-    let mut bytes = Vec::with_capacity(header.len() + parts.sum::<usize>());
-    bytes.extend_from_slice(header);
+    let mut bytes = header.to_vec();
     for part in context {
         bytes.extend((part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part);
