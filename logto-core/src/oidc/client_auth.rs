@@ -31,12 +31,8 @@ pub(crate) fn authenticate(
 
 fn basic<'a>(id: &'a str, secret: &'a str) -> HeaderValue {
     let encoded = |part: &'a str| form_urlencoded::byte_serialize(part.as_bytes());
-    let mut pair = String::with_capacity(id.len() + secret.len() + 1);
-    pair.extend(encoded(id));
-    pair.push(':');
-    pair.extend(encoded(secret));
-    let mut value = String::from("Basic ");
-    STANDARD.encode_string(pair, &mut value);
+    let pair: String = encoded(id).chain([":"]).chain(encoded(secret)).collect();
+    let value = format!("Basic {}", STANDARD.encode(pair));
     let mut value = HeaderValue::try_from(value).expect("base64 is a valid header value");
     value.set_sensitive(true);
     value

@@ -4,11 +4,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::base64url;
 use super::jws::SigningAlgorithm;
 use super::response::describe_json_error;
 use crate::error::JwtError;
 use crate::models::unique::{self, UniqueMembers};
+use crate::utilities::urlsafe_decode;
 
 /// The longest token that is read, in bytes.
 pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
@@ -150,16 +150,11 @@ fn cut(text: &str) -> String {
 }
 
 fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
-    base64url::decode(text).ok_or(JwtError::Base64 { part })
+    urlsafe_decode(text).ok_or(JwtError::Base64 { part })
 }
 
 fn json<T: UniqueMembers>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
-    // Looked at once as a whole, not at every string in it.
-    let text = std::str::from_utf8(text).map_err(|_| JwtError::Json {
-        part,
-        reason: "not UTF-8".to_owned(),
-    })?;
-    serde_json::from_str(text).map_err(|error| JwtError::Json {
+    serde_json::from_slice(text).map_err(|error| JwtError::Json {
         part,
         reason: describe_json_error(&error),
     })

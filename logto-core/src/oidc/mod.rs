@@ -4,7 +4,6 @@ pub(crate) mod access_token;
 pub(crate) mod answer;
 pub(crate) mod authentication;
 pub(crate) mod authorize;
-mod base64url;
 pub(crate) mod bearer;
 pub(crate) mod callback;
 pub(crate) mod client_auth;

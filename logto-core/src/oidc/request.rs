@@ -57,10 +57,7 @@ pub(crate) fn post_form(
     client: ClientCredentials<'_>,
     Form(parameters): Form<'_>,
 ) -> Result<Request<Vec<u8>>, HttpError> {
-    // The longest that it can get, so that it is not moved while it grows.
-    let length = |each: &Parameter<'_>| each.name.len() + 3 * each.value.len() + 2;
-    let length = parameters.iter().map(length).sum();
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(length));
+    let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(parameters.iter().map(|each| (each.name, each.value)));
     let secrets = parameters.iter().filter(|each| each.is_secret);
     let sent = Sent::new(secrets.map(|each| each.value).chain(client.secret));

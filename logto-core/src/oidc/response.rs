@@ -55,12 +55,7 @@ pub(crate) fn success(what: &'static str, response: &Response<Vec<u8>>) -> Resul
 
 /// Reads JSON, whatever it came with.
 pub(crate) fn parse<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, LogtoError> {
-    let parsed = match std::str::from_utf8(body) {
-        // Looked at once as a whole, not at every string in it.
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(body),
-    };
-    parsed.map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         ResponseError::Json {
             what,
             reason: describe_json_error(&error),
