@@ -1,25 +1,25 @@
 //! For API servers: the access tokens that they are called with.
 
-mod builder;
-mod token;
-mod verified;
-
 use std::fmt;
 use std::sync::Arc;
 
 use http::Response;
 
-pub use self::builder::{AccessTokenVerifierBuilder, DangerousVerifier};
-pub use self::token::VerifiedAccessToken;
-use self::verified::VerifiedTokens;
 use crate::crypto::sha256;
-use crate::error::{AccessTokenError, LogtoError};
-use crate::logto::{DiscoveryCache, Logto};
-use crate::models::{AccessTokenClaims, ApiAudience, Requirements};
-use crate::oidc::access_token::{self, Expected};
+use crate::error::LogtoError;
+use crate::logto::Logto;
+use crate::oidc::access_token::{
+    self, AccessTokenClaims, AccessTokenError, ApiAudience, Expected, Requirements,
+};
 use crate::oidc::jwt::{Jwt, LONGEST_TOKEN, TokenKind};
 use crate::oidc::{bearer, discovery};
-use crate::oidc_core::{Link, OidcCore};
+use crate::oidc_core::{DiscoveryCache, Link, OidcCore};
+
+mod builder;
+mod verified;
+
+pub use self::builder::{AccessTokenVerifierBuilder, DangerousVerifier};
+use self::verified::VerifiedTokens;
 
 /// Verifies the access tokens that an API is called with: make one at start. It needs no application
 /// at Logto, only the server's address and the API's indicator.
@@ -256,5 +256,46 @@ impl fmt::Debug for AccessTokenVerifier {
             .field("audience", &self.inner.audience)
             .field("issuers", &self.inner.issuers)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a verified access token says. `Clone` is cheap and shares it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifiedAccessToken {
+    inner: Arc<Token>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Token {
+    claims: AccessTokenClaims,
+    organization_id: Option<String>,
+}
+
+impl VerifiedAccessToken {
+    fn new(claims: AccessTokenClaims, organization_id: Option<String>) -> Self {
+        Self {
+            inner: Arc::new(Token {
+                claims,
+                organization_id,
+            }),
+        }
+    }
+
+    /// All that it says: the user as `sub`, the application as `client_id`, your own claims by
+    /// [`extra_as`](AccessTokenClaims::extra_as).
+    pub fn claims(&self) -> &AccessTokenClaims {
+        &self.inner.claims
+    }
+
+    /// The organization that it is for: that of its audience
+    /// (`urn:logto:organization:<organization_id>`) or of the claim `organization_id`; `None` if it is for
+    /// none.
+    pub fn organization_id(&self) -> Option<&str> {
+        self.inner.organization_id.as_deref()
+    }
+
+    /// Whether exactly this scope is granted.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.inner.claims.has_scope(scope)
     }
 }

@@ -1,11 +1,9 @@
 //! What an application has one of.
 
 mod builder;
-mod discovery_cache;
 mod introspection;
 mod last_request;
 mod logout;
-mod seen_tokens;
 mod time_keeper;
 
 use std::fmt;
@@ -15,17 +13,15 @@ use std::time::Duration;
 
 pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
-pub(crate) use self::discovery_cache::DiscoveryCache;
 use self::last_request::LastRequest;
+use self::logout::SeenTokens;
 pub use self::logout::VerifiedLogoutToken;
-use self::seen_tokens::SeenTokens;
 use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
-use crate::error::{LogtoError, SignInError};
-use crate::models::SignInOptions;
-use crate::oidc::authorize::Request;
+use crate::error::LogtoError;
+use crate::oidc::authorize::{Request, SignInError, SignInOptions};
 use crate::oidc::discovery;
-use crate::oidc_core::{Link, OidcCore};
+use crate::oidc_core::{DiscoveryCache, Link, OidcCore};
 
 /// An application of Logto: make one at start, and a [`LogtoClient`](crate::LogtoClient) of it for each user session.
 ///

@@ -1,33 +1,37 @@
 //! The protocol with its I/O: what the pure requests and answers are sent over.
 
-mod device;
-mod introspection;
-mod keys;
-
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use url::Url;
 
-use self::keys::{KeyCache, Origin, Wanted};
 use crate::clock::{Clock, SystemClock};
-use crate::config::is_secure;
-use crate::error::{DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
-use crate::http::{ConnectWithin, HttpClient, UreqClient, send_logged};
-use crate::models::{
-    AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
-};
-use crate::oidc::client_auth::ClientCredentials;
-use crate::oidc::client_credentials::ClientCredentialsGrant;
-use crate::oidc::id_token::{Expected, Occasion};
+use crate::config::{LogtoConfig, is_secure};
+use crate::error::LogtoError;
+use crate::http::{ConnectWithin, HttpClient, HttpError, UreqClient, send_logged};
+use crate::oidc::access_token::AccessTokenClaims;
+use crate::oidc::device::{self, DeviceAuthorization, DeviceError, DeviceSignInOptions, Poll};
+use crate::oidc::discovery::{self, DiscoveryError, OidcProviderMetadata};
+use crate::oidc::id_token::{self, Expected, IdTokenClaims, IdTokenError, Occasion};
+use crate::oidc::introspect::{self, Introspection};
 use crate::oidc::jws::SigningAlgorithm;
-use crate::oidc::jwt::{Jwt, TokenKind};
-use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
+use crate::oidc::jwt::{Jwt, JwtError, TokenKind};
+use crate::oidc::request::{self, BuiltRequest, ClientCredentials, InvalidRequest};
+use crate::oidc::token::{
+    self, ClientCredentialsGrant, CodeGrant, RefreshTokenGrant, TokenResponse,
+};
 use crate::oidc::token_exchange::TokenExchange;
-use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
+use crate::oidc::userinfo::{self, UserInfoResponse};
+use crate::oidc::{authorize, end_session};
 use crate::secret::Secret;
+
+mod cached;
+mod keys;
+
+use self::cached::Cached;
+use self::keys::{KeyCache, Origin, Wanted};
 
 /// The most that is read of metadata and key sets, in bytes.
 const METADATA_LIMIT: u64 = 1024 * 1024;
@@ -94,10 +98,14 @@ impl Default for Link {
 impl Link {
     fn send(
         &self,
-        request: Result<Request<Vec<u8>>, HttpError>,
+        request: BuiltRequest,
         body_limit: u64,
     ) -> Result<Response<Vec<u8>>, LogtoError> {
-        Ok(send_logged(self.http.as_ref(), request?, body_limit)?)
+        let request = request.map_err(|InvalidRequest { url, source }| HttpError::Other {
+            url,
+            source: source.into(),
+        })?;
+        Ok(send_logged(self.http.as_ref(), request, body_limit)?)
     }
 
     /// Fetches metadata, not holding it to an issuer.
@@ -158,26 +166,26 @@ impl OidcCore {
     /// A random state: 256 bits as 43 characters of base64url.
     #[doc(alias = "generateState")]
     pub fn generate_state() -> String {
-        pkce::random_token()
+        authorize::random_token()
     }
 
     /// A random nonce: 256 bits as 43 characters of base64url.
     pub fn generate_nonce() -> String {
-        pkce::random_token()
+        authorize::random_token()
     }
 
     /// A random PKCE code verifier: 256 bits as 43 characters of base64url
     /// ([RFC 7636, section 4.1](https://www.rfc-editor.org/rfc/rfc7636#section-4.1)).
     #[doc(alias = "generateCodeVerifier")]
     pub fn generate_code_verifier() -> String {
-        pkce::random_token()
+        authorize::random_token()
     }
 
     /// The S256 code challenge of a verifier
     /// ([RFC 7636, section 4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
     #[doc(alias = "generateCodeChallenge")]
     pub fn generate_code_challenge(code_verifier: &str) -> String {
-        pkce::code_challenge(code_verifier)
+        authorize::code_challenge(code_verifier)
     }
 
     /// The claims of an ID token, **without any check**: for a token that was verified before.
@@ -263,11 +271,11 @@ impl OidcCore {
         grant: &RefreshTokenGrant<'_>,
         connect_within: Option<Duration>,
     ) -> Result<Refreshed, LogtoError> {
-        let mut request = grant.request(&self.metadata.token_endpoint)?;
-        if let Some(time) = connect_within {
+        let mut request = grant.request(&self.metadata.token_endpoint);
+        if let (Ok(request), Some(time)) = (&mut request, connect_within) {
             request.extensions_mut().insert(ConnectWithin(time));
         }
-        let answer = self.link.send(Ok(request), ANSWER_LIMIT)?;
+        let answer = self.link.send(request, ANSWER_LIMIT)?;
         let tokens = token::response(&answer);
         let refresh_token = match &tokens {
             Ok(tokens) => tokens.refresh_token.clone(),
@@ -420,8 +428,8 @@ impl OidcCore {
             id: client_id,
             secret: client_secret,
         };
-        let request = revoke::request(endpoint, client, refresh_token);
-        revoke::response(&self.link.send(request, ANSWER_LIMIT)?)?;
+        let request = end_session::revocation_request(endpoint, client, refresh_token);
+        end_session::check_revocation(&self.link.send(request, ANSWER_LIMIT)?)?;
         Ok(true)
     }
 
@@ -440,5 +448,83 @@ impl fmt::Debug for OidcCore {
         f.debug_struct("OidcCore")
             .field("issuer", &self.metadata.issuer)
             .finish_non_exhaustive()
+    }
+}
+
+impl OidcCore {
+    /// Starts a sign-in on a device.
+    pub(crate) fn start_device_authorization(
+        &self,
+        config: &LogtoConfig,
+        options: &DeviceSignInOptions,
+    ) -> Result<DeviceAuthorization, LogtoError> {
+        let endpoint = self.metadata.device_authorization_endpoint.as_ref();
+        let endpoint = endpoint.ok_or(DeviceError::Unsupported)?;
+        let request = device::start_request(endpoint, config, options);
+        let answer = self.link.send(request, ANSWER_LIMIT)?;
+        device::start_response(&answer, self.now(), self.link.allow_insecure_http)
+    }
+
+    /// Asks once whether the user of a device has signed in. The ID token is not verified yet.
+    pub(crate) fn poll_device(
+        &self,
+        config: &LogtoConfig,
+        device_code: &Secret,
+    ) -> Result<Poll, LogtoError> {
+        let request = device::poll_request(&self.metadata.token_endpoint, config, device_code);
+        device::poll_response(&self.link.send(request, ANSWER_LIMIT)?)
+    }
+}
+
+impl OidcCore {
+    /// Asks the server what it knows of an opaque token
+    /// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), as a client with a secret. A token that is not
+    /// good is no error: [`active`](Introspection::active) is then `false`.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessTokenError::NotOpaque`](crate::AccessTokenError::NotOpaque) if it is a JWT, which is not
+    /// sent; [`DiscoveryError::MissingEndpoint`] if the server has no endpoint for it; else, if the server
+    /// cannot be asked, refuses, or answers with something else.
+    pub fn introspect(
+        &self,
+        client_id: &str,
+        client_secret: &str,
+        token: &str,
+    ) -> Result<Introspection, LogtoError> {
+        introspect::check_opaque(token)?;
+        let endpoint = self.metadata.introspection_endpoint.as_deref();
+        let endpoint = endpoint.ok_or(DiscoveryError::MissingEndpoint {
+            name: "introspection_endpoint",
+        })?;
+        let client = ClientCredentials {
+            id: client_id,
+            secret: Some(client_secret),
+        };
+        let request = introspect::request(endpoint, client, token);
+        introspect::response(&self.link.send(request, ANSWER_LIMIT)?)
+    }
+}
+
+/// The metadata of one server, fetched once and kept.
+#[derive(Default)]
+pub(crate) struct DiscoveryCache {
+    core: Cached<OidcCore>,
+}
+
+impl DiscoveryCache {
+    /// `fetch` also holds the metadata to be of the right issuer.
+    pub fn get(
+        &self,
+        link: &Link,
+        fetch: impl FnOnce() -> Result<OidcProviderMetadata, LogtoError>,
+    ) -> Result<OidcCore, LogtoError> {
+        self.core.get(link.clock.unix_seconds(), |old| {
+            let metadata = fetch()?;
+            Ok(match old {
+                Some(old) => old.with_newer_metadata(metadata),
+                None => OidcCore::with_link(metadata, link.clone()),
+            })
+        })
     }
 }

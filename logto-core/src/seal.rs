@@ -1,26 +1,22 @@
 //! The sealed box: how stored sessions are encrypted.
 
-mod cipher;
-mod cost;
-mod error;
-mod header;
-mod key;
-mod passphrase;
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use self::cipher::Fresh;
-use self::header::Header;
 use crate::crypto::random_bytes;
+use crate::error::{StorageError, StorageErrorKind};
 
-pub use cost::Argon2Cost;
-pub use error::{EncryptionKeyError, SealError};
-pub use key::EncryptionKey;
+mod key;
+mod passphrase;
+mod sealed_box;
+#[cfg(test)]
+mod tests;
+
+use self::sealed_box::{Fresh, Header};
+
+pub use key::{Argon2Cost, EncryptionKey, EncryptionKeyError};
 
 /// Seals bytes into boxes and opens them: with one key, and older ones for reading.
 ///
@@ -147,7 +143,7 @@ impl Sealer {
                 continue;
             };
             let box_key = key.root().box_key(&header.box_salt);
-            let plaintext = cipher::open(&box_key, &header, header_len, context, sealed)?;
+            let plaintext = sealed_box::open(&box_key, &header, header_len, context, sealed)?;
             let as_today = key.opened();
             return Ok(Opened {
                 plaintext,
@@ -213,5 +209,68 @@ impl fmt::Debug for Opened {
             .field("plaintext", &"***")
             .field("is_current", &self.is_current)
             .finish()
+    }
+}
+
+/// A box could not be made or opened. Never holds anything of what is inside.
+///
+/// As a [`StorageError`] its kind is [`WrongKey`](StorageErrorKind::WrongKey),
+/// [`NewerFormat`](StorageErrorKind::NewerFormat), [`Corrupt`](StorageErrorKind::Corrupt) or
+/// [`Backend`](StorageErrorKind::Backend).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// There is nothing, not even a header.
+    #[error("empty, where a sealed box is expected")]
+    Empty,
+    /// It does not start as a sealed box does.
+    #[error("not a sealed box")]
+    NotABox,
+    /// It starts as a sealed box and ends too early.
+    #[error("the sealed box is cut off")]
+    Truncated,
+    /// It was made by a newer version of this crate.
+    #[error("the sealed box has version {0}, and this program knows version 1")]
+    NewerVersion(u8),
+    /// Its header names a key derivation that this version does not have.
+    #[error("the sealed box names the unknown key derivation {0}")]
+    UnknownKdf(u8),
+    /// Its header asks for an Argon2id derivation beyond the [limits](Argon2Cost). Nothing was
+    /// derived.
+    #[error("the sealed box asks for a key derivation beyond all limits")]
+    AbsurdCost,
+    /// It was sealed with none of the given keys.
+    #[error("the sealed box was made with another key")]
+    WrongKey,
+    /// Its key is known, and it was changed, damaged, or is another session's or another value's.
+    #[error("the sealed box is damaged, or belongs to something else")]
+    Corrupt,
+    /// There is not enough memory to derive a key from the passphrase.
+    #[error("not enough memory to derive the key from the passphrase")]
+    OutOfMemory,
+    /// More was to be sealed than AES-GCM can: 64 GiB.
+    #[error("too large to be sealed")]
+    TooLarge,
+}
+
+impl SealError {
+    fn storage_kind(self) -> StorageErrorKind {
+        match self {
+            Self::WrongKey => StorageErrorKind::WrongKey,
+            Self::NewerVersion(_) => StorageErrorKind::NewerFormat,
+            Self::OutOfMemory | Self::TooLarge => StorageErrorKind::Backend,
+            Self::Empty
+            | Self::NotABox
+            | Self::Truncated
+            | Self::UnknownKdf(_)
+            | Self::AbsurdCost
+            | Self::Corrupt => StorageErrorKind::Corrupt,
+        }
+    }
+}
+
+impl From<SealError> for StorageError {
+    fn from(error: SealError) -> Self {
+        Self::new(error.storage_kind(), error.to_string()).with_source(error)
     }
 }

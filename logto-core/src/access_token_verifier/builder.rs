@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::verified::VerifiedTokens;
 use super::{AccessTokenVerifier, Inner, Server, Source};
 use crate::clock::Clock;
-use crate::config::{LogtoConfig, check_endpoint};
-use crate::error::{ConfigError, LogtoError};
+use crate::config::{ConfigError, LogtoConfig, check_endpoint};
+use crate::error::LogtoError;
 use crate::http::HttpClient;
-use crate::logto::{DiscoveryCache, Logto, checked_clock_tolerance};
-use crate::models::ApiAudience;
-use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
+use crate::logto::{Logto, checked_clock_tolerance};
+use crate::oidc::access_token::ApiAudience;
+use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Link};
 use crate::utilities::build_organization_urn;
 
 /// How many tokens are remembered. A token of Logto's takes about 2 KiB.

@@ -10,11 +10,11 @@ use ::ureq::typestate::AgentScope;
 use http::{Request, Response, Uri};
 use url::Url;
 
+use super::HttpError;
 use super::{CONNECT_TIMEOUT, ConnectWithin, HttpClient, TOTAL_TIMEOUT, place};
 use crate::config;
 #[cfg(feature = "rustls")]
-use crate::error::ConfigError;
-use crate::error::HttpError;
+use crate::config::ConfigError;
 
 /// A second under the five after which Logto closes an idle connection.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use super::{DiscoveryCache, Inner, LastRequest, Logto, SeenTokens, TimeKeeper};
+use super::logout::SeenTokens;
+use super::{Inner, LastRequest, Logto, TimeKeeper};
 use crate::clock::Clock;
-use crate::config::LogtoConfig;
-use crate::error::{ConfigError, LogtoError};
+use crate::config::{ConfigError, LogtoConfig};
+use crate::error::LogtoError;
 use crate::http::{HttpClient, TOTAL_TIMEOUT};
-use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
+use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Link};
 
 /// The most that the clocks may differ.
 const LARGEST_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);

@@ -3,9 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::LogtoConfig;
-use crate::error::SignInError;
-use crate::models::SignInOptions;
-use crate::oidc::authorize::Request;
+use crate::oidc::authorize::{Request, SignInError, SignInOptions};
 
 /// The request of the last sign-in. Most of an application's differ in their random values only, and the
 /// rest is half of what a sign-in URL costs.

@@ -1,13 +1,17 @@
 //! The authorization request
 //! ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 
+mod options;
+
 use url::Url;
 
-use crate::config::LogtoConfig;
-use crate::error::SignInError;
-use crate::models::{Identifier, Prompt, SignInOptions};
+use crate::config::{LogtoConfig, Prompt};
+use crate::crypto::{random_bytes, sha256};
 use crate::scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 use crate::session::SignInSession;
+use crate::utilities::urlsafe_encode;
+
+pub use self::options::{DirectSignIn, FirstScreen, Identifier, InteractionMode, SignInOptions};
 
 /// Parameters that the client sets itself, or that would change the flow under it.
 const RESERVED_PARAMETERS: [&str; 19] = [
@@ -270,12 +274,73 @@ fn optional_parameters(
     .filter_map(|(name, value)| Some((name, value?)))
 }
 
+/// 256 random bits as 43 characters of base64url: a state, a nonce, a code verifier.
+pub(crate) fn random_token() -> String {
+    urlsafe_encode(&random_bytes::<32>())
+}
+
+/// Three of them.
+pub(crate) fn random_tokens() -> [String; 3] {
+    [(); 3].map(|()| random_token())
+}
+
+/// The S256 challenge of a verifier ([section 4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
+pub(crate) fn code_challenge(code_verifier: &str) -> String {
+    urlsafe_encode(&sha256(code_verifier.as_bytes()))
+}
+
+/// A sign-in or a sign-out could not be started with these options.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignInError {
+    /// The redirect URI is no absolute URI, or has a fragment.
+    #[error("the redirect URI {uri:?} is not an absolute URI without a fragment")]
+    InvalidRedirectUri {
+        /// The URI as given.
+        uri: String,
+    },
+    /// A URI has a user name or a password, which would show in the browser's history and in logs.
+    #[error("the {what} has a user name or a password in it")]
+    CredentialsInUri {
+        /// Which URI it is.
+        what: &'static str,
+    },
+    /// The query of the redirect URI has a parameter that the server's answer is read by.
+    #[error("the query of the redirect URI has {name:?}, which is for the server's answer")]
+    AnswerInRedirectUri {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// The place to go to after the sign-in is on another origin than the redirect URI.
+    #[error(
+        "the post-redirect URI {uri:?} is neither a path nor of the same origin as the redirect URI"
+    )]
+    ForeignPostRedirectUri {
+        /// The URI as given.
+        uri: String,
+    },
+    /// An extra parameter has the name of one that the client sets itself.
+    #[error("the extra parameter {name:?} is set by the client itself")]
+    ReservedParameter {
+        /// The parameter's name.
+        name: String,
+    },
+    /// A value of `acr_values` is empty or has spaces in it.
+    #[error("the acr value {value:?} is empty or has spaces in it")]
+    InvalidAcrValue {
+        /// The value as given.
+        value: String,
+    },
+    /// The server has no endpoint to end its session at, by its metadata.
+    #[error("the server does not support sign-out: its metadata has no end_session_endpoint")]
+    SignOutUnsupported,
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::models::{DirectSignIn, FirstScreen, InteractionMode};
 
     fn sign_in_url(config: &LogtoConfig, options: &SignInOptions) -> Vec<(String, String)> {
         let request = Request::new(config, options.clone()).unwrap();
@@ -473,5 +538,29 @@ mod tests {
             let options = SignInOptions::new("https://example.com/c").extra_param(name, "x");
             check_options(&options).unwrap_err();
         }
+    }
+}
+
+#[cfg(test)]
+mod pkce_tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_the_specification() {
+        // RFC 7636, appendix B
+        assert_eq!(
+            code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+
+    #[test]
+    fn random_tokens_are_long_and_differ() {
+        let (one, other) = (random_token(), random_token());
+        assert_eq!(one.len(), 43);
+        assert_ne!(one, other);
+        let [one, other, third] = random_tokens();
+        assert_eq!([one.len(), other.len(), third.len()], [43; 3]);
+        assert!(one != other && other != third && third != one);
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
-use super::answer::json;
-use crate::error::{AccessTokenError, LogtoError};
+use super::access_token::AccessTokenError;
+use super::response::json_answer;
+use crate::error::LogtoError;
 
 /// What a caller is told to wait where the server did not say how long.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -78,7 +79,7 @@ fn refusal(error: &AccessTokenError, realm: &str) -> Response<String> {
         ("error_description", Some(description)),
         ("scope", required),
     ];
-    let mut response = json(status, &members);
+    let mut response = json_answer(status, &members);
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
 }
@@ -130,7 +131,7 @@ fn unavailable(retry_after: Duration) -> Response<String> {
             Some("access tokens cannot be checked at the moment"),
         ),
     ];
-    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &members);
+    let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, &members);
     let seconds = HeaderValue::from(retry_after.as_secs());
     response.headers_mut().insert(RETRY_AFTER, seconds);
     response
@@ -150,7 +151,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::error::{JwtError, ResponseError};
+    use crate::oidc::jwt::JwtError;
+    use crate::oidc::response::ResponseError;
 
     #[test]
     fn a_header_is_one_word_and_one_token() {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::OidcCore;
-use crate::cached::Cached;
+use super::cached::Cached;
 use crate::error::LogtoError;
 use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;

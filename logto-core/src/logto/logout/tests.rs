@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::Clock;
 use crate::config::LogtoConfig;
-use crate::error::{HttpError, JwtError};
-use crate::http::HttpClient;
+use crate::http::{HttpClient, HttpError};
+use crate::oidc::jwt::JwtError;
 
 const NOW: i64 = 1_800_000_000;
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";

@@ -6,9 +6,8 @@ use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::error::JwtError;
 use crate::oidc::jwks::KeySet;
-use crate::oidc::jwt::TokenKind;
+use crate::oidc::jwt::{JwtError, TokenKind};
 
 const NOW: i64 = 1_800_000_000;
 

@@ -218,7 +218,8 @@ impl<T> Default for Cached<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{DiscoveryError, ResponseError};
+    use crate::oidc::discovery::DiscoveryError;
+    use crate::oidc::response::ResponseError;
 
     fn status(status: u16) -> LogtoError {
         ResponseError::Status {
