@@ -14,10 +14,10 @@ use crate::http::{ConnectWithin, HttpClient, HttpError, UreqClient, send_logged}
 use crate::oidc::access_token::AccessTokenClaims;
 use crate::oidc::device::{self, DeviceAuthorization, DeviceError, DeviceSignInOptions, Poll};
 use crate::oidc::discovery::{self, DiscoveryError, OidcProviderMetadata};
-use crate::oidc::id_token::{self, Expected, IdTokenClaims, IdTokenError, Occasion};
+use crate::oidc::id_token::{self, Expected, IdTokenClaims, TokenSource};
 use crate::oidc::introspect::{self, Introspection};
 use crate::oidc::jws::SigningAlgorithm;
-use crate::oidc::jwt::{Jwt, JwtError, TokenKind};
+use crate::oidc::jwt::{Jwt, JwtError};
 use crate::oidc::request::{self, BuiltRequest, ClientCredentials, InvalidRequest};
 use crate::oidc::token::{
     self, ClientCredentialsGrant, CodeGrant, RefreshTokenGrant, TokenResponse,
@@ -31,7 +31,7 @@ mod cached;
 mod keys;
 
 use self::cached::Cached;
-use self::keys::{KeyCache, Origin, Wanted};
+use self::keys::{KeyCache, Wanted};
 
 /// The most that is read of metadata and key sets, in bytes.
 const METADATA_LIMIT: u64 = 1024 * 1024;
@@ -337,32 +337,25 @@ impl OidcCore {
         id_token: &str,
         client_id: &str,
     ) -> Result<IdTokenClaims, LogtoError> {
-        self.verify_on_occasion(id_token, client_id, Occasion::Unknown)
+        self.verify_id_token_from(id_token, client_id, TokenSource::Unknown)
     }
 
-    pub(crate) fn verify_on_occasion(
+    pub(crate) fn verify_id_token_from(
         &self,
         id_token: &str,
         client_id: &str,
-        occasion: Occasion<'_>,
+        source: TokenSource<'_>,
     ) -> Result<IdTokenClaims, LogtoError> {
-        // A token that no key can save must not cost a request.
-        let jwt = Jwt::parse(id_token).map_err(IdTokenError::from)?;
-        let algorithm = jwt.algorithm(TokenKind::Id).map_err(IdTokenError::from)?;
-        let origin = match occasion {
-            Occasion::Unknown => Origin::Outside,
-            Occasion::SignIn { .. } | Occasion::Refresh { .. } => Origin::TokenEndpoint,
-        };
-        self.verify_signature_of(&jwt, algorithm, origin)?
-            .map_err(IdTokenError::from)?;
         let expected = Expected {
             issuer: &self.metadata.issuer,
             client_id,
             now: self.now(),
             clock_tolerance: self.link.clock_tolerance,
-            occasion,
+            source,
         };
-        Ok(id_token::check(&jwt, algorithm, &expected)?)
+        id_token::validate(id_token, &expected, |jwt, algorithm| {
+            self.verify_signature_of(jwt, algorithm, source)
+        })
     }
 
     /// What the provider's keys say of the signature of a token that anybody may have sent. They are
@@ -373,19 +366,19 @@ impl OidcCore {
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
     ) -> Result<Result<(), JwtError>, LogtoError> {
-        self.verify_signature_of(jwt, algorithm, Origin::Outside)
+        self.verify_signature_of(jwt, algorithm, TokenSource::Unknown)
     }
 
     fn verify_signature_of(
         &self,
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
-        origin: Origin,
+        source: TokenSource<'_>,
     ) -> Result<Result<(), JwtError>, LogtoError> {
         let wanted = Wanted {
             jwt,
             algorithm,
-            origin,
+            source,
         };
         let keys = self.keys.get(self, wanted)?;
         Ok(keys.verify(jwt, algorithm))

@@ -8,7 +8,7 @@ use super::claims::{
     Audience, UniqueMembers, impl_extra_as, numeric_date, optional_numeric_date, unique_members,
 };
 use super::jws::SigningAlgorithm;
-use super::jwt::{Jwt, JwtError, is_id};
+use super::jwt::{Jwt, JwtError, TokenKind, is_id};
 use crate::crypto::half_of_hash;
 use crate::secret::{Secret, same_secret};
 use crate::session::SignInSession;
@@ -113,116 +113,132 @@ pub(crate) struct Expected<'a> {
     pub now: i64,
     /// How much the clocks may differ, in seconds.
     pub clock_tolerance: i64,
-    pub occasion: Occasion<'a>,
+    pub source: TokenSource<'a>,
 }
 
-/// What a token came with.
-pub(crate) enum Occasion<'a> {
-    /// With nothing that is known.
+/// Where a token comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum TokenSource<'a> {
+    /// Anybody, who may have made it up.
     Unknown,
-    /// With the code of a sign-in.
+    /// The server, for the code of a sign-in; `None` for a sign-in on a device, which sends no nonce.
     SignIn {
-        nonce: Option<&'a Secret>,
+        sign_in: Option<&'a SignInSession>,
         access_token: &'a Secret,
     },
-    /// With a refresh of the session that has this ID token.
+    /// The server, for a refresh of the session that has this ID token.
     Refresh {
         session: Option<&'a IdTokenClaims>,
         access_token: &'a Secret,
     },
 }
 
-/// Holds a token whose header and signature are checked (steps 1 and 6 to 8) to be what is expected.
-pub(crate) fn check(
-    jwt: &Jwt<'_>,
-    algorithm: SigningAlgorithm,
+/// Validates an ID token by the steps of
+/// [OpenID Connect Core, section 3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation).
+/// `verify_signature` knows the server's keys; it is called for a token that a key can save.
+pub(crate) fn validate<E: From<IdTokenError>>(
+    id_token: &str,
     expected: &Expected<'_>,
-) -> Result<IdTokenClaims, IdTokenError> {
-    let claims: IdTokenClaims = jwt.claims()?;
-    // Steps 2 to 5.
-    check_parties(&claims, expected)?;
-    // Steps 9 and 10.
-    check_times(&claims, expected)?;
-    // Step 11, and what else belongs to the occasion.
-    check_occasion(&claims, algorithm, expected)?;
-    Ok(claims)
-}
-
-fn check_parties(claims: &IdTokenClaims, expected: &Expected<'_>) -> Result<(), IdTokenError> {
-    if claims.iss != expected.issuer {
-        return Err(IdTokenError::IssuerMismatch);
-    }
-    if !claims.aud.contains(expected.client_id) {
-        return Err(IdTokenError::AudienceMismatch);
-    }
-    if claims
-        .aud
-        .as_slice()
-        .iter()
-        .any(|name| name != expected.client_id)
-    {
-        return Err(IdTokenError::UntrustedAudience);
-    }
-    if claims
-        .azp
-        .as_ref()
-        .is_some_and(|azp| azp != expected.client_id)
-    {
-        return Err(IdTokenError::AuthorizedPartyMismatch);
-    }
-    if !is_id(&claims.sub) {
-        return Err(IdTokenError::InvalidSubject);
-    }
-    Ok(())
-}
-
-fn check_times(claims: &IdTokenClaims, expected: &Expected<'_>) -> Result<(), IdTokenError> {
+    verify_signature: impl FnOnce(&Jwt<'_>, SigningAlgorithm) -> Result<Result<(), JwtError>, E>,
+) -> Result<IdTokenClaims, E> {
+    let refused = |error: IdTokenError| Err(error.into());
     let earliest = expected.now.saturating_sub(expected.clock_tolerance);
     let latest = expected.now.saturating_add(expected.clock_tolerance);
+    let (sign_in, access_token) = match expected.source {
+        TokenSource::Unknown => (None, None),
+        TokenSource::SignIn {
+            sign_in,
+            access_token,
+        } => (sign_in, Some(access_token)),
+        TokenSource::Refresh { access_token, .. } => (None, Some(access_token)),
+    };
+
+    // 1. Encrypted tokens are not negotiated, and refused.
+    let jwt = Jwt::parse(id_token).map_err(IdTokenError::from)?;
+    // 7. The algorithm is an asymmetric one of the allow-list, and one of the key that is used.
+    // 8. So no MAC is accepted, whose key would be the client secret.
+    let algorithm = jwt.algorithm(TokenKind::Id).map_err(IdTokenError::from)?;
+    // 6. The signature is checked also where TLS to the token endpoint would do.
+    verify_signature(&jwt, algorithm)?.map_err(IdTokenError::from)?;
+    let claims: IdTokenClaims = jwt.claims().map_err(IdTokenError::from)?;
+    // 2. The issuer is the one of the metadata, to the byte.
+    if claims.iss != expected.issuer {
+        return refused(IdTokenError::IssuerMismatch);
+    }
+    // 3. The audience is this client, and nobody else, whom it could not trust.
+    if !claims.aud.contains(expected.client_id) {
+        return refused(IdTokenError::AudienceMismatch);
+    }
+    let mut audience = claims.aud.as_slice().iter();
+    if audience.any(|name| name != expected.client_id) {
+        return refused(IdTokenError::UntrustedAudience);
+    }
+    // 4. and 5. An authorized party, which one audience does not need, is this client.
+    let azp = claims.azp.as_deref();
+    if azp.is_some_and(|azp| azp != expected.client_id) {
+        return refused(IdTokenError::AuthorizedPartyMismatch);
+    }
+    if !is_id(&claims.sub) {
+        return refused(IdTokenError::InvalidSubject);
+    }
+    // 9. The token has not expired.
     if claims.exp <= earliest {
-        return Err(IdTokenError::Expired);
+        return refused(IdTokenError::Expired);
     }
+    // 10. It was issued in the past, and for a sign-in not long ago.
     if claims.iat > latest || claims.nbf.is_some_and(|nbf| nbf > latest) {
-        return Err(IdTokenError::NotYetValid);
+        return refused(IdTokenError::NotYetValid);
     }
-    let is_sign_in = matches!(expected.occasion, Occasion::SignIn { .. });
+    let is_sign_in = matches!(expected.source, TokenSource::SignIn { .. });
     if is_sign_in && claims.iat < earliest.saturating_sub(OLDEST_AT_SIGN_IN) {
-        return Err(IdTokenError::TooOld);
+        return refused(IdTokenError::TooOld);
     }
-    Ok(())
-}
-
-fn check_occasion(
-    claims: &IdTokenClaims,
-    algorithm: SigningAlgorithm,
-    expected: &Expected<'_>,
-) -> Result<(), IdTokenError> {
-    match expected.occasion {
-        Occasion::Unknown => Ok(()),
-        Occasion::SignIn {
-            nonce,
-            access_token,
-        } => {
-            check_nonce(claims, nonce)?;
-            check_access_token_hash(claims, algorithm, access_token)
-        }
-        Occasion::Refresh {
-            session,
-            access_token,
-        } => {
-            session.map_or(Ok(()), |session| check_session(claims, session))?;
-            check_access_token_hash(claims, algorithm, access_token)
+    // 11. The nonce is the one that was sent.
+    if let Some(sent) = sign_in.and_then(|sign_in| sign_in.nonce.as_ref()) {
+        match &claims.nonce {
+            None => return refused(IdTokenError::NonceMissing),
+            Some(nonce) if nonce != sent => return refused(IdTokenError::NonceMismatch),
+            Some(_) => {}
         }
     }
-}
-
-fn check_nonce(claims: &IdTokenClaims, sent: Option<&Secret>) -> Result<(), IdTokenError> {
-    match (&claims.nonce, sent) {
-        (_, None) => Ok(()),
-        (None, Some(_)) => Err(IdTokenError::NonceMissing),
-        (Some(nonce), Some(sent)) if nonce == sent => Ok(()),
-        _ => Err(IdTokenError::NonceMismatch),
+    // 12. The user was authenticated in one of the ways that were asked for.
+    let acr_values = sign_in.map_or(&[][..], |sign_in| &sign_in.acr_values);
+    match &claims.acr {
+        _ if acr_values.is_empty() => {}
+        None => return refused(IdTokenError::AcrMissing),
+        Some(acr) if !acr_values.contains(acr) => return refused(IdTokenError::AcrMismatch),
+        Some(_) => {}
     }
+    // 13. The user was authenticated not longer ago than was asked for, counted to the start of the
+    // sign-in: what time the user takes for it makes nothing older.
+    if let Some(max_age) = sign_in.and_then(|sign_in| sign_in.max_age) {
+        let Some(auth_time) = claims.auth_time else {
+            return refused(IdTokenError::AuthTimeMissing);
+        };
+        if auth_time > latest {
+            return refused(IdTokenError::NotYetValid);
+        }
+        let started_at = sign_in.and_then(|sign_in| sign_in.started_at);
+        let latest_start = auth_time
+            .saturating_add_unsigned(max_age)
+            .saturating_add(expected.clock_tolerance);
+        if started_at.unwrap_or(expected.now) > latest_start {
+            return refused(IdTokenError::AuthenticationTooOld);
+        }
+    }
+
+    // Beyond the steps: what else belongs to the source.
+    if let TokenSource::Refresh {
+        session: Some(session),
+        ..
+    } = expected.source
+    {
+        check_session(&claims, session)?;
+    }
+    if let Some(access_token) = access_token {
+        check_access_token_hash(&claims, algorithm, access_token)?;
+    }
+    Ok(claims)
 }
 
 /// Section 3.1.3.8: the left half of the hash that the algorithm uses.
@@ -267,40 +283,6 @@ fn check_session(claims: &IdTokenClaims, session: &IdTokenClaims) -> Result<(), 
     match differing.into_iter().find(|(_, differs)| *differs) {
         Some((claim, _)) => Err(IdTokenError::SessionMismatch { claim }),
         None => Ok(()),
-    }
-}
-
-/// Holds the ID token of a sign-in to what the sign-in asked for. The times are in Unix seconds, the
-/// tolerance in seconds.
-pub(crate) fn check_authentication(
-    claims: &IdTokenClaims,
-    sign_in: &SignInSession,
-    now: i64,
-    clock_tolerance: i64,
-) -> Result<(), IdTokenError> {
-    // Step 12.
-    if !sign_in.acr_values.is_empty() {
-        let acr = claims.acr.as_ref().ok_or(IdTokenError::AcrMissing)?;
-        if !sign_in.acr_values.contains(acr) {
-            return Err(IdTokenError::AcrMismatch);
-        }
-    }
-    // Step 13.
-    let Some(max_age) = sign_in.max_age else {
-        return Ok(());
-    };
-    let auth_time = claims.auth_time.ok_or(IdTokenError::AuthTimeMissing)?;
-    if auth_time > now.saturating_add(clock_tolerance) {
-        return Err(IdTokenError::NotYetValid);
-    }
-    // Counted to the start of the sign-in: what time the user takes for it makes nothing older.
-    let max_age = i64::try_from(max_age).unwrap_or(i64::MAX);
-    let latest_start = auth_time
-        .saturating_add(max_age)
-        .saturating_add(clock_tolerance);
-    match sign_in.started_at.unwrap_or(now) > latest_start {
-        true => Err(IdTokenError::AuthenticationTooOld),
-        false => Ok(()),
     }
 }
 
@@ -363,72 +345,6 @@ pub enum IdTokenError {
         /// The claim that differs.
         claim: &'static str,
     },
-}
-
-#[cfg(test)]
-mod authentication_tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    const NOW: i64 = 1_800_000_000;
-
-    fn checked(asked: Value, told: Value) -> Result<(), IdTokenError> {
-        let mut sign_in = json!({
-            "redirectUri": "https://a/c", "codeVerifier": "v", "state": "s", "startedAt": NOW - 300,
-        });
-        let mut claims = json!({ "iss": "", "sub": "alice", "aud": "app", "exp": 0, "iat": 0 });
-        for (object, changes) in [(&mut sign_in, asked), (&mut claims, told)] {
-            for (name, value) in changes.as_object().unwrap() {
-                object[name] = value.clone();
-            }
-        }
-        let sign_in = serde_json::from_value(sign_in).unwrap();
-        check_authentication(&serde_json::from_value(claims).unwrap(), &sign_in, NOW, 60)
-    }
-
-    #[test]
-    fn a_user_proved_who_they_are_not_too_long_before_the_sign_in() {
-        use IdTokenError::*;
-        for (max_age, auth_time, expected) in [
-            (json!(null), json!(null), Ok(())),
-            (json!(null), json!(0), Ok(())),
-            (json!(600), json!(null), Err(AuthTimeMissing)),
-            (json!(600), json!(NOW - 300 - 660), Ok(())),
-            (
-                json!(600),
-                json!(NOW - 300 - 661),
-                Err(AuthenticationTooOld),
-            ),
-            (json!(0), json!(NOW - 300), Ok(())),
-            (json!(0), json!(NOW - 361), Err(AuthenticationTooOld)),
-            (json!(0), json!(i64::MIN), Err(AuthenticationTooOld)),
-            (json!(u64::MAX), json!(0), Ok(())),
-            (json!(0), json!(NOW + 60), Ok(())),
-            (json!(600), json!(NOW + 61), Err(NotYetValid)),
-            (json!(600), json!(i64::MAX), Err(NotYetValid)),
-        ] {
-            let result = checked(
-                json!({ "maxAge": max_age }),
-                json!({ "auth_time": auth_time }),
-            );
-            assert_eq!(result, expected, "{max_age} {auth_time}");
-        }
-    }
-
-    #[test]
-    fn they_did_it_in_one_of_the_ways_that_were_asked_for() {
-        let asked = || json!({ "acrValues": ["gold", "silver"] });
-        for good in ["gold", "silver"] {
-            assert_eq!(checked(asked(), json!({ "acr": good })), Ok(()));
-        }
-        assert_eq!(checked(json!({}), json!({ "acr": "bronze" })), Ok(()));
-        assert_eq!(checked(asked(), json!({})), Err(IdTokenError::AcrMissing));
-        for bad in ["bronze", "", "gold silver"] {
-            let result = checked(asked(), json!({ "acr": bad }));
-            assert_eq!(result, Err(IdTokenError::AcrMismatch), "{bad:?}");
-        }
-    }
 }
 
 #[cfg(test)]

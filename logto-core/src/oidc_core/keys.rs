@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::OidcCore;
 use super::cached::Cached;
 use crate::error::LogtoError;
+use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::Jwt;
@@ -28,22 +29,12 @@ pub(super) struct KeyCache {
     misses: Mutex<Misses>,
 }
 
-/// Where a token was had from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// From the provider itself. What anybody else sends does not keep it from its key: the code that
-    /// it was had for cannot be sent again.
-    TokenEndpoint,
-    /// From anybody, who may have made it up.
-    Outside,
-}
-
 /// The key that a token names.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub jwt: &'a Jwt<'a>,
     pub algorithm: SigningAlgorithm,
-    pub origin: Origin,
+    pub source: TokenSource<'a>,
 }
 
 impl KeyCache {
@@ -63,7 +54,7 @@ impl KeyCache {
         }
         let settled = |kept: &Arc<KeySet>| {
             let is_newer = !Arc::ptr_eq(kept, &keys);
-            match is_newer && wanted.origin == Origin::Outside {
+            match is_newer && !wanted.is_from_server() {
                 true => Some(Ok(Arc::clone(kept))),
                 false => self.settled(kept, wanted, now),
             }
@@ -82,12 +73,12 @@ impl KeyCache {
             return Some(Ok(Arc::clone(keys)));
         }
         let misses = self.misses();
-        if misses.of(wanted.origin).is_cooling_down(wanted, now) {
+        if misses.of(wanted).is_cooling_down(wanted, now) {
             return Some(Ok(Arc::clone(keys)));
         }
-        match wanted.origin {
-            Origin::TokenEndpoint => None,
-            Origin::Outside => misses.failure(now).map(Err),
+        match wanted.is_from_server() {
+            true => None,
+            false => misses.failure(now).map(Err),
         }
     }
 
@@ -105,7 +96,7 @@ impl KeyCache {
             Ok(keys) => {
                 misses.failure = None;
                 if !wanted.is_in(&keys) {
-                    misses.of_mut(wanted.origin).note(wanted, now);
+                    misses.of_mut(wanted).note(wanted, now);
                 }
                 Ok(Arc::new(keys))
             }
@@ -126,6 +117,12 @@ impl Wanted<'_> {
     fn is_in(&self, keys: &KeySet) -> bool {
         keys.has_key_for(self.jwt, self.algorithm)
     }
+
+    /// What anybody else sends does not keep such a token from its key: the code that it was had for
+    /// cannot be sent again.
+    fn is_from_server(&self) -> bool {
+        !matches!(self.source, TokenSource::Unknown)
+    }
 }
 
 /// The fetches that were in vain.
@@ -138,17 +135,17 @@ struct Misses {
 }
 
 impl Misses {
-    fn of(&self, origin: Origin) -> &Fruitless {
-        match origin {
-            Origin::TokenEndpoint => &self.of_token_endpoint,
-            Origin::Outside => &self.of_outside,
+    fn of(&self, wanted: Wanted<'_>) -> &Fruitless {
+        match wanted.is_from_server() {
+            true => &self.of_token_endpoint,
+            false => &self.of_outside,
         }
     }
 
-    fn of_mut(&mut self, origin: Origin) -> &mut Fruitless {
-        match origin {
-            Origin::TokenEndpoint => &mut self.of_token_endpoint,
-            Origin::Outside => &mut self.of_outside,
+    fn of_mut(&mut self, wanted: Wanted<'_>) -> &mut Fruitless {
+        match wanted.is_from_server() {
+            true => &mut self.of_token_endpoint,
+            false => &mut self.of_outside,
         }
     }
 
