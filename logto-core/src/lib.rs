@@ -30,16 +30,16 @@ pub use config::{ConfigError, LogtoConfig, Prompt};
 pub use error::{LogtoError, StorageError, StorageErrorKind};
 pub use http::{ConnectWithin, HttpClient, HttpError, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
-pub use oidc::access_token::{AccessTokenClaims, AccessTokenError, ApiAudience, Requirements};
+pub use oidc::access_token::{AccessTokenClaims, AccessTokenError, ApiAudience, TokenRequirements};
 pub use oidc::access_token_request::{AccessTokenRequest, MachineTokenRequest};
 pub use oidc::authorize::{
     DirectSignIn, FirstScreen, Identifier, InteractionMode, SignInError, SignInOptions,
 };
-pub use oidc::callback::{CallbackError, SignedIn};
+pub use oidc::callback::{CallbackError, SignInOutcome};
 pub use oidc::claims::Audience;
 pub use oidc::device::{DeviceAuthorization, DeviceError, DeviceSignInOptions};
 pub use oidc::discovery::{DiscoveryError, OidcProviderMetadata};
-pub use oidc::end_session::{Revocation, SignOut, SignOutOptions};
+pub use oidc::end_session::{Revocation, SignOutOptions, SignOutOutcome};
 pub use oidc::id_token::{IdTokenClaims, IdTokenError};
 pub use oidc::introspect::Introspection;
 pub use oidc::jwt::JwtError;
@@ -50,7 +50,7 @@ pub use oidc::token_exchange::{ExchangedTokenType, TokenExchange};
 pub use oidc::userinfo::{UserIdentity, UserInfoResponse};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
-pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer};
+pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, SealError, Sealer, Unsealed};
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, SignInSession};
 pub use storage::{

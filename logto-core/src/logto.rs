@@ -14,14 +14,14 @@ use std::time::Duration;
 pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
 use self::last_request::LastRequest;
-use self::logout::SeenTokens;
+use self::logout::ReplayCache as SeenTokens;
 pub use self::logout::VerifiedLogoutToken;
 use self::time_keeper::TimeKeeper;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
 use crate::oidc::authorize::{Request, SignInError, SignInOptions};
 use crate::oidc::discovery;
-use crate::oidc_core::{DiscoveryCache, Link, OidcCore};
+use crate::oidc_core::{DiscoveryCache, OidcCore, Transport as Link};
 
 /// An application of Logto: make one at start, and a [`LogtoClient`](crate::LogtoClient) of it for each user session.
 ///

@@ -27,11 +27,11 @@ use crate::oidc::userinfo::{self, UserInfoResponse};
 use crate::oidc::{authorize, end_session};
 use crate::secret::Secret;
 
-mod cached;
 mod keys;
+mod single_flight_cache;
 
-use self::cached::Cached;
-use self::keys::{KeyCache, Wanted};
+use self::keys::{KeyCache, KeyQuery};
+use self::single_flight_cache::SingleFlightCache;
 
 /// The most that is read of metadata and key sets, in bytes.
 const METADATA_LIMIT: u64 = 1024 * 1024;
@@ -64,7 +64,7 @@ pub struct OidcCore {
     /// Parsed once; `None` if it is no URL.
     authorization_endpoint: Option<Arc<Url>>,
     keys: Arc<KeyCache>,
-    link: Link,
+    transport: Transport,
 }
 
 /// The answer to a refresh.
@@ -76,7 +76,7 @@ pub(crate) struct Refreshed {
 
 /// How the server is reached, and how much is asked of it.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct Transport {
     pub http: Arc<dyn HttpClient>,
     pub clock: Arc<dyn Clock>,
     /// In seconds.
@@ -84,7 +84,7 @@ pub(crate) struct Link {
     pub allow_insecure_http: bool,
 }
 
-impl Default for Link {
+impl Default for Transport {
     fn default() -> Self {
         Self {
             http: Arc::new(UreqClient::new()),
@@ -95,7 +95,7 @@ impl Default for Link {
     }
 }
 
-impl Link {
+impl Transport {
     fn send(
         &self,
         request: BuiltRequest,
@@ -125,20 +125,24 @@ impl OidcCore {
     /// [`DiscoveryError`] if an endpoint is no URL, or not https and not loopback.
     pub fn new(metadata: OidcProviderMetadata) -> Result<Self, LogtoError> {
         discovery::check_endpoints(&metadata, false)?;
-        Ok(Self::with_link(metadata, Link::default()))
+        Ok(Self::with_transport(metadata, Transport::default()))
     }
 
-    pub(crate) fn with_link(metadata: OidcProviderMetadata, link: Link) -> Self {
-        Self::with_keys(metadata, Arc::default(), link)
+    pub(crate) fn with_transport(metadata: OidcProviderMetadata, transport: Transport) -> Self {
+        Self::with_keys(metadata, Arc::default(), transport)
     }
 
-    fn with_keys(metadata: OidcProviderMetadata, keys: Arc<KeyCache>, link: Link) -> Self {
+    fn with_keys(
+        metadata: OidcProviderMetadata,
+        keys: Arc<KeyCache>,
+        transport: Transport,
+    ) -> Self {
         let authorization_endpoint = Url::parse(&metadata.authorization_endpoint).ok();
         Self {
             metadata: Arc::new(metadata),
             authorization_endpoint: authorization_endpoint.map(Arc::new),
             keys,
-            link,
+            transport,
         }
     }
 
@@ -148,7 +152,7 @@ impl OidcCore {
             true => Arc::clone(&self.keys),
             false => Arc::default(),
         };
-        Self::with_keys(metadata, keys, self.link.clone())
+        Self::with_keys(metadata, keys, self.transport.clone())
     }
 
     /// What the provider says of itself.
@@ -228,7 +232,7 @@ impl OidcCore {
             }
             .into());
         }
-        let metadata = Link::default().fetch_metadata(discovery_url)?;
+        let metadata = Transport::default().fetch_metadata(discovery_url)?;
         let suffix = "/.well-known/openid-configuration";
         let expected = discovery_url.strip_suffix(suffix).unwrap_or(discovery_url);
         discovery::check_issuer(&metadata, expected)?;
@@ -245,7 +249,7 @@ impl OidcCore {
     #[doc(alias = "fetchTokenByCode")]
     pub fn fetch_token_by_code(&self, grant: &CodeGrant<'_>) -> Result<TokenResponse, LogtoError> {
         let request = grant.request(&self.metadata.token_endpoint);
-        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+        token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Exchanges a refresh token for tokens. The old refresh token may be worthless afterwards: keep
@@ -275,7 +279,7 @@ impl OidcCore {
         if let (Ok(request), Some(time)) = (&mut request, connect_within) {
             request.extensions_mut().insert(ConnectWithin(time));
         }
-        let answer = self.link.send(request, ANSWER_LIMIT)?;
+        let answer = self.transport.send(request, ANSWER_LIMIT)?;
         let tokens = token::response(&answer);
         let refresh_token = match &tokens {
             Ok(tokens) => tokens.refresh_token.clone(),
@@ -299,7 +303,7 @@ impl OidcCore {
         grant: &ClientCredentialsGrant<'_>,
     ) -> Result<TokenResponse, LogtoError> {
         let request = grant.request(&self.metadata.token_endpoint);
-        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+        token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Exchanges the token of a user for an access token to act as that user
@@ -319,7 +323,7 @@ impl OidcCore {
             secret: client_secret,
         };
         let request = exchange.request(&self.metadata.token_endpoint, client);
-        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+        token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Holds an ID token to be the provider's, for this client, and valid now, and returns its
@@ -350,7 +354,7 @@ impl OidcCore {
             issuer: &self.metadata.issuer,
             client_id,
             now: self.now(),
-            clock_tolerance: self.link.clock_tolerance,
+            clock_tolerance: self.transport.clock_tolerance,
             source,
         };
         id_token::validate(id_token, &expected, |jwt, algorithm| {
@@ -375,7 +379,7 @@ impl OidcCore {
         algorithm: SigningAlgorithm,
         source: TokenSource<'_>,
     ) -> Result<Result<(), JwtError>, LogtoError> {
-        let wanted = Wanted {
+        let wanted = KeyQuery {
             jwt,
             algorithm,
             source,
@@ -398,7 +402,7 @@ impl OidcCore {
             name: "userinfo_endpoint",
         })?;
         let request = userinfo::request(endpoint, access_token);
-        userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)
+        userinfo::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Revokes a refresh token, and with it the whole grant
@@ -422,17 +426,17 @@ impl OidcCore {
             secret: client_secret,
         };
         let request = end_session::revocation_request(endpoint, client, refresh_token);
-        end_session::check_revocation(&self.link.send(request, ANSWER_LIMIT)?)?;
+        end_session::check_revocation(&self.transport.send(request, ANSWER_LIMIT)?)?;
         Ok(true)
     }
 
     fn fetch_keys(&self) -> Result<Response<Vec<u8>>, LogtoError> {
-        self.link
+        self.transport
             .send(request::get(&self.metadata.jwks_uri), METADATA_LIMIT)
     }
 
     fn now(&self) -> i64 {
-        self.link.clock.unix_seconds()
+        self.transport.clock.unix_seconds()
     }
 }
 
@@ -454,8 +458,8 @@ impl OidcCore {
         let endpoint = self.metadata.device_authorization_endpoint.as_ref();
         let endpoint = endpoint.ok_or(DeviceError::Unsupported)?;
         let request = device::start_request(endpoint, config, options);
-        let answer = self.link.send(request, ANSWER_LIMIT)?;
-        device::start_response(&answer, self.now(), self.link.allow_insecure_http)
+        let answer = self.transport.send(request, ANSWER_LIMIT)?;
+        device::start_response(&answer, self.now(), self.transport.allow_insecure_http)
     }
 
     /// Asks once whether the user of a device has signed in. The ID token is not verified yet.
@@ -465,7 +469,7 @@ impl OidcCore {
         device_code: &Secret,
     ) -> Result<Poll, LogtoError> {
         let request = device::poll_request(&self.metadata.token_endpoint, config, device_code);
-        device::poll_response(&self.link.send(request, ANSWER_LIMIT)?)
+        device::poll_response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 }
 
@@ -495,28 +499,28 @@ impl OidcCore {
             secret: Some(client_secret),
         };
         let request = introspect::request(endpoint, client, token);
-        introspect::response(&self.link.send(request, ANSWER_LIMIT)?)
+        introspect::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 }
 
 /// The metadata of one server, fetched once and kept.
 #[derive(Default)]
 pub(crate) struct DiscoveryCache {
-    core: Cached<OidcCore>,
+    core: SingleFlightCache<OidcCore>,
 }
 
 impl DiscoveryCache {
     /// `fetch` also holds the metadata to be of the right issuer.
     pub fn get(
         &self,
-        link: &Link,
+        transport: &Transport,
         fetch: impl FnOnce() -> Result<OidcProviderMetadata, LogtoError>,
     ) -> Result<OidcCore, LogtoError> {
-        self.core.get(link.clock.unix_seconds(), |old| {
+        self.core.get(transport.clock.unix_seconds(), |old| {
             let metadata = fetch()?;
             Ok(match old {
                 Some(old) => old.with_newer_metadata(metadata),
-                None => OidcCore::with_link(metadata, link.clone()),
+                None => OidcCore::with_transport(metadata, transport.clone()),
             })
         })
     }

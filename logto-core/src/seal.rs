@@ -136,7 +136,7 @@ impl Sealer {
     /// - [`WrongKey`](SealError::WrongKey) if it was sealed with none of the keys.
     /// - [`Corrupt`](SealError::Corrupt) if it was changed, or sealed for another context.
     /// - [`OutOfMemory`](SealError::OutOfMemory) if a key could not be derived.
-    pub fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Result<Opened, SealError> {
+    pub fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Result<Unsealed, SealError> {
         let (header, header_len) = Header::parse(sealed)?;
         for (age, key) in self.keys.iter().enumerate() {
             let Some(key) = key.for_opening(&header)? else {
@@ -145,7 +145,7 @@ impl Sealer {
             let box_key = key.root().box_key(&header.box_salt);
             let plaintext = sealed_box::open(&box_key, &header, header_len, context, sealed)?;
             let as_today = key.opened();
-            return Ok(Opened {
+            return Ok(Unsealed {
                 plaintext,
                 is_current: age == 0 && as_today,
             });
@@ -180,12 +180,12 @@ impl fmt::Debug for Sealer {
 }
 
 /// What was in a box. Overwritten in memory when it is dropped.
-pub struct Opened {
+pub struct Unsealed {
     plaintext: Zeroizing<Vec<u8>>,
     is_current: bool,
 }
 
-impl Opened {
+impl Unsealed {
     /// What was sealed.
     pub fn plaintext(&self) -> &[u8] {
         &self.plaintext
@@ -203,9 +203,9 @@ impl Opened {
     }
 }
 
-impl fmt::Debug for Opened {
+impl fmt::Debug for Unsealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened")
+        f.debug_struct("Unsealed")
             .field("plaintext", &"***")
             .field("is_current", &self.is_current)
             .finish()

@@ -37,9 +37,9 @@ impl Secret {
 /// In the extensions of a request and of its answer: the secrets that were sent, which a server must not
 /// bring into a message by repeating them.
 #[derive(Clone)]
-pub(crate) struct Sent(Arc<[Secret]>);
+pub(crate) struct Redactions(Arc<[Secret]>);
 
-impl Sent {
+impl Redactions {
     /// Shorter ones would be found in any text.
     const SHORTEST: usize = 8;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::http::{Request, Response, Uri};
 
-use crate::secret::Sent;
+use crate::secret::Redactions;
 
 mod ureq;
 
@@ -103,7 +103,7 @@ pub(crate) fn send_logged(
 ) -> Result<Response<Vec<u8>>, HttpError> {
     let method = request.method().clone();
     let uri = request.uri().clone();
-    let sent = request.extensions().get::<Sent>().cloned();
+    let sent = request.extensions().get::<Redactions>().cloned();
     let started = Instant::now();
     let mut result = client.send(request, body_limit);
     if let (Ok(response), Some(sent)) = (&mut result, sent) {

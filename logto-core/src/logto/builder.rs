@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use super::logout::SeenTokens;
+use super::logout::ReplayCache;
 use super::{Inner, LastRequest, Logto, TimeKeeper};
 use crate::clock::Clock;
 use crate::config::{ConfigError, LogtoConfig};
 use crate::error::LogtoError;
 use crate::http::{HttpClient, TOTAL_TIMEOUT};
-use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Link};
+use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Transport};
 
 /// The most that the clocks may differ.
 const LARGEST_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
@@ -119,8 +119,8 @@ impl LogtoBuilder {
             LARGEST_MARGIN,
         )?;
         let early_refresh = bounded("early_refresh", self.early_refresh, LARGEST_MARGIN)?;
-        let defaults = Link::default();
-        let link = Link {
+        let defaults = Transport::default();
+        let link = Transport {
             http: self.http.unwrap_or(defaults.http),
             clock: self.clock.unwrap_or(defaults.clock),
             clock_tolerance,
@@ -136,7 +136,7 @@ impl LogtoBuilder {
                 early_refresh,
                 early_refresh_failed_at: AtomicI64::new(i64::MIN),
                 time_keeper: TimeKeeper::new(),
-                seen_tokens: SeenTokens::default(),
+                seen_tokens: ReplayCache::default(),
                 last_request: LastRequest::default(),
             }),
         })

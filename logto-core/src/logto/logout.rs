@@ -16,7 +16,7 @@ impl Logto {
     /// Verifies the request by which the server tells of a sign-out, in the route of the back-channel
     /// logout URI ([Back-Channel Logout, section 2.5](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest)):
     /// a POST with a form. The body is to be read to 64 KiB at most. For a program that ends sessions in its
-    /// own way; [`finish_logout_request`](Self::finish_logout_request) ends those of a store.
+    /// own way; [`handle_back_channel_logout`](Self::handle_back_channel_logout) ends those of a store.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -32,7 +32,7 @@ impl Logto {
     ///         token.done();
     ///         Ok(())
     ///     });
-    ///     Logto::logout_answer(&ended)
+    ///     Logto::back_channel_logout_response(&ended)
     /// }
     /// # fn end_sessions(_: &LogoutTokenClaims) -> Result<(), LogtoError> { Ok(()) }
     /// ```
@@ -94,7 +94,7 @@ impl Logto {
     /// What to answer to a logout request: 200, or 400 with a JSON body, and that no cache keeps it
     /// ([Back-Channel Logout, section 2.8](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCResponse)).
     /// A failure of this program is a 400 too, as the specification says.
-    pub fn logout_answer<T>(result: &Result<T, LogtoError>) -> Response<String> {
+    pub fn back_channel_logout_response<T>(result: &Result<T, LogtoError>) -> Response<String> {
         logout_token::answer(result)
     }
 }
@@ -146,7 +146,7 @@ pub(super) type Digest = [u8; 32];
 
 /// Remembers each token until it has expired.
 #[derive(Default)]
-pub(super) struct SeenTokens {
+pub(super) struct ReplayCache {
     seen: Mutex<Seen>,
 }
 
@@ -157,7 +157,7 @@ struct Seen {
     in_order: BTreeSet<(i64, Digest)>,
 }
 
-impl SeenTokens {
+impl ReplayCache {
     /// Remembers the token of this id until then, in Unix seconds; `None` if it is remembered already.
     pub fn take(&self, id: &str, until: i64, now: i64) -> Option<Digest> {
         let digest = sha256(id.as_bytes());
@@ -212,7 +212,7 @@ mod replay_tests {
 
     #[test]
     fn a_token_is_taken_once_until_it_expires() {
-        let seen = SeenTokens::default();
+        let seen = ReplayCache::default();
         let digest = seen.take("a", 100, 0).unwrap();
         assert!(seen.take("a", 100, 99).is_none());
         assert!(seen.take("b", 100, 99).is_some());
@@ -223,7 +223,7 @@ mod replay_tests {
 
     #[test]
     fn those_that_expire_first_make_room() {
-        let seen = SeenTokens::default();
+        let seen = ReplayCache::default();
         for n in 0..=CAPACITY {
             assert!(seen.take(&n.to_string(), 1000 + n as i64, 0).is_some());
         }

@@ -92,8 +92,8 @@ pub enum ApiAudience {
     /// The organization of this id: what its
     /// [organization tokens](crate::LogtoClient::organization_token) are for.
     Organization(String),
-    /// Any organization. Each call says [which one](Requirements::organization), or that it
-    /// [looks](Requirements::any_organization) by itself; without that it is refused.
+    /// Any organization. Each call says [which one](TokenRequirements::organization), or that it
+    /// [looks](TokenRequirements::any_organization) by itself; without that it is refused.
     AnyOrganization,
 }
 
@@ -122,15 +122,15 @@ impl From<&String> for ApiAudience {
 ///
 /// ```
 /// # use logto_core as logto;
-/// use logto::Requirements;
+/// use logto::TokenRequirements;
 ///
-/// let signed_in = Requirements::none();
-/// let may_read = Requirements::scopes(["read:orders"]);
-/// let may_read_there = Requirements::scopes(["read:orders"]).organization("org_1");
+/// let signed_in = TokenRequirements::none();
+/// let may_read = TokenRequirements::scopes(["read:orders"]);
+/// let may_read_there = TokenRequirements::scopes(["read:orders"]).organization("org_1");
 /// # let _ = (signed_in, may_read, may_read_there);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Requirements {
+pub struct TokenRequirements {
     pub(crate) scopes: Vec<String>,
     pub(crate) organization: RequiredOrganization,
 }
@@ -143,7 +143,7 @@ pub(crate) enum RequiredOrganization {
     Id(String),
 }
 
-impl Requirements {
+impl TokenRequirements {
     /// Nothing but a good access token for this API: of no organization, unless the API is
     /// [one](ApiAudience::Organization) itself. For [any organization](ApiAudience::AnyOrganization) add
     /// [`organization`](Self::organization) or [`any_organization`](Self::any_organization).
@@ -216,7 +216,7 @@ pub(crate) fn check_requirements(
     claims: &AccessTokenClaims,
     organization: Option<&str>,
     audience: &ApiAudience,
-    requirements: &Requirements,
+    requirements: &TokenRequirements,
 ) -> Result<(), AccessTokenError> {
     match &requirements.organization {
         RequiredOrganization::Any => {}
@@ -357,7 +357,7 @@ pub enum AccessTokenError {
     /// It is for an organization, so that its scopes hold in that organization only, and none is
     /// required.
     #[error(
-        "the access token is for an organization: require it with `Requirements::organization`, or accept any with `Requirements::any_organization`"
+        "the access token is for an organization: require it with `TokenRequirements::organization`, or accept any with `TokenRequirements::any_organization`"
     )]
     UnexpectedOrganization,
 }
@@ -510,7 +510,7 @@ mod tests {
     fn allowed(
         organization: Option<&str>,
         scope: &str,
-        requirements: &Requirements,
+        requirements: &TokenRequirements,
     ) -> Result<(), AccessTokenError> {
         let claims = claims(json!({ "scope": scope }));
         check_requirements(&claims, organization, &API.into(), requirements)
@@ -518,9 +518,9 @@ mod tests {
 
     #[test]
     fn a_scope_is_never_a_part_of_another() {
-        let both = Requirements::scopes(["read:orders", "write:orders"]);
+        let both = TokenRequirements::scopes(["read:orders", "write:orders"]);
         assert_eq!(allowed(None, "write:orders read:orders x", &both), Ok(()));
-        assert_eq!(allowed(None, "", &Requirements::none()), Ok(()));
+        assert_eq!(allowed(None, "", &TokenRequirements::none()), Ok(()));
         for scope in [
             "",
             "read:orders",
@@ -538,11 +538,11 @@ mod tests {
             );
         }
         for never in ["", "read:orders write:orders"] {
-            let requirements = Requirements::scopes([never]);
+            let requirements = TokenRequirements::scopes([never]);
             assert!(allowed(None, "read:orders write:orders", &requirements).is_err());
         }
         assert_eq!(
-            allowed(None, "", &Requirements::scopes(["", "read:orders"])),
+            allowed(None, "", &TokenRequirements::scopes(["", "read:orders"])),
             Err(AccessTokenError::InsufficientScope {
                 required: "read:orders".to_owned()
             })
@@ -551,7 +551,7 @@ mod tests {
 
     #[test]
     fn an_organization_is_wanted_or_it_is_refused() {
-        let organization = |id: &str| Requirements::none().organization(id);
+        let organization = |id: &str| TokenRequirements::none().organization(id);
         assert_eq!(allowed(Some("org_1"), "", &organization("org_1")), Ok(()));
         for token in [None, Some("org_2"), Some("org_11")] {
             assert_eq!(
@@ -560,29 +560,29 @@ mod tests {
             );
         }
         assert_eq!(
-            allowed(Some("org_1"), "", &Requirements::none()),
+            allowed(Some("org_1"), "", &TokenRequirements::none()),
             Err(AccessTokenError::UnexpectedOrganization)
         );
         for token in [None, Some("org_1")] {
-            let any = Requirements::none().any_organization();
+            let any = TokenRequirements::none().any_organization();
             assert_eq!(allowed(token, "", &any), Ok(()));
         }
-        let by_organization = |audience, required: Requirements| {
+        let by_organization = |audience, required: TokenRequirements| {
             check_requirements(&claims(json!({})), Some("org_1"), &audience, &required)
         };
         let this = || ApiAudience::Organization("org_1".to_owned());
-        assert_eq!(by_organization(this(), Requirements::none()), Ok(()));
+        assert_eq!(by_organization(this(), TokenRequirements::none()), Ok(()));
         let any = || ApiAudience::AnyOrganization;
         assert_eq!(
-            by_organization(any(), Requirements::none()),
+            by_organization(any(), TokenRequirements::none()),
             Err(AccessTokenError::UnexpectedOrganization)
         );
         assert_eq!(
-            by_organization(any(), Requirements::scopes(["read:orders"])),
+            by_organization(any(), TokenRequirements::scopes(["read:orders"])),
             Err(AccessTokenError::UnexpectedOrganization)
         );
         assert_eq!(by_organization(any(), organization("org_1")), Ok(()));
-        let accepted = Requirements::none().any_organization();
+        let accepted = TokenRequirements::none().any_organization();
         assert_eq!(by_organization(any(), accepted), Ok(()));
     }
 }

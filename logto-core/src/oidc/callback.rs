@@ -134,7 +134,7 @@ impl Parameters {
 /// A finished sign-in: who it is, and where to go next.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct SignedIn {
+pub struct SignInOutcome {
     /// The claims of the verified ID token.
     pub claims: IdTokenClaims,
     /// The [`post_redirect_uri`](SignInOptions::post_redirect_uri) of the sign-in; `None` if it had none.

@@ -42,7 +42,7 @@ impl SignOutOptions {
     }
 
     /// Sets a random state of 256 bits, by which the way back is known: keep
-    /// [`SignOut::state`] in a cookie, and hold the post-logout redirect to it with
+    /// [`SignOutOutcome::state`] in a cookie, and hold the post-logout redirect to it with
     /// [`Logto::verify_sign_out_callback`](crate::Logto::verify_sign_out_callback). Default: nothing.
     pub fn random_state(self) -> Self {
         self.state(urlsafe_encode(&random_bytes::<32>()))
@@ -87,7 +87,7 @@ impl From<Option<&str>> for SignOutOptions {
 
 /// A sign-out: the session is empty; the browser is to be sent to [`url`](Self::url).
 #[non_exhaustive]
-pub struct SignOut {
+pub struct SignOutOutcome {
     /// Where to send the browser, so that the server's own session ends too. It holds the ID token
     /// as a hint: do not log it.
     pub url: String,
@@ -97,9 +97,9 @@ pub struct SignOut {
     pub revocation: Revocation,
 }
 
-impl fmt::Debug for SignOut {
+impl fmt::Debug for SignOutOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignOut")
+        f.debug_struct("SignOutOutcome")
             .field("url", &"***")
             .field("state", &self.state)
             .field("revocation", &self.revocation)

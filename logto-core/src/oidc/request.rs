@@ -6,7 +6,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, request};
 use url::form_urlencoded;
 
-use crate::secret::Sent;
+use crate::secret::Redactions;
 
 /// The parameters of a form. Of each is said whether nobody else may see it.
 #[derive(Default)]
@@ -70,7 +70,7 @@ pub(crate) fn post_form(
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(parameters.iter().map(|each| (each.name, each.value)));
     let secrets = parameters.iter().filter(|each| each.is_secret);
-    let sent = Sent::new(secrets.map(|each| each.value).chain(client.secret));
+    let sent = Redactions::new(secrets.map(|each| each.value).chain(client.secret));
     let builder = Request::builder()
         .method(Method::POST)
         .extension(sent)

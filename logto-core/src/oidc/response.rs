@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::claims::DUPLICATE_MEMBER;
 use crate::error::LogtoError;
-use crate::secret::Sent;
+use crate::secret::Redactions;
 
 /// Reads a successful answer of JSON; anything else is its error. `what` names the answer in
 /// messages.
@@ -112,7 +112,7 @@ fn oauth_error(response: &Response<Vec<u8>>) -> Option<OAuthError> {
 
 /// A text of the server, for a message: without what the request held.
 fn clean(response: &Response<Vec<u8>>, text: &str) -> String {
-    match response.extensions().get::<Sent>() {
+    match response.extensions().get::<Redactions>() {
         Some(sent) => OAuthError::clean(&sent.hide(text)),
         None => OAuthError::clean(text),
     }

@@ -12,7 +12,7 @@ use super::claims::impl_extra_as;
 use super::request::{self, BuiltRequest};
 use super::response;
 use crate::error::LogtoError;
-use crate::secret::Sent;
+use crate::secret::Redactions;
 
 /// An identity of the user at a social or enterprise provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,7 +99,9 @@ pub(crate) fn request(endpoint: &str, access_token: &str) -> BuiltRequest {
     let mut bearer = bearer.map_err(|source| request::unusable(endpoint, source))?;
     bearer.set_sensitive(true);
     request.headers_mut().insert(AUTHORIZATION, bearer);
-    request.extensions_mut().insert(Sent::new([access_token]));
+    request
+        .extensions_mut()
+        .insert(Redactions::new([access_token]));
     Ok(request)
 }
 

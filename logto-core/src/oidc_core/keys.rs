@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::OidcCore;
-use super::cached::Cached;
+use super::single_flight_cache::SingleFlightCache;
 use crate::error::LogtoError;
 use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwks::KeySet;
@@ -25,13 +25,13 @@ const FAILURE_COOL_DOWN: u64 = 2;
 /// a day while the provider cannot be had.
 #[derive(Default)]
 pub(super) struct KeyCache {
-    keys: Cached<Arc<KeySet>>,
-    misses: Mutex<Misses>,
+    keys: SingleFlightCache<Arc<KeySet>>,
+    misses: Mutex<NegativeCache>,
 }
 
 /// The key that a token names.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct KeyQuery<'a> {
     pub jwt: &'a Jwt<'a>,
     pub algorithm: SigningAlgorithm,
     pub source: TokenSource<'a>,
@@ -45,7 +45,7 @@ impl KeyCache {
     ///
     /// If the keys cannot be had. For a token from outside whose key is not known that is also the
     /// failure of a moment ago.
-    pub fn get(&self, core: &OidcCore, wanted: Wanted<'_>) -> Result<Arc<KeySet>, LogtoError> {
+    pub fn get(&self, core: &OidcCore, wanted: KeyQuery<'_>) -> Result<Arc<KeySet>, LogtoError> {
         let now = core.now();
         let fetch = || self.fetch(core, wanted, now);
         let keys = self.keys.get(now, |_| fetch())?;
@@ -66,7 +66,7 @@ impl KeyCache {
     fn settled(
         &self,
         keys: &Arc<KeySet>,
-        wanted: Wanted<'_>,
+        wanted: KeyQuery<'_>,
         now: i64,
     ) -> Option<Result<Arc<KeySet>, LogtoError>> {
         if wanted.is_in(keys) {
@@ -85,7 +85,7 @@ impl KeyCache {
     fn fetch(
         &self,
         core: &OidcCore,
-        wanted: Wanted<'_>,
+        wanted: KeyQuery<'_>,
         now: i64,
     ) -> Result<Arc<KeySet>, LogtoError> {
         let fetched = core
@@ -108,12 +108,12 @@ impl KeyCache {
         }
     }
 
-    fn misses(&self) -> MutexGuard<'_, Misses> {
+    fn misses(&self) -> MutexGuard<'_, NegativeCache> {
         self.misses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wanted<'_> {
+impl KeyQuery<'_> {
     fn is_in(&self, keys: &KeySet) -> bool {
         keys.has_key_for(self.jwt, self.algorithm)
     }
@@ -127,22 +127,22 @@ impl Wanted<'_> {
 
 /// The fetches that were in vain.
 #[derive(Default)]
-struct Misses {
-    of_token_endpoint: Fruitless,
-    of_outside: Fruitless,
+struct NegativeCache {
+    of_token_endpoint: RecentMisses,
+    of_outside: RecentMisses,
     /// When the last fetch failed, and how; `None` if it did not.
     failure: Option<(i64, LogtoError)>,
 }
 
-impl Misses {
-    fn of(&self, wanted: Wanted<'_>) -> &Fruitless {
+impl NegativeCache {
+    fn of(&self, wanted: KeyQuery<'_>) -> &RecentMisses {
         match wanted.is_from_server() {
             true => &self.of_token_endpoint,
             false => &self.of_outside,
         }
     }
 
-    fn of_mut(&mut self, wanted: Wanted<'_>) -> &mut Fruitless {
+    fn of_mut(&mut self, wanted: KeyQuery<'_>) -> &mut RecentMisses {
         match wanted.is_from_server() {
             true => &mut self.of_token_endpoint,
             false => &mut self.of_outside,
@@ -157,7 +157,7 @@ impl Misses {
 
 /// The keys that were not found a moment ago, the oldest first.
 #[derive(Default)]
-struct Fruitless(Vec<Miss>);
+struct RecentMisses(Vec<Miss>);
 
 struct Miss {
     kid: Option<String>,
@@ -165,13 +165,13 @@ struct Miss {
     at: i64,
 }
 
-impl Fruitless {
-    fn is_cooling_down(&self, wanted: Wanted<'_>, now: i64) -> bool {
+impl RecentMisses {
+    fn is_cooling_down(&self, wanted: KeyQuery<'_>, now: i64) -> bool {
         let mut recent = self.0.iter().filter(|miss| miss.is_recent(now));
         recent.clone().count() >= MOST_FRUITLESS || recent.any(|miss| miss.is_of(wanted))
     }
 
-    fn note(&mut self, wanted: Wanted<'_>, now: i64) {
+    fn note(&mut self, wanted: KeyQuery<'_>, now: i64) {
         self.0
             .retain(|miss| miss.is_recent(now) && !miss.is_of(wanted));
         if self.0.len() >= MOST_FRUITLESS {
@@ -191,7 +191,7 @@ impl Miss {
         now.abs_diff(self.at) < COOL_DOWN
     }
 
-    fn is_of(&self, wanted: Wanted<'_>) -> bool {
+    fn is_of(&self, wanted: KeyQuery<'_>) -> bool {
         self.algorithm == wanted.algorithm && self.kid == wanted.jwt.header.kid
     }
 }

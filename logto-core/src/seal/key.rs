@@ -103,7 +103,7 @@ impl EncryptionKey {
     }
 
     /// The key of this passphrase. New boxes are made at this cost; those of another cost can be
-    /// opened, and are then not [current](super::Opened::is_current).
+    /// opened, and are then not [current](super::Unsealed::is_current).
     ///
     /// # Errors
     ///
