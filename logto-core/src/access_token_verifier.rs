@@ -1,25 +1,25 @@
 //! For API servers: the access tokens that they are called with.
 
-mod builder;
-mod token;
-mod verified;
-
 use std::fmt;
 use std::sync::Arc;
 
 use http::Response;
 
-pub use self::builder::{AccessTokenVerifierBuilder, DangerousVerifier};
-pub use self::token::VerifiedAccessToken;
-use self::verified::VerifiedTokens;
 use crate::crypto::sha256;
-use crate::error::{AccessTokenError, LogtoError};
-use crate::logto::{DiscoveryCache, Logto};
-use crate::models::{AccessTokenClaims, ApiAudience, Requirements};
-use crate::oidc::access_token::{self, Expected};
+use crate::error::LogtoError;
+use crate::logto::Logto;
+use crate::oidc::access_token::{
+    self, AccessTokenClaims, AccessTokenError, ApiAudience, Expected, TokenRequirements,
+};
 use crate::oidc::jwt::{Jwt, LONGEST_TOKEN, TokenKind};
 use crate::oidc::{bearer, discovery};
-use crate::oidc_core::{Link, OidcCore};
+use crate::oidc_core::{DiscoveryCache, OidcCore, Transport};
+
+mod builder;
+mod verified;
+
+pub use self::builder::{AccessTokenVerifierBuilder, DangerousVerifier};
+use self::verified::VerifiedTokens;
 
 /// Verifies the access tokens that an API is called with: make one at start. It needs no application
 /// at Logto, only the server's address and the API's indicator.
@@ -27,7 +27,7 @@ use crate::oidc_core::{Link, OidcCore};
 /// Tokens for a resource or an organization are JWTs, which are verified here with the server's public
 /// keys ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)); a call costs a request only where the keys
 /// are not known yet. A good token is remembered by its hash, so that the next call with it costs no
-/// signature check; what each call [requires](Requirements) is looked at each time. `Clone` is cheap and
+/// signature check; what each call [requires](TokenRequirements) is looked at each time. `Clone` is cheap and
 /// shares all that.
 ///
 /// Keys are kept for an hour, and for a day while no newer ones can be had. A token by a key that the
@@ -43,7 +43,7 @@ use crate::oidc_core::{Link, OidcCore};
 ///
 /// ```no_run
 /// # use logto_core as logto;
-/// use logto::{AccessTokenVerifier, Requirements};
+/// use logto::{AccessTokenVerifier, TokenRequirements};
 ///
 /// // Once, at start. Nothing is sent yet.
 /// let verifier = AccessTokenVerifier::new("https://foo.logto.app", "https://api.example.com")?;
@@ -51,10 +51,10 @@ use crate::oidc_core::{Link, OidcCore};
 /// # fn header(_: &str) -> Option<&'static str> { None }
 /// # fn send(_: http::Response<String>) {}
 /// // Per request.
-/// let required = Requirements::scopes(["read:orders"]);
+/// let required = TokenRequirements::scopes(["read:orders"]);
 /// match verifier.verify_header(header("Authorization"), &required) {
 ///     Ok(token) => println!("{} may read orders", token.claims().sub),
-///     Err(error) => send(verifier.refusal(&error)), // 401, 403 or 503, with its headers
+///     Err(error) => send(verifier.error_response(&error)), // 401, 403 or 503, with its headers
 /// }
 /// # Ok::<(), logto_core::LogtoError>(())
 /// ```
@@ -80,7 +80,7 @@ enum Source {
 struct Server {
     discovery_url: String,
     discovery: DiscoveryCache,
-    link: Link,
+    transport: Transport,
 }
 
 impl AccessTokenVerifier {
@@ -114,11 +114,11 @@ impl AccessTokenVerifier {
     /// # Errors
     ///
     /// [`AccessTokenError`] if the call is refused; else, if the server's keys cannot be had. What to
-    /// answer is [`refusal`](Self::refusal).
+    /// answer is [`error_response`](Self::error_response).
     pub fn verify_header<'h>(
         &self,
         authorization: impl Into<Option<&'h str>>,
-        required: &Requirements,
+        required: &TokenRequirements,
     ) -> Result<VerifiedAccessToken, LogtoError> {
         self.verify(bearer::token(authorization.into())?, required)
     }
@@ -131,7 +131,7 @@ impl AccessTokenVerifier {
     pub fn verify(
         &self,
         token: &str,
-        required: &Requirements,
+        required: &TokenRequirements,
     ) -> Result<VerifiedAccessToken, LogtoError> {
         let verified = self.verified(token)?;
         access_token::check_requirements(
@@ -153,8 +153,8 @@ impl AccessTokenVerifier {
     /// | 401 | there is no token, or it is not accepted |
     /// | 403 | the token does not allow this call |
     /// | 503 | the server's keys cannot be had; with `Retry-After` |
-    pub fn refusal(&self, error: &LogtoError) -> Response<String> {
-        bearer::answer(error, &self.inner.realm)
+    pub fn error_response(&self, error: &LogtoError) -> Response<String> {
+        bearer::error_response(error, &self.inner.realm)
     }
 
     /// The token, if it is good in itself.
@@ -225,8 +225,8 @@ impl Inner {
     fn core(&self) -> Result<OidcCore, LogtoError> {
         match &self.source {
             Source::Shared(logto) => logto.oidc_core(),
-            Source::Own(server) => server.discovery.get(&server.link, || {
-                let metadata = server.link.fetch_metadata(&server.discovery_url)?;
+            Source::Own(server) => server.discovery.get(&server.transport, || {
+                let metadata = server.transport.fetch_metadata(&server.discovery_url)?;
                 if !self.issuers.contains(&metadata.issuer) {
                     discovery::check_issuer(&metadata, &self.issuers[0])?;
                 }
@@ -238,14 +238,14 @@ impl Inner {
     fn now(&self) -> i64 {
         match &self.source {
             Source::Shared(logto) => logto.now(),
-            Source::Own(server) => server.link.clock.unix_seconds(),
+            Source::Own(server) => server.transport.clock.unix_seconds(),
         }
     }
 
     fn clock_tolerance(&self) -> i64 {
         match &self.source {
             Source::Shared(logto) => logto.clock_tolerance(),
-            Source::Own(server) => server.link.clock_tolerance,
+            Source::Own(server) => server.transport.clock_tolerance,
         }
     }
 }
@@ -256,5 +256,46 @@ impl fmt::Debug for AccessTokenVerifier {
             .field("audience", &self.inner.audience)
             .field("issuers", &self.inner.issuers)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a verified access token says. `Clone` is cheap and shares it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifiedAccessToken {
+    inner: Arc<Token>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Token {
+    claims: AccessTokenClaims,
+    organization_id: Option<String>,
+}
+
+impl VerifiedAccessToken {
+    fn new(claims: AccessTokenClaims, organization_id: Option<String>) -> Self {
+        Self {
+            inner: Arc::new(Token {
+                claims,
+                organization_id,
+            }),
+        }
+    }
+
+    /// All that it says: the user as `sub`, the application as `client_id`, your own claims by
+    /// [`extra_as`](AccessTokenClaims::extra_as).
+    pub fn claims(&self) -> &AccessTokenClaims {
+        &self.inner.claims
+    }
+
+    /// The organization that it is for: that of its audience
+    /// (`urn:logto:organization:<organization_id>`) or of the claim `organization_id`; `None` if it is for
+    /// none.
+    pub fn organization_id(&self) -> Option<&str> {
+        self.inner.organization_id.as_deref()
+    }
+
+    /// Whether exactly this scope is granted.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.inner.claims.has_scope(scope)
     }
 }

@@ -19,7 +19,7 @@ pub use self::user::{ContextOptions, LogtoContext};
 use crate::config::LogtoConfig;
 use crate::error::{LogtoError, StorageError};
 use crate::logto::Logto;
-use crate::models::IdTokenClaims;
+use crate::oidc::id_token::IdTokenClaims;
 use crate::oidc_core::OidcCore;
 use crate::storage::{SessionId, SessionKey, Storage};
 

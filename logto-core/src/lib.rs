@@ -6,7 +6,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access_token_verifier;
-mod cached;
 mod client;
 mod clock;
 mod config;
@@ -15,7 +14,6 @@ mod error;
 mod http;
 mod logto;
 mod machine;
-mod models;
 mod oidc;
 mod oidc_core;
 mod scopes;
@@ -30,30 +28,32 @@ pub use access_token_verifier::{
 };
 pub use client::{ContextOptions, LogtoClient, LogtoContext, Session};
 pub use clock::{Clock, SystemClock};
-pub use config::LogtoConfig;
-pub use error::{
-    AccessTokenError, CallbackError, ConfigError, DeviceError, DiscoveryError, HttpError,
-    IdTokenError, JwtError, LogoutTokenError, LogtoError, OAuthError, ResponseError, SignInError,
-    StorageError, StorageErrorKind,
-};
-pub use http::{ConnectWithin, HttpClient, UreqClient};
+pub use config::{ConfigError, LogtoConfig, Prompt};
+pub use error::{LogtoError, StorageError, StorageErrorKind};
+pub use http::{ConnectWithin, HttpClient, HttpError, UreqClient};
 pub use logto::{Dangerous, Logto, LogtoBuilder, VerifiedLogoutToken};
 pub use machine::MachineClient;
-pub use models::{
-    AccessTokenClaims, AccessTokenRequest, ApiAudience, Audience, DeviceAuthorization,
-    DeviceSignInOptions, DirectSignIn, FirstScreen, IdTokenClaims, Identifier, InteractionMode,
-    Introspection, LogoutTokenClaims, MachineTokenRequest, OidcProviderMetadata, Prompt,
-    Requirements, Revocation, SignInOptions, SignOut, SignOutOptions, SignedIn, TokenResponse,
-    UserIdentity, UserInfoResponse,
+pub use oidc::access_token::{AccessTokenClaims, AccessTokenError, ApiAudience, TokenRequirements};
+pub use oidc::access_token_request::{AccessTokenRequest, MachineTokenRequest};
+pub use oidc::authorize::{
+    DirectSignIn, FirstScreen, Identifier, InteractionMode, SignInError, SignInOptions,
 };
-pub use oidc::client_credentials::ClientCredentialsGrant;
-pub use oidc::token::{CodeGrant, RefreshTokenGrant};
+pub use oidc::callback::{CallbackError, SignInOutcome};
+pub use oidc::claims::Audience;
+pub use oidc::device::{DeviceAuthorization, DeviceError, DeviceSignInOptions};
+pub use oidc::discovery::{DiscoveryError, OidcProviderMetadata};
+pub use oidc::end_session::{Revocation, SignOutOptions, SignOutOutcome};
+pub use oidc::id_token::{IdTokenClaims, IdTokenError};
+pub use oidc::introspect::Introspection;
+pub use oidc::jwt::JwtError;
+pub use oidc::logout_token::{LogoutTokenClaims, LogoutTokenError};
+pub use oidc::response::{OAuthError, ResponseError};
+pub use oidc::token::{ClientCredentialsGrant, CodeGrant, RefreshTokenGrant, TokenResponse};
 pub use oidc::token_exchange::{ExchangedTokenType, TokenExchange};
+pub use oidc::userinfo::{UserIdentity, UserInfoResponse};
 pub use oidc_core::OidcCore;
 pub use scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
-pub use seal::{
-    Argon2Cost, EncryptionKey, EncryptionKeyError, LastBoxKey, Opened, SealError, Sealer,
-};
+pub use seal::{Argon2Cost, EncryptionKey, EncryptionKeyError, SealError, Sealer, Unsealed};
 pub use secret::Secret;
 pub use session::{AccessToken, AccessTokenMap, PersistKey, SignInSession};
 pub use storage::{

@@ -1,10 +1,8 @@
 //! What an application has one of.
 
 mod builder;
-mod discovery_cache;
 mod introspection;
 mod logout;
-mod seen_tokens;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +10,13 @@ use std::time::Duration;
 
 pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
-pub(crate) use self::discovery_cache::DiscoveryCache;
+use self::logout::ReplayCache;
 pub use self::logout::VerifiedLogoutToken;
-use self::seen_tokens::SeenTokens;
 use crate::client::UnsavedTokens;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
 use crate::oidc::discovery;
-use crate::oidc_core::{Link, OidcCore};
+use crate::oidc_core::{DiscoveryCache, OidcCore, Transport};
 use crate::storage::LocalLocks;
 
 /// An application of Logto: make one at start, and a [`LogtoClient`](crate::LogtoClient) of it for each user session.
@@ -48,11 +45,11 @@ pub struct Logto {
 
 struct Inner {
     config: LogtoConfig,
-    link: Link,
+    link: Transport,
     discovery: DiscoveryCache,
     lock_timeout: Duration,
     refresh_leeway: i64,
-    seen_tokens: SeenTokens,
+    seen_tokens: ReplayCache,
     locks: LocalLocks,
     unsaved_tokens: UnsavedTokens,
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use crate::client::{LogtoClient, is_newer};
-use crate::error::{ConfigError, LogtoError};
+use crate::config::ConfigError;
+use crate::error::LogtoError;
 use crate::logto::Logto;
-use crate::models::{AccessTokenClaims, MachineTokenRequest, TokenResponse};
-use crate::oidc::client_credentials::ClientCredentialsGrant;
+use crate::oidc::access_token::AccessTokenClaims;
+use crate::oidc::access_token_request::MachineTokenRequest;
+use crate::oidc::token::{ClientCredentialsGrant, TokenResponse};
 use crate::oidc::token_exchange::TokenExchange;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;

@@ -1,33 +1,37 @@
 //! The protocol with its I/O: what the pure requests and answers are sent over.
 
-mod device;
-mod introspection;
-mod keys;
-
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use url::Url;
 
-use self::keys::{KeyCache, Origin, Wanted};
 use crate::clock::{Clock, SystemClock};
-use crate::config::is_secure;
-use crate::error::{DiscoveryError, HttpError, IdTokenError, JwtError, LogtoError};
-use crate::http::{ConnectWithin, HttpClient, UreqClient, send_logged};
-use crate::models::{
-    AccessTokenClaims, IdTokenClaims, OidcProviderMetadata, TokenResponse, UserInfoResponse,
-};
-use crate::oidc::client_auth::ClientCredentials;
-use crate::oidc::client_credentials::ClientCredentialsGrant;
-use crate::oidc::id_token::{Expected, Occasion};
+use crate::config::{LogtoConfig, is_secure};
+use crate::error::LogtoError;
+use crate::http::{ConnectWithin, HttpClient, HttpError, UreqClient, send_logged};
+use crate::oidc::access_token::AccessTokenClaims;
+use crate::oidc::device::{self, DeviceAuthorization, DeviceError, DeviceSignInOptions, Poll};
+use crate::oidc::discovery::{self, DiscoveryError, OidcProviderMetadata};
+use crate::oidc::id_token::{self, Expected, IdTokenClaims, TokenSource};
+use crate::oidc::introspect::{self, Introspection};
 use crate::oidc::jws::SigningAlgorithm;
-use crate::oidc::jwt::{Jwt, TokenKind};
-use crate::oidc::token::{CodeGrant, RefreshTokenGrant};
+use crate::oidc::jwt::{Jwt, JwtError};
+use crate::oidc::request::{self, BuiltRequest, ClientCredentials, InvalidRequest};
+use crate::oidc::token::{
+    self, ClientCredentialsGrant, CodeGrant, RefreshTokenGrant, TokenResponse,
+};
 use crate::oidc::token_exchange::TokenExchange;
-use crate::oidc::{discovery, id_token, pkce, request, revoke, token, userinfo};
+use crate::oidc::userinfo::{self, UserInfoResponse};
+use crate::oidc::{authorize, end_session};
 use crate::secret::Secret;
+
+mod keys;
+mod single_flight_cache;
+
+use self::keys::{KeyCache, KeyQuery};
+use self::single_flight_cache::SingleFlightCache;
 
 /// The most that is read of metadata and key sets, in bytes.
 const METADATA_LIMIT: u64 = 1024 * 1024;
@@ -60,7 +64,7 @@ pub struct OidcCore {
     /// Parsed once; `None` if it is no URL.
     authorization_endpoint: Option<Arc<Url>>,
     keys: Arc<KeyCache>,
-    link: Link,
+    transport: Transport,
 }
 
 /// The answer to a refresh.
@@ -72,7 +76,7 @@ pub(crate) struct Refreshed {
 
 /// How the server is reached, and how much is asked of it.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct Transport {
     pub http: Arc<dyn HttpClient>,
     pub clock: Arc<dyn Clock>,
     /// In seconds.
@@ -80,7 +84,7 @@ pub(crate) struct Link {
     pub allow_insecure_http: bool,
 }
 
-impl Default for Link {
+impl Default for Transport {
     fn default() -> Self {
         Self {
             http: Arc::new(UreqClient::new()),
@@ -91,13 +95,17 @@ impl Default for Link {
     }
 }
 
-impl Link {
+impl Transport {
     fn send(
         &self,
-        request: Result<Request<Vec<u8>>, HttpError>,
+        request: BuiltRequest,
         body_limit: u64,
     ) -> Result<Response<Vec<u8>>, LogtoError> {
-        Ok(send_logged(self.http.as_ref(), request?, body_limit)?)
+        let request = request.map_err(|InvalidRequest { url, source }| HttpError::Other {
+            url,
+            source: source.into(),
+        })?;
+        Ok(send_logged(self.http.as_ref(), request, body_limit)?)
     }
 
     /// Fetches metadata, not holding it to an issuer.
@@ -117,20 +125,24 @@ impl OidcCore {
     /// [`DiscoveryError`] if an endpoint is no URL, or not https and not loopback.
     pub fn new(metadata: OidcProviderMetadata) -> Result<Self, LogtoError> {
         discovery::check_endpoints(&metadata, false)?;
-        Ok(Self::with_link(metadata, Link::default()))
+        Ok(Self::with_transport(metadata, Transport::default()))
     }
 
-    pub(crate) fn with_link(metadata: OidcProviderMetadata, link: Link) -> Self {
-        Self::with_keys(metadata, Arc::default(), link)
+    pub(crate) fn with_transport(metadata: OidcProviderMetadata, transport: Transport) -> Self {
+        Self::with_keys(metadata, Arc::default(), transport)
     }
 
-    fn with_keys(metadata: OidcProviderMetadata, keys: Arc<KeyCache>, link: Link) -> Self {
+    fn with_keys(
+        metadata: OidcProviderMetadata,
+        keys: Arc<KeyCache>,
+        transport: Transport,
+    ) -> Self {
         let authorization_endpoint = Url::parse(&metadata.authorization_endpoint).ok();
         Self {
             metadata: Arc::new(metadata),
             authorization_endpoint: authorization_endpoint.map(Arc::new),
             keys,
-            link,
+            transport,
         }
     }
 
@@ -140,7 +152,7 @@ impl OidcCore {
             true => Arc::clone(&self.keys),
             false => Arc::default(),
         };
-        Self::with_keys(metadata, keys, self.link.clone())
+        Self::with_keys(metadata, keys, self.transport.clone())
     }
 
     /// What the provider says of itself.
@@ -158,26 +170,26 @@ impl OidcCore {
     /// A random state: 256 bits as 43 characters of base64url.
     #[doc(alias = "generateState")]
     pub fn generate_state() -> String {
-        pkce::random_token()
+        authorize::random_token()
     }
 
     /// A random nonce: 256 bits as 43 characters of base64url.
     pub fn generate_nonce() -> String {
-        pkce::random_token()
+        authorize::random_token()
     }
 
     /// A random PKCE code verifier: 256 bits as 43 characters of base64url
     /// ([RFC 7636, section 4.1](https://www.rfc-editor.org/rfc/rfc7636#section-4.1)).
     #[doc(alias = "generateCodeVerifier")]
     pub fn generate_code_verifier() -> String {
-        pkce::random_token()
+        authorize::random_token()
     }
 
     /// The S256 code challenge of a verifier
     /// ([RFC 7636, section 4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
     #[doc(alias = "generateCodeChallenge")]
     pub fn generate_code_challenge(code_verifier: &str) -> String {
-        pkce::code_challenge(code_verifier)
+        authorize::code_challenge(code_verifier)
     }
 
     /// The claims of an ID token, **without any check**: for a token that was verified before.
@@ -220,7 +232,7 @@ impl OidcCore {
             }
             .into());
         }
-        let metadata = Link::default().fetch_metadata(discovery_url)?;
+        let metadata = Transport::default().fetch_metadata(discovery_url)?;
         let suffix = "/.well-known/openid-configuration";
         let expected = discovery_url.strip_suffix(suffix).unwrap_or(discovery_url);
         discovery::check_issuer(&metadata, expected)?;
@@ -237,7 +249,7 @@ impl OidcCore {
     #[doc(alias = "fetchTokenByCode")]
     pub fn fetch_token_by_code(&self, grant: &CodeGrant<'_>) -> Result<TokenResponse, LogtoError> {
         let request = grant.request(&self.metadata.token_endpoint);
-        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+        token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Exchanges a refresh token for tokens. The old refresh token may be worthless afterwards: keep
@@ -263,11 +275,11 @@ impl OidcCore {
         grant: &RefreshTokenGrant<'_>,
         connect_within: Option<Duration>,
     ) -> Result<Refreshed, LogtoError> {
-        let mut request = grant.request(&self.metadata.token_endpoint)?;
-        if let Some(time) = connect_within {
+        let mut request = grant.request(&self.metadata.token_endpoint);
+        if let (Ok(request), Some(time)) = (&mut request, connect_within) {
             request.extensions_mut().insert(ConnectWithin(time));
         }
-        let answer = self.link.send(Ok(request), ANSWER_LIMIT)?;
+        let answer = self.transport.send(request, ANSWER_LIMIT)?;
         let tokens = token::response(&answer);
         let refresh_token = match &tokens {
             Ok(tokens) => tokens.refresh_token.clone(),
@@ -291,7 +303,7 @@ impl OidcCore {
         grant: &ClientCredentialsGrant<'_>,
     ) -> Result<TokenResponse, LogtoError> {
         let request = grant.request(&self.metadata.token_endpoint);
-        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+        token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Exchanges the token of a user for an access token to act as that user
@@ -311,7 +323,7 @@ impl OidcCore {
             secret: client_secret,
         };
         let request = exchange.request(&self.metadata.token_endpoint, client);
-        token::response(&self.link.send(request, ANSWER_LIMIT)?)
+        token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Holds an ID token to be the provider's, for this client, and valid now, and returns its
@@ -329,32 +341,25 @@ impl OidcCore {
         id_token: &str,
         client_id: &str,
     ) -> Result<IdTokenClaims, LogtoError> {
-        self.verify_on_occasion(id_token, client_id, Occasion::Unknown)
+        self.verify_id_token_from(id_token, client_id, TokenSource::Unknown)
     }
 
-    pub(crate) fn verify_on_occasion(
+    pub(crate) fn verify_id_token_from(
         &self,
         id_token: &str,
         client_id: &str,
-        occasion: Occasion<'_>,
+        source: TokenSource<'_>,
     ) -> Result<IdTokenClaims, LogtoError> {
-        // A token that no key can save must not cost a request.
-        let jwt = Jwt::parse(id_token).map_err(IdTokenError::from)?;
-        let algorithm = jwt.algorithm(TokenKind::Id).map_err(IdTokenError::from)?;
-        let origin = match occasion {
-            Occasion::Unknown => Origin::Outside,
-            Occasion::SignIn { .. } | Occasion::Refresh { .. } => Origin::TokenEndpoint,
-        };
-        self.verify_signature_of(&jwt, algorithm, origin)?
-            .map_err(IdTokenError::from)?;
         let expected = Expected {
             issuer: &self.metadata.issuer,
             client_id,
             now: self.now(),
-            clock_tolerance: self.link.clock_tolerance,
-            occasion,
+            clock_tolerance: self.transport.clock_tolerance,
+            source,
         };
-        Ok(id_token::check(&jwt, algorithm, &expected)?)
+        id_token::validate(id_token, &expected, |jwt, algorithm| {
+            self.verify_signature_of(jwt, algorithm, source)
+        })
     }
 
     /// What the provider's keys say of the signature of a token that anybody may have sent. They are
@@ -365,19 +370,19 @@ impl OidcCore {
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
     ) -> Result<Result<(), JwtError>, LogtoError> {
-        self.verify_signature_of(jwt, algorithm, Origin::Outside)
+        self.verify_signature_of(jwt, algorithm, TokenSource::Unknown)
     }
 
     fn verify_signature_of(
         &self,
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
-        origin: Origin,
+        source: TokenSource<'_>,
     ) -> Result<Result<(), JwtError>, LogtoError> {
-        let wanted = Wanted {
+        let wanted = KeyQuery {
             jwt,
             algorithm,
-            origin,
+            source,
         };
         let keys = self.keys.get(self, wanted)?;
         Ok(keys.verify(jwt, algorithm))
@@ -397,7 +402,7 @@ impl OidcCore {
             name: "userinfo_endpoint",
         })?;
         let request = userinfo::request(endpoint, access_token);
-        userinfo::response(&self.link.send(request, ANSWER_LIMIT)?)
+        userinfo::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
 
     /// Revokes a refresh token, and with it the whole grant
@@ -420,18 +425,18 @@ impl OidcCore {
             id: client_id,
             secret: client_secret,
         };
-        let request = revoke::request(endpoint, client, refresh_token);
-        revoke::response(&self.link.send(request, ANSWER_LIMIT)?)?;
+        let request = end_session::revocation_request(endpoint, client, refresh_token);
+        end_session::check_revocation(&self.transport.send(request, ANSWER_LIMIT)?)?;
         Ok(true)
     }
 
     fn fetch_keys(&self) -> Result<Response<Vec<u8>>, LogtoError> {
-        self.link
+        self.transport
             .send(request::get(&self.metadata.jwks_uri), METADATA_LIMIT)
     }
 
     fn now(&self) -> i64 {
-        self.link.clock.unix_seconds()
+        self.transport.clock.unix_seconds()
     }
 }
 
@@ -440,5 +445,83 @@ impl fmt::Debug for OidcCore {
         f.debug_struct("OidcCore")
             .field("issuer", &self.metadata.issuer)
             .finish_non_exhaustive()
+    }
+}
+
+impl OidcCore {
+    /// Starts a sign-in on a device.
+    pub(crate) fn start_device_authorization(
+        &self,
+        config: &LogtoConfig,
+        options: &DeviceSignInOptions,
+    ) -> Result<DeviceAuthorization, LogtoError> {
+        let endpoint = self.metadata.device_authorization_endpoint.as_ref();
+        let endpoint = endpoint.ok_or(DeviceError::Unsupported)?;
+        let request = device::start_request(endpoint, config, options);
+        let answer = self.transport.send(request, ANSWER_LIMIT)?;
+        device::start_response(&answer, self.now(), self.transport.allow_insecure_http)
+    }
+
+    /// Asks once whether the user of a device has signed in. The ID token is not verified yet.
+    pub(crate) fn poll_device(
+        &self,
+        config: &LogtoConfig,
+        device_code: &Secret,
+    ) -> Result<Poll, LogtoError> {
+        let request = device::poll_request(&self.metadata.token_endpoint, config, device_code);
+        device::poll_response(&self.transport.send(request, ANSWER_LIMIT)?)
+    }
+}
+
+impl OidcCore {
+    /// Asks the server what it knows of an opaque token
+    /// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), as a client with a secret. A token that is not
+    /// good is no error: [`active`](Introspection::active) is then `false`.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessTokenError::NotOpaque`](crate::AccessTokenError::NotOpaque) if it is a JWT, which is not
+    /// sent; [`DiscoveryError::MissingEndpoint`] if the server has no endpoint for it; else, if the server
+    /// cannot be asked, refuses, or answers with something else.
+    pub fn introspect(
+        &self,
+        client_id: &str,
+        client_secret: &str,
+        token: &str,
+    ) -> Result<Introspection, LogtoError> {
+        introspect::check_opaque(token)?;
+        let endpoint = self.metadata.introspection_endpoint.as_deref();
+        let endpoint = endpoint.ok_or(DiscoveryError::MissingEndpoint {
+            name: "introspection_endpoint",
+        })?;
+        let client = ClientCredentials {
+            id: client_id,
+            secret: Some(client_secret),
+        };
+        let request = introspect::request(endpoint, client, token);
+        introspect::response(&self.transport.send(request, ANSWER_LIMIT)?)
+    }
+}
+
+/// The metadata of one server, fetched once and kept.
+#[derive(Default)]
+pub(crate) struct DiscoveryCache {
+    core: SingleFlightCache<OidcCore>,
+}
+
+impl DiscoveryCache {
+    /// `fetch` also holds the metadata to be of the right issuer.
+    pub fn get(
+        &self,
+        transport: &Transport,
+        fetch: impl FnOnce() -> Result<OidcProviderMetadata, LogtoError>,
+    ) -> Result<OidcCore, LogtoError> {
+        self.core.get(transport.clock.unix_seconds(), |old| {
+            let metadata = fetch()?;
+            Ok(match old {
+                Some(old) => old.with_newer_metadata(metadata),
+                None => OidcCore::with_transport(metadata, transport.clone()),
+            })
+        })
     }
 }

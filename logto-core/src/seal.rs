@@ -1,28 +1,22 @@
 //! The sealed box: how stored sessions are encrypted.
 
-mod cipher;
-mod cost;
-mod error;
-mod header;
-mod key;
-mod last_box_key;
-mod passphrase;
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::sync::Arc;
 
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-use self::cipher::{BoxKey, Fresh, RootKey};
-use self::header::Header;
 use crate::crypto::random_bytes;
+use crate::error::{StorageError, StorageErrorKind};
 
-pub use cost::Argon2Cost;
-pub use error::{EncryptionKeyError, SealError};
-pub use key::EncryptionKey;
-pub use last_box_key::LastBoxKey;
+mod key;
+mod passphrase;
+mod sealed_box;
+#[cfg(test)]
+mod tests;
+
+use self::sealed_box::{Fresh, Header};
+
+pub use key::{Argon2Cost, EncryptionKey, EncryptionKeyError};
 
 /// Seals bytes into boxes and opens them: with one key, and older ones for reading.
 ///
@@ -142,60 +136,16 @@ impl Sealer {
     /// - [`WrongKey`](SealError::WrongKey) if it was sealed with none of the keys.
     /// - [`Corrupt`](SealError::Corrupt) if it was changed, or sealed for another context.
     /// - [`OutOfMemory`](SealError::OutOfMemory) if a key could not be derived.
-    pub fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Result<Opened, SealError> {
-        let derive = |root: &RootKey, box_salt: &_| Arc::new(root.box_key(box_salt));
-        self.open_by(derive, context, sealed.to_vec())
-    }
-
-    /// As [`open`](Self::open), at a place that is read again and again: where the box is still the one
-    /// that `last` was there for the last time, its key is not derived anew. Whether the box is whole is
-    /// checked each time.
-    ///
-    /// ```
-    /// # use logto_core as logto;
-    /// use logto::{EncryptionKey, LastBoxKey, SealError, Sealer};
-    ///
-    /// let sealer = Sealer::new(EncryptionKey::from_bytes([7; 32]));
-    /// let mut sealed = sealer.seal(&[b"alice"], b"a token")?;
-    ///
-    /// let last = LastBoxKey::default();
-    /// for _ in 0..2 {
-    ///     let opened = sealer.open_again(&last, &[b"alice"], sealed.clone())?;
-    ///     assert_eq!(opened.plaintext(), b"a token");
-    /// }
-    /// *sealed.last_mut().unwrap() ^= 1;
-    /// let changed = sealer.open_again(&last, &[b"alice"], sealed);
-    /// assert_eq!(changed.unwrap_err(), SealError::Corrupt);
-    /// # Ok::<(), SealError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As of [`open`](Self::open).
-    pub fn open_again(
-        &self,
-        last: &LastBoxKey,
-        context: &[&[u8]],
-        sealed: Vec<u8>,
-    ) -> Result<Opened, SealError> {
-        self.open_by(|root, box_salt| last.of(root, box_salt), context, sealed)
-    }
-
-    fn open_by(
-        &self,
-        box_key: impl Fn(&RootKey, &[u8; 32]) -> Arc<BoxKey>,
-        context: &[&[u8]],
-        sealed: Vec<u8>,
-    ) -> Result<Opened, SealError> {
-        let (header, header_len) = Header::parse(&sealed)?;
+    pub fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Result<Unsealed, SealError> {
+        let (header, header_len) = Header::parse(sealed)?;
         for (age, key) in self.keys.iter().enumerate() {
             let Some(key) = key.for_opening(&header)? else {
                 continue;
             };
-            let box_key = box_key(key.root(), &header.box_salt);
-            let plaintext = cipher::open(&box_key, &header, header_len, context, sealed)?;
+            let box_key = key.root().box_key(&header.box_salt);
+            let plaintext = sealed_box::open(&box_key, &header, header_len, context, sealed)?;
             let as_today = key.opened();
-            return Ok(Opened {
+            return Ok(Unsealed {
                 plaintext,
                 is_current: age == 0 && as_today,
             });
@@ -230,12 +180,12 @@ impl fmt::Debug for Sealer {
 }
 
 /// What was in a box. Overwritten in memory when it is dropped.
-pub struct Opened {
+pub struct Unsealed {
     plaintext: Zeroizing<Vec<u8>>,
     is_current: bool,
 }
 
-impl Opened {
+impl Unsealed {
     /// What was sealed.
     pub fn plaintext(&self) -> &[u8] {
         &self.plaintext
@@ -253,19 +203,74 @@ impl Opened {
     }
 }
 
-/// In one piece: a vector that is dropped is overwritten byte by byte, which takes many times as long.
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.plaintext.as_mut_slice().zeroize();
-        self.plaintext.clear();
-    }
-}
-
-impl fmt::Debug for Opened {
+impl fmt::Debug for Unsealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened")
+        f.debug_struct("Unsealed")
             .field("plaintext", &"***")
             .field("is_current", &self.is_current)
             .finish()
+    }
+}
+
+/// A box could not be made or opened. Never holds anything of what is inside.
+///
+/// As a [`StorageError`] its kind is [`WrongKey`](StorageErrorKind::WrongKey),
+/// [`NewerFormat`](StorageErrorKind::NewerFormat), [`Corrupt`](StorageErrorKind::Corrupt) or
+/// [`Backend`](StorageErrorKind::Backend).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// There is nothing, not even a header.
+    #[error("empty, where a sealed box is expected")]
+    Empty,
+    /// It does not start as a sealed box does.
+    #[error("not a sealed box")]
+    NotABox,
+    /// It starts as a sealed box and ends too early.
+    #[error("the sealed box is cut off")]
+    Truncated,
+    /// It was made by a newer version of this crate.
+    #[error("the sealed box has version {0}, and this program knows version 1")]
+    NewerVersion(u8),
+    /// Its header names a key derivation that this version does not have.
+    #[error("the sealed box names the unknown key derivation {0}")]
+    UnknownKdf(u8),
+    /// Its header asks for an Argon2id derivation beyond the [limits](Argon2Cost). Nothing was
+    /// derived.
+    #[error("the sealed box asks for a key derivation beyond all limits")]
+    AbsurdCost,
+    /// It was sealed with none of the given keys.
+    #[error("the sealed box was made with another key")]
+    WrongKey,
+    /// Its key is known, and it was changed, damaged, or is another session's or another value's.
+    #[error("the sealed box is damaged, or belongs to something else")]
+    Corrupt,
+    /// There is not enough memory to derive a key from the passphrase.
+    #[error("not enough memory to derive the key from the passphrase")]
+    OutOfMemory,
+    /// More was to be sealed than AES-GCM can: 64 GiB.
+    #[error("too large to be sealed")]
+    TooLarge,
+}
+
+impl SealError {
+    fn storage_kind(self) -> StorageErrorKind {
+        match self {
+            Self::WrongKey => StorageErrorKind::WrongKey,
+            Self::NewerVersion(_) => StorageErrorKind::NewerFormat,
+            Self::OutOfMemory | Self::TooLarge => StorageErrorKind::Backend,
+            Self::Empty
+            | Self::NotABox
+            | Self::Truncated
+            | Self::UnknownKdf(_)
+            | Self::AbsurdCost
+            | Self::Corrupt => StorageErrorKind::Corrupt,
+        }
+    }
+}
+
+impl From<SealError> for StorageError {
+    fn from(error: SealError) -> Self {
+        Self::new(error.storage_kind(), error.to_string()).with_source(error)
     }
 }

@@ -43,6 +43,12 @@ pub fn urlsafe_encode(data: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(data)
 }
 
+/// Decodes what [`urlsafe_encode`] writes. `None` if it is not canonical: padding, and trailing bits
+/// that say nothing, are refused.
+pub(crate) fn urlsafe_decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 /// Removes the members whose value is `null`, `false`, zero, or an empty string, list or object.
 ///
 /// ```
@@ -67,5 +73,18 @@ fn is_truthy(value: &Value) -> bool {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(members) => !members.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64url_is_read_in_its_canonical_form_only() {
+        assert_eq!(urlsafe_decode("-_8"), Some(vec![251, 255]));
+        for text in ["AB", "AAB", "AA==", "AA=", "A", "+/8", "AA\n"] {
+            assert_eq!(urlsafe_decode(text), None, "{text:?}");
+        }
     }
 }

@@ -6,17 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module at the crate's root, and its layer.
-const LAYERS: [(&str, u8); 19] = [
+const LAYERS: [(&str, u8); 17] = [
     ("access_token_verifier", 5),
     ("client", 5),
     ("logto", 5),
     ("oidc_core", 4),
-    ("cached", 1),
     ("storage", 3),
     ("http", 3),
     ("clock", 3),
     ("oidc", 2),
-    ("models", 1),
     ("config", 1),
     ("scopes", 1),
     ("session", 1),
@@ -52,14 +50,14 @@ fn an_import_that_goes_up_is_found() {
         let to = to.iter().map(|name| (*name).to_owned()).collect();
         violations(&BTreeMap::from([(from.to_owned(), to)]), &layers).len()
     };
-    assert_eq!(found("oidc", &["models", "error", "config"]), 0);
+    assert_eq!(found("oidc", &["session", "error", "config"]), 0);
     assert_eq!(found("oidc", &["storage"]), 1);
     assert_eq!(found("storage", &["oidc"]), 1);
-    assert_eq!(found("error", &["models"]), 1);
-    assert_eq!(found("models", &["Secret"]), 1);
+    assert_eq!(found("secret", &["session"]), 1);
+    assert_eq!(found("oidc", &["Secret"]), 1);
     let circle = BTreeMap::from([
-        ("config".to_owned(), BTreeSet::from(["models".to_owned()])),
-        ("models".to_owned(), BTreeSet::from(["config".to_owned()])),
+        ("config".to_owned(), BTreeSet::from(["scopes".to_owned()])),
+        ("scopes".to_owned(), BTreeSet::from(["config".to_owned()])),
     ]);
     assert!(!violations(&circle, &layers).is_empty());
 }
@@ -134,7 +132,8 @@ fn imports(src: &Path) -> Imports {
         let root = relative.components().next().unwrap().as_os_str();
         let module = root.to_str().unwrap().trim_end_matches(".rs").to_owned();
         let mut targets = match module.as_str() {
-            "lib" => BTreeSet::new(),
+            // It sums up the errors of all features, each of which may return it.
+            "lib" | "error" => BTreeSet::new(),
             _ => imported_modules(&fs::read_to_string(&file).unwrap()),
         };
         targets.remove(&module);

@@ -1,8 +1,8 @@
 //! The sealed box from outside: what it takes, and that nothing else opens it.
 
 use logto_core::{
-    Argon2Cost, EncryptionKey, EncryptionKeyError, Opened, SealError, Sealer, StorageError,
-    StorageErrorKind,
+    Argon2Cost, EncryptionKey, EncryptionKeyError, SealError, Sealer, StorageError,
+    StorageErrorKind, Unsealed,
 };
 
 const ALICE: &[&[u8]] = &[b"golden", b"alice", b"refreshToken"];
@@ -271,7 +271,7 @@ fn handles_go_to_other_threads() {
     fn cloned<T: Clone>() {}
     shared::<Sealer>();
     shared::<EncryptionKey>();
-    shared::<Opened>();
+    shared::<Unsealed>();
     cloned::<Sealer>();
     cloned::<EncryptionKey>();
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::verified::VerifiedTokens;
 use super::{AccessTokenVerifier, Inner, Server, Source};
 use crate::clock::Clock;
-use crate::config::{LogtoConfig, check_endpoint};
-use crate::error::{ConfigError, LogtoError};
+use crate::config::{ConfigError, LogtoConfig, check_endpoint};
+use crate::error::LogtoError;
 use crate::http::HttpClient;
-use crate::logto::{DiscoveryCache, Logto, checked_clock_tolerance};
-use crate::models::ApiAudience;
-use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
+use crate::logto::{Logto, checked_clock_tolerance};
+use crate::oidc::access_token::ApiAudience;
+use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Transport};
 use crate::utilities::build_organization_urn;
 
 /// How many tokens are remembered. A token of Logto's takes about 2 KiB.
@@ -155,8 +155,8 @@ impl AccessTokenVerifierBuilder {
             return Ok((Source::Shared(logto), issuer));
         }
         check_endpoint(&self.endpoint, self.allow_insecure_http)?;
-        let defaults = Link::default();
-        let link = Link {
+        let defaults = Transport::default();
+        let transport = Transport {
             http: self.http.take().unwrap_or(defaults.http),
             clock: self.clock.take().unwrap_or(defaults.clock),
             clock_tolerance: checked_clock_tolerance(self.clock_tolerance)?,
@@ -167,7 +167,7 @@ impl AccessTokenVerifierBuilder {
         let server = Server {
             discovery_url: config.discovery_url(),
             discovery: DiscoveryCache::default(),
-            link,
+            transport,
         };
         Ok((Source::Own(Box::new(server)), config.expected_issuer()))
     }

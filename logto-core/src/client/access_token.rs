@@ -2,8 +2,10 @@
 
 use super::LogtoClient;
 use super::refresh::ServingToken;
-use crate::error::{ConfigError, LogtoError, StorageError};
-use crate::models::{AccessTokenClaims, AccessTokenRequest};
+use crate::config::ConfigError;
+use crate::error::{LogtoError, StorageError};
+use crate::oidc::access_token::AccessTokenClaims;
+use crate::oidc::access_token_request::AccessTokenRequest;
 use crate::oidc_core::OidcCore;
 use crate::session::AccessTokenMap;
 use crate::utilities::organization_id_from_urn;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::session::{Draft, Session};
 use crate::error::{LogtoError, StorageError};
 use crate::logto::Logto;
-use crate::models::LogoutTokenClaims;
+use crate::oidc::logout_token::LogoutTokenClaims;
 use crate::storage::{OwnerDigest, SessionKey, SessionOwner, Storage};
 
 impl Logto {

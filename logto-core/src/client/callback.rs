@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use super::LogtoClient;
 use super::session::{Draft, Snapshot};
-use crate::error::{CallbackError, LogtoError, ResponseError};
+use crate::error::LogtoError;
 use crate::logto::Logto;
-use crate::models::{IdTokenClaims, SignedIn, TokenResponse};
-use crate::oidc::authentication;
-use crate::oidc::callback::Callback;
-use crate::oidc::id_token::Occasion;
-use crate::oidc::token::CodeGrant;
+use crate::oidc::callback::{Callback, CallbackError, SignInOutcome};
+use crate::oidc::id_token::{IdTokenClaims, TokenSource};
+use crate::oidc::response::ResponseError;
+use crate::oidc::token::{CodeGrant, TokenResponse};
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 use crate::session::{AccessTokenMap, Found, PendingSignIns, SignInSession};
@@ -44,7 +43,7 @@ impl Logto {
         storage: &(impl Storage + Clone + 'static),
         id: &SessionId,
         callback_uri: &str,
-    ) -> Result<(SessionId, SignedIn), LogtoError> {
+    ) -> Result<(SessionId, SignInOutcome), LogtoError> {
         let new_id = SessionId::random();
         let client = self.session(storage, id);
         let signed_in = client.finish_sign_in(callback_uri, Some(&new_id.key()))?;
@@ -76,7 +75,7 @@ impl LogtoClient {
     /// - [`IdTokenError`](crate::IdTokenError) if the ID token is refused.
     /// - Else, if the server cannot be asked, or the session cannot be read or written.
     #[doc(alias = "handleSignInCallback")]
-    pub fn handle_sign_in_callback(&self, callback_uri: &str) -> Result<SignedIn, LogtoError> {
+    pub fn handle_sign_in_callback(&self, callback_uri: &str) -> Result<SignInOutcome, LogtoError> {
         self.finish_sign_in(callback_uri, None)
     }
 
@@ -85,7 +84,7 @@ impl LogtoClient {
         &self,
         callback_uri: &str,
         to: Option<&SessionKey>,
-    ) -> Result<SignedIn, LogtoError> {
+    ) -> Result<SignInOutcome, LogtoError> {
         let callback = Callback::parse(callback_uri)?;
         // Before the metadata and the lock: a bad callback costs no request, and a server that is down
         // costs no sign-in.
@@ -131,7 +130,7 @@ impl LogtoClient {
     fn redeem(
         &self,
         core: &OidcCore,
-        callback: Callback<'_>,
+        callback: Callback,
         sign_in: &SignInSession,
     ) -> Result<VerifiedTokens, LogtoError> {
         let metadata = core.metadata();
@@ -142,10 +141,7 @@ impl LogtoClient {
         let is_issuer_promised = metadata.authorization_response_iss_parameter_supported;
         let code = callback.code(&metadata.issuer, is_issuer_promised)?;
         let tokens = self.exchange(core, sign_in, &code)?;
-        let verified = self.verify(core, sign_in.nonce.as_ref(), tokens)?;
-        let (now, tolerance) = (self.logto.now(), self.logto.clock_tolerance());
-        authentication::check(&verified.claims, sign_in, now, tolerance)?;
-        Ok(verified)
+        self.verify(core, Some(sign_in), tokens)
     }
 
     fn exchange(
@@ -164,20 +160,20 @@ impl LogtoClient {
         })
     }
 
-    /// Verifies the ID token of a sign-in. Without a nonce that was sent, none is asked for.
+    /// Verifies the ID token of a sign-in; `None` is one on another device, which sends no nonce.
     pub(super) fn verify(
         &self,
         core: &OidcCore,
-        nonce: Option<&Secret>,
+        sign_in: Option<&SignInSession>,
         mut tokens: TokenResponse,
     ) -> Result<VerifiedTokens, LogtoError> {
         let id_token = tokens.id_token.take();
         let id_token = id_token.ok_or(ResponseError::IdTokenMissing)?;
-        let occasion = Occasion::SignIn {
-            nonce,
+        let source = TokenSource::SignIn {
+            sign_in,
             access_token: &tokens.access_token,
         };
-        let claims = core.verify_on_occasion(id_token.expose(), &self.config().app_id, occasion)?;
+        let claims = core.verify_id_token_from(id_token.expose(), &self.config().app_id, source)?;
         Ok(VerifiedTokens {
             tokens,
             id_token,
@@ -192,7 +188,7 @@ impl LogtoClient {
         to: Option<&SessionKey>,
         sign_in: &SignInSession,
         verified: &VerifiedTokens,
-    ) -> Result<SignedIn, LogtoError> {
+    ) -> Result<SignInOutcome, LogtoError> {
         let now = self.logto.now();
         let change = |draft: &mut Draft| {
             let sign_ins = &mut draft.data.sign_ins;
@@ -208,7 +204,7 @@ impl LogtoClient {
             Some(to) => self.session.replace_from(session, to, change)?,
             None => self.session.change_from(session, change)?.0,
         }
-        Ok(SignedIn {
+        Ok(SignInOutcome {
             claims: verified.claims.clone(),
             post_redirect_uri: sign_in.post_redirect_uri.clone(),
         })

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::LogtoClient;
-use crate::error::{DeviceError, LogtoError};
-use crate::models::{DeviceAuthorization, DeviceSignInOptions, SignedIn};
-use crate::oidc::device::{self, Poll};
+use crate::error::LogtoError;
+use crate::oidc::callback::SignInOutcome;
+use crate::oidc::device::{self, DeviceAuthorization, DeviceError, DeviceSignInOptions, Poll};
 
 impl LogtoClient {
     /// Starts a sign-in for which the user opens a page on another device, such as a telephone
@@ -64,7 +64,7 @@ impl LogtoClient {
     pub fn poll_device_sign_in(
         &self,
         authorization: &mut DeviceAuthorization,
-    ) -> Result<Option<SignedIn>, LogtoError> {
+    ) -> Result<Option<SignInOutcome>, LogtoError> {
         if authorization.tokens.is_none() && self.logto.now() >= authorization.expires_at {
             return Err(DeviceError::Expired.into());
         }
@@ -92,7 +92,7 @@ impl LogtoClient {
                 Ok(verified.claims)
             });
         match stored {
-            Ok(claims) => Ok(Some(SignedIn {
+            Ok(claims) => Ok(Some(SignInOutcome {
                 claims,
                 post_redirect_uri: None,
             })),

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use super::LogtoClient;
 use super::session::{Draft, SessionLock, Snapshot};
 use crate::crypto::sha256;
-use crate::error::{HttpError, LogtoError, StorageError, StorageErrorKind};
-use crate::models::{AccessTokenRequest, IdTokenClaims, TokenResponse};
-use crate::oidc::id_token::Occasion;
-use crate::oidc::token::RefreshTokenGrant;
+use crate::error::{LogtoError, StorageError, StorageErrorKind};
+use crate::http::HttpError;
+use crate::oidc::access_token_request::AccessTokenRequest;
+use crate::oidc::id_token::{IdTokenClaims, TokenSource};
+use crate::oidc::token::{RefreshTokenGrant, TokenResponse};
 use crate::oidc_core::{OidcCore, Refreshed};
 use crate::secret::Secret;
 use crate::session::{AccessToken, SessionData};
@@ -242,12 +243,12 @@ impl LogtoClient {
         let Some(id_token) = &tokens.id_token else {
             return Ok(None);
         };
-        let occasion = Occasion::Refresh {
+        let source = TokenSource::Refresh {
             session,
             access_token: &tokens.access_token,
         };
         let app_id = &self.config().app_id;
-        core.verify_on_occasion(id_token.expose(), app_id, occasion)
+        core.verify_id_token_from(id_token.expose(), app_id, source)
             .map(Some)
     }
 

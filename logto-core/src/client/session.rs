@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::crypto::random_bytes;
 use crate::error::{StorageError, StorageErrorKind};
-use crate::models::IdTokenClaims;
+use crate::oidc::id_token::IdTokenClaims;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 use crate::session::{PersistKey, SessionData};

@@ -2,10 +2,8 @@
 
 use super::LogtoClient;
 use crate::error::{LogtoError, StorageError};
-use crate::models::SignInOptions;
-use crate::oidc::authorize::Request;
+use crate::oidc::authorize::{self, Request, SignInOptions};
 use crate::oidc::callback::Callback;
-use crate::oidc::pkce;
 use crate::session::{Found, SignInSession};
 
 impl LogtoClient {
@@ -38,8 +36,8 @@ impl LogtoClient {
         let options = request.options();
         let core = self.logto.oidc_core()?;
         let endpoint = core.authorization_endpoint()?;
-        let [code_verifier, state, nonce] = pkce::random_tokens();
-        let code_challenge = pkce::code_challenge(&code_verifier);
+        let [code_verifier, state, nonce] = authorize::random_tokens();
+        let code_challenge = authorize::code_challenge(&code_verifier);
         let now = self.logto.now();
         let sign_in = SignInSession {
             redirect_uri: options.redirect_uri.clone(),

@@ -3,17 +3,19 @@
 use url::Url;
 
 use super::LogtoClient;
-use crate::error::{CallbackError, DiscoveryError, LogtoError, SignInError};
+use crate::error::LogtoError;
 use crate::logto::Logto;
-use crate::models::{Revocation, SignOut, SignOutOptions};
-use crate::oidc::callback::Callback;
+use crate::oidc::authorize::SignInError;
+use crate::oidc::callback::{Callback, CallbackError};
+use crate::oidc::discovery::DiscoveryError;
+use crate::oidc::end_session::{Revocation, SignOutOptions, SignOutOutcome};
 use crate::oidc::{authorize, end_session};
 use crate::oidc_core::OidcCore;
 use crate::secret::{Secret, same_secret};
 
 impl Logto {
     /// Holds a request for the post-logout redirect URI to be the way back from a sign-out with this
-    /// [state](SignOut::state), in a time that does not depend on where they differ
+    /// [state](SignOutOutcome::state), in a time that does not depend on where they differ
     /// ([RP-Initiated Logout, section 3](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout)).
     /// The session is empty already: this only tells a sign-out of this browser from a link that
     /// somebody made up.
@@ -78,7 +80,10 @@ impl LogtoClient {
     /// read, written or locked. The session is then what it was;
     /// [`clear_all_tokens`](Self::clear_all_tokens) ends it without the server.
     #[doc(alias = "signOut")]
-    pub fn sign_out(&self, options: impl Into<SignOutOptions>) -> Result<SignOut, LogtoError> {
+    pub fn sign_out(
+        &self,
+        options: impl Into<SignOutOptions>,
+    ) -> Result<SignOutOutcome, LogtoError> {
         let options = options.into();
         if let Some(uri) = &options.post_logout_redirect_uri {
             authorize::check_redirect_uri(uri)?;
@@ -97,7 +102,7 @@ impl LogtoClient {
         let hint = id_token.filter(|_| checked.is_ok());
         let refresh_token = self.refresh_token_of(&session.data);
         let app_id = &self.config().app_id;
-        Ok(SignOut {
+        Ok(SignOutOutcome {
             url: end_session::url(endpoint, app_id, hint.map(Secret::expose), &options),
             state: options.state.map(Secret::from),
             revocation: self.revoke(&core, checked, refresh_token.as_ref()),

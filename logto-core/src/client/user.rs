@@ -6,7 +6,9 @@ use super::LogtoClient;
 use super::refresh::ServingToken;
 use super::session::Snapshot;
 use crate::error::LogtoError;
-use crate::models::{AccessTokenRequest, IdTokenClaims, UserInfoResponse};
+use crate::oidc::access_token_request::AccessTokenRequest;
+use crate::oidc::id_token::IdTokenClaims;
+use crate::oidc::userinfo::UserInfoResponse;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
 

@@ -1,31 +1,23 @@
 //! [`HttpClient`] over ureq.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use ::ureq::Agent;
-use ::ureq::config::{Config, ConfigBuilder};
+use ::ureq::config::ConfigBuilder;
 use ::ureq::typestate::AgentScope;
-use ::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ::ureq::unversioned::transport::{Connector as _, DefaultConnector, NextTimeout};
-use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use url::Url;
 
-use super::gathering::GatheringConnector;
+use super::HttpError;
 use super::{CONNECT_TIMEOUT, ConnectWithin, HttpClient, TOTAL_TIMEOUT, place};
 use crate::config;
 #[cfg(feature = "rustls")]
-use crate::error::ConfigError;
-use crate::error::HttpError;
+use crate::config::ConfigError;
 
 /// A second under the five after which Logto closes an idle connection.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
-
-/// How much memory a server can have set aside by telling of a long body, in bytes: all that is sent of most.
-const MOST_RESERVED: u64 = 64 * 1024;
 
 /// The HTTP client by default: [ureq](https://docs.rs/ureq), with one pool of connections.
 ///
@@ -56,9 +48,7 @@ impl UreqClient {
     }
 
     fn with_defaults(config: ConfigBuilder<AgentScope>) -> Self {
-        let connector = DefaultConnector::default().chain(GatheringConnector);
-        let addresses = <Addresses>::default();
-        Self::with_agent(Agent::with_parts(config.build(), connector, addresses))
+        Self::with_agent(config.build().into())
     }
 
     /// With the defaults, but trusting the certificates that the operating system trusts.
@@ -179,56 +169,6 @@ fn default_config() -> ConfigBuilder<AgentScope> {
         .user_agent(concat!("logto-rust/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Remembers what a name was looked up to, for as long as a connection is kept: ureq asks before each
-/// request, also where it then takes a kept connection, and its own resolver starts a thread for it.
-#[derive(Default)]
-struct Addresses<R = DefaultResolver> {
-    resolver: R,
-    last: Mutex<Option<LookedUp>>,
-}
-
-struct LookedUp {
-    place: (Option<Scheme>, Option<Authority>),
-    addresses: ResolvedSocketAddrs,
-    at: Instant,
-}
-
-impl<R: Resolver> Resolver for Addresses<R> {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ::ureq::Error> {
-        let place = (uri.scheme().cloned(), uri.authority().cloned());
-        if let Some(last) = self.lock().as_ref()
-            && last.place == place
-            && last.at.elapsed() < LONGEST_IDLE
-        {
-            return Ok(last.addresses.clone());
-        }
-        let addresses = self.resolver.resolve(uri, config, timeout)?;
-        *self.lock() = Some(LookedUp {
-            place,
-            addresses: addresses.clone(),
-            at: Instant::now(),
-        });
-        Ok(addresses)
-    }
-}
-
-impl<R> Addresses<R> {
-    fn lock(&self) -> MutexGuard<'_, Option<LookedUp>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<R> fmt::Debug for Addresses<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Addresses").finish_non_exhaustive()
-    }
-}
-
 impl Default for UreqClient {
     fn default() -> Self {
         Self::new()
@@ -257,18 +197,9 @@ impl HttpClient for UreqClient {
         }
         .map_err(failed)?;
         let (parts, body) = response.into_parts();
-        let bytes = read(body, body_limit).map_err(failed)?;
-        Ok(Response::from_parts(parts, bytes))
+        let body = body.into_with_config().limit(body_limit).read_to_vec();
+        Ok(Response::from_parts(parts, body.map_err(failed)?))
     }
-}
-
-/// The whole body, into memory that is had in one go where the server tells its length.
-fn read(body: ::ureq::Body, limit: u64) -> Result<Vec<u8>, ::ureq::Error> {
-    let told = body.content_length().unwrap_or(0).min(limit);
-    let mut bytes = Vec::with_capacity(told.min(MOST_RESERVED) as usize);
-    let mut reader = body.into_with_config().limit(limit).reader();
-    reader.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 impl UreqClient {
@@ -392,57 +323,6 @@ mod tests {
         let request = Request::builder().uri(url).body(Vec::new()).unwrap();
         assert!(client.send(request, 1).is_err());
         server.join().unwrap()
-    }
-
-    /// Counts what is looked up.
-    #[derive(Debug, Default)]
-    struct Counting(std::sync::atomic::AtomicUsize);
-
-    impl Resolver for Counting {
-        fn resolve(
-            &self,
-            uri: &Uri,
-            _: &Config,
-            _: NextTimeout,
-        ) -> Result<ResolvedSocketAddrs, ::ureq::Error> {
-            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if uri.host() == Some("nowhere") {
-                return Err(::ureq::Error::HostNotFound);
-            }
-            let mut addresses = self.empty();
-            addresses.push(([127, 0, 0, 1], uri.port_u16().unwrap_or(443)).into());
-            Ok(addresses)
-        }
-    }
-
-    #[test]
-    fn a_host_is_looked_up_once_while_its_connections_are_kept() {
-        let addresses = Addresses::<Counting>::default();
-        let config = default_config().build();
-        let port = |uri: &str| {
-            let found = addresses.resolve(&uri.parse().unwrap(), &config, NextTimeout::default());
-            found.ok().map(|found| found[0].port())
-        };
-        let mut lookups = 0;
-        let mut assert_lookups = |more, uri, expected| {
-            assert_eq!(port(uri), expected, "{uri}");
-            lookups += more;
-            let counted = addresses
-                .resolver
-                .0
-                .load(std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(counted, lookups, "{uri}");
-        };
-        assert_lookups(1, "https://foo.logto.app/oidc/token", Some(443));
-        assert_lookups(0, "https://foo.logto.app/oidc/jwks", Some(443));
-        assert_lookups(1, "https://foo.logto.app:444/oidc/jwks", Some(444));
-        assert_lookups(1, "https://bar.logto.app/oidc/jwks", Some(443));
-        assert_lookups(1, "https://nowhere/", None);
-        assert_lookups(1, "https://nowhere/", None);
-        let before = Instant::now().checked_sub(LONGEST_IDLE).unwrap();
-        assert_lookups(1, "https://foo.logto.app/", Some(443));
-        addresses.lock().as_mut().unwrap().at = before;
-        assert_lookups(1, "https://foo.logto.app/", Some(443));
     }
 
     #[test]

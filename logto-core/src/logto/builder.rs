@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{DiscoveryCache, Inner, Logto, SeenTokens};
+use super::logout::ReplayCache;
+use super::{Inner, Logto};
 use crate::client::UnsavedTokens;
 use crate::clock::Clock;
-use crate::config::LogtoConfig;
-use crate::error::{ConfigError, LogtoError};
+use crate::config::{ConfigError, LogtoConfig};
+use crate::error::LogtoError;
 use crate::http::{HttpClient, TOTAL_TIMEOUT};
-use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, Link};
+use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Transport};
 use crate::storage::LocalLocks;
 
 /// The most that the clocks may differ.
@@ -103,8 +104,8 @@ impl LogtoBuilder {
         self.config.validate(self.allow_insecure_http)?;
         let clock_tolerance = checked_clock_tolerance(self.clock_tolerance)?;
         let refresh_leeway = bounded("refresh_leeway", self.refresh_leeway, LARGEST_LEEWAY)?;
-        let defaults = Link::default();
-        let link = Link {
+        let defaults = Transport::default();
+        let link = Transport {
             http: self.http.unwrap_or(defaults.http),
             clock: self.clock.unwrap_or(defaults.clock),
             clock_tolerance,
@@ -117,7 +118,7 @@ impl LogtoBuilder {
                 discovery: DiscoveryCache::default(),
                 lock_timeout: self.lock_timeout,
                 refresh_leeway,
-                seen_tokens: SeenTokens::default(),
+                seen_tokens: ReplayCache::default(),
                 locks: LocalLocks::default(),
                 unsaved_tokens: UnsavedTokens::default(),
             }),

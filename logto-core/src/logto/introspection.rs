@@ -1,8 +1,9 @@
 //! What the server knows of an opaque token.
 
 use super::Logto;
-use crate::error::{ConfigError, LogtoError};
-use crate::models::Introspection;
+use crate::config::ConfigError;
+use crate::error::LogtoError;
+use crate::oidc::introspect::Introspection;
 
 impl Logto {
     /// Asks the server what it knows of an opaque token, which is one without a resource
@@ -44,8 +45,9 @@ mod tests {
 
     use super::*;
     use crate::config::LogtoConfig;
-    use crate::error::{AccessTokenError, DiscoveryError, HttpError};
-    use crate::http::HttpClient;
+    use crate::http::{HttpClient, HttpError};
+    use crate::oidc::access_token::AccessTokenError;
+    use crate::oidc::discovery::DiscoveryError;
 
     /// A server that answers each token with this, and keeps what it was sent.
     #[derive(Debug, Clone)]

@@ -1,21 +1,22 @@
 //! A sign-out that the server tells of.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Response;
 
 use super::Logto;
-use super::seen_tokens::Digest;
-use crate::error::{LogoutTokenError, LogtoError};
-use crate::models::LogoutTokenClaims;
+use crate::crypto::sha256;
+use crate::error::LogtoError;
 use crate::oidc::jwt::{Jwt, TokenKind};
-use crate::oidc::logout_token::{self, Expected};
+use crate::oidc::logout_token::{self, Expected, LogoutTokenClaims, LogoutTokenError};
 
 impl Logto {
     /// Verifies the request by which the server tells of a sign-out, in the route of the back-channel
     /// logout URI ([Back-Channel Logout, section 2.5](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest)):
     /// a POST with a form. The body is to be read to 64 KiB at most. For a program that ends sessions in its
-    /// own way; [`finish_logout_request`](Self::finish_logout_request) ends those of a store.
+    /// own way; [`handle_back_channel_logout`](Self::handle_back_channel_logout) ends those of a store.
     ///
     /// ```no_run
     /// # use logto_core as logto;
@@ -31,7 +32,7 @@ impl Logto {
     ///         token.done();
     ///         Ok(())
     ///     });
-    ///     Logto::logout_answer(&ended)
+    ///     Logto::back_channel_logout_response(&ended)
     /// }
     /// # fn end_sessions(_: &LogoutTokenClaims) -> Result<(), LogtoError> { Ok(()) }
     /// ```
@@ -93,7 +94,7 @@ impl Logto {
     /// What to answer to a logout request: 200, or 400 with a JSON body, and that no cache keeps it
     /// ([Back-Channel Logout, section 2.8](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCResponse)).
     /// A failure of this program is a 400 too, as the specification says.
-    pub fn logout_answer<T>(result: &Result<T, LogtoError>) -> Response<String> {
+    pub fn back_channel_logout_response<T>(result: &Result<T, LogtoError>) -> Response<String> {
         logout_token::answer(result)
     }
 }
@@ -133,6 +134,107 @@ impl fmt::Debug for VerifiedLogoutToken {
         f.debug_struct("VerifiedLogoutToken")
             .field("claims", &self.claims)
             .finish_non_exhaustive()
+    }
+}
+
+/// How many are remembered. Only the server's own tokens are, each for ten minutes and some; where there
+/// are more, those go that expire first.
+const CAPACITY: usize = 16 * 1024;
+
+/// The SHA-256 of a token's id, so that each takes the same little room.
+pub(super) type Digest = [u8; 32];
+
+/// Remembers each token until it has expired.
+#[derive(Default)]
+pub(super) struct ReplayCache {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Until when each is remembered, in Unix seconds.
+    until: HashMap<Digest, i64>,
+    in_order: BTreeSet<(i64, Digest)>,
+}
+
+impl ReplayCache {
+    /// Remembers the token of this id until then, in Unix seconds; `None` if it is remembered already.
+    pub fn take(&self, id: &str, until: i64, now: i64) -> Option<Digest> {
+        let digest = sha256(id.as_bytes());
+        let mut seen = self.lock();
+        seen.forget_expired(now);
+        if seen.until.contains_key(&digest) {
+            return None;
+        }
+        if seen.until.len() >= CAPACITY {
+            seen.forget_first();
+        }
+        seen.until.insert(digest, until);
+        seen.in_order.insert((until, digest));
+        Some(digest)
+    }
+
+    /// Forgets a token, so that it may come again.
+    pub fn release(&self, digest: &Digest) {
+        let mut seen = self.lock();
+        if let Some(until) = seen.until.remove(digest) {
+            seen.in_order.remove(&(until, *digest));
+        }
+    }
+
+    /// A panic elsewhere leaves at most a token in one of the two, which does no harm.
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn forget_expired(&mut self, now: i64) {
+        while self
+            .in_order
+            .first()
+            .is_some_and(|(until, _)| *until <= now)
+        {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, digest)) = self.in_order.pop_first() {
+            self.until.remove(&digest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod replay_tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_once_until_it_expires() {
+        let seen = ReplayCache::default();
+        let digest = seen.take("a", 100, 0).unwrap();
+        assert!(seen.take("a", 100, 99).is_none());
+        assert!(seen.take("b", 100, 99).is_some());
+        assert!(seen.take("a", 200, 100).is_some(), "it has expired");
+        seen.release(&digest);
+        assert!(seen.take("a", 200, 101).is_some(), "it was given back");
+    }
+
+    #[test]
+    fn those_that_expire_first_make_room() {
+        let seen = ReplayCache::default();
+        for n in 0..=CAPACITY {
+            assert!(seen.take(&n.to_string(), 1000 + n as i64, 0).is_some());
+        }
+        assert!(seen.take("0", 1000, 0).is_some(), "forgotten");
+        let last = CAPACITY.to_string();
+        assert!(seen.take(&last, 1000, 0).is_none(), "remembered");
+        let seen = seen.lock();
+        assert_eq!(
+            (seen.until.len(), seen.in_order.len()),
+            (CAPACITY, CAPACITY)
+        );
     }
 }
 

@@ -1,10 +1,179 @@
 //! What the access token of an API call must be
 //! ([RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4)).
 
-use super::jwt::is_id;
-use crate::error::AccessTokenError;
-use crate::models::{AccessTokenClaims, ApiAudience, RequiredOrganization, Requirements};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::claims::{
+    Audience, UniqueMembers, impl_extra_as, null_as_default, numeric_date, optional_numeric_date,
+    unique_members,
+};
+use super::jwt::{JwtError, is_id};
 use crate::utilities::{build_organization_urn, organization_id_from_urn};
+
+/// The claims of an access token that is a JWT ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)).
+///
+/// A claim that the server did not send, or sent as `null`, is `None`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AccessTokenClaims {
+    /// The issuer: who made the token.
+    pub iss: String,
+    /// The subject: the user's id, or the application's for a machine-to-machine token.
+    pub sub: String,
+    /// The audience: a resource indicator, an organization's URN
+    /// (`urn:logto:organization:<organization_id>`), or the application's id.
+    pub aud: Audience,
+    /// When the token expires, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date")]
+    pub exp: i64,
+    /// When the token was issued, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date")]
+    pub iat: i64,
+    /// When the token becomes valid, in Unix seconds.
+    #[serde(
+        default,
+        deserialize_with = "optional_numeric_date",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub nbf: Option<i64>,
+    /// The scopes that are granted, separated by spaces; empty if there are none.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub scope: String,
+    /// The application that the token was issued to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The organization of a token for an organization *and* a resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<String>,
+    /// The claims that have no field of their own.
+    #[doc(alias = "__pydantic_extra__")]
+    #[serde(flatten, deserialize_with = "unique_members")]
+    pub extra: Map<String, Value>,
+}
+
+impl_extra_as!(AccessTokenClaims);
+
+impl UniqueMembers for AccessTokenClaims {}
+
+impl AccessTokenClaims {
+    /// The scopes that are granted, one by one.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scope.split_ascii_whitespace()
+    }
+
+    /// Whether exactly this scope is granted.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|granted| granted == scope)
+    }
+}
+
+/// What an API is, in the `aud` of its access tokens. A string makes one: an API resource's
+/// indicator, or the URN of an organization.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::ApiAudience;
+///
+/// assert_eq!(
+///     ApiAudience::from("https://api.example.com"),
+///     ApiAudience::Resource("https://api.example.com".to_owned())
+/// );
+/// assert_eq!(
+///     ApiAudience::from("urn:logto:organization:org_1"),
+///     ApiAudience::Organization("org_1".to_owned())
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApiAudience {
+    /// An API resource, by its indicator as in the Logto Console, to the byte.
+    Resource(String),
+    /// The organization of this id: what its
+    /// [organization tokens](crate::LogtoClient::organization_token) are for.
+    Organization(String),
+    /// Any organization. Each call says [which one](TokenRequirements::organization), or that it
+    /// [looks](TokenRequirements::any_organization) by itself; without that it is refused.
+    AnyOrganization,
+}
+
+impl From<&str> for ApiAudience {
+    fn from(audience: &str) -> Self {
+        match organization_id_from_urn(audience) {
+            Some(id) => Self::Organization(id.to_owned()),
+            None => Self::Resource(audience.to_owned()),
+        }
+    }
+}
+
+impl From<String> for ApiAudience {
+    fn from(audience: String) -> Self {
+        audience.as_str().into()
+    }
+}
+
+impl From<&String> for ApiAudience {
+    fn from(audience: &String) -> Self {
+        audience.as_str().into()
+    }
+}
+
+/// What one call of an API asks of its access token.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::TokenRequirements;
+///
+/// let signed_in = TokenRequirements::none();
+/// let may_read = TokenRequirements::scopes(["read:orders"]);
+/// let may_read_there = TokenRequirements::scopes(["read:orders"]).organization("org_1");
+/// # let _ = (signed_in, may_read, may_read_there);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenRequirements {
+    pub(crate) scopes: Vec<String>,
+    pub(crate) organization: RequiredOrganization,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum RequiredOrganization {
+    #[default]
+    None,
+    Any,
+    Id(String),
+}
+
+impl TokenRequirements {
+    /// Nothing but a good access token for this API: of no organization, unless the API is
+    /// [one](ApiAudience::Organization) itself. For [any organization](ApiAudience::AnyOrganization) add
+    /// [`organization`](Self::organization) or [`any_organization`](Self::any_organization).
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Every one of these scopes. They are compared as a whole: `read:orders` is neither
+    /// `read:orders:own` nor `read`.
+    pub fn scopes<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            scopes: scopes.into_iter().map(Into::into).collect(),
+            organization: RequiredOrganization::None,
+        }
+    }
+
+    /// The token must be for this organization. Default: only tokens are accepted that are for no
+    /// organization, or for the one that the API is, because scopes hold in their organization only.
+    pub fn organization(mut self, id: impl Into<String>) -> Self {
+        self.organization = RequiredOrganization::Id(id.into());
+        self
+    }
+
+    /// The token may be for any organization or for none: the program looks at
+    /// [`organization_id`](crate::VerifiedAccessToken::organization_id) by itself.
+    pub fn any_organization(mut self) -> Self {
+        self.organization = RequiredOrganization::Any;
+        self
+    }
+}
 
 /// What a token is held against.
 pub(crate) struct Expected<'a> {
@@ -47,7 +216,7 @@ pub(crate) fn check_requirements(
     claims: &AccessTokenClaims,
     organization: Option<&str>,
     audience: &ApiAudience,
-    requirements: &Requirements,
+    requirements: &TokenRequirements,
 ) -> Result<(), AccessTokenError> {
     match &requirements.organization {
         RequiredOrganization::Any => {}
@@ -125,6 +294,84 @@ fn check_times(
         return Err(AccessTokenError::NotYetValid);
     }
     Ok(())
+}
+
+/// A call of an API is refused. The checks are those of
+/// [RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4) and
+/// [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessTokenError {
+    /// The request has no `Authorization` header, or an empty one.
+    #[error("the request has no access token")]
+    Missing,
+    /// The `Authorization` header is of another scheme than Bearer.
+    #[error("the Authorization header is of another scheme than Bearer")]
+    OtherScheme,
+    /// The `Authorization` header is not the word Bearer and one token.
+    #[error("the Authorization header is not \"Bearer\" and one token")]
+    MalformedHeader,
+    /// It is no access token of the server's: its form, its header or its signature is wrong. A
+    /// token without a resource is opaque, and [`NotAJwt`](JwtError::NotAJwt); an ID token is of the
+    /// [wrong type](JwtError::WrongType).
+    #[error("the access token is refused: {0}")]
+    Jwt(#[from] JwtError),
+    /// It is a JWT, where an opaque token is looked up at the server.
+    #[error(
+        "the token is a JWT, which the server does not look up: verify it with `AccessTokenVerifier`"
+    )]
+    NotOpaque,
+    /// It is of another issuer.
+    #[error("the access token is of another issuer")]
+    IssuerMismatch,
+    /// It is for another API.
+    #[error("the access token is for another API")]
+    AudienceMismatch,
+    /// It has expired.
+    #[error("the access token has expired")]
+    Expired,
+    /// It is not valid yet, or was issued in the future.
+    #[error("the access token is not valid yet; is the clock of this machine right?")]
+    NotYetValid,
+    /// Its subject is empty or longer than 255 bytes.
+    #[error("the access token's subject is empty or too long")]
+    InvalidSubject,
+    /// Its `client_id` is missing or empty.
+    #[error("the access token does not say which application it was issued to")]
+    InvalidClient,
+    /// It names more than one organization, or an empty one.
+    #[error("the access token does not name one organization")]
+    AmbiguousOrganization,
+    /// It is good only together with a proof of a key (`cnf`, as DPoP has), which is not looked at here.
+    #[error("the access token needs a proof of a key, which is not supported")]
+    ProofRequired,
+    /// It has not every scope that is required.
+    #[error("the access token has not every scope that is required: {required}")]
+    InsufficientScope {
+        /// Every scope that is required, separated by spaces.
+        required: String,
+    },
+    /// It is not for the organization that is required.
+    #[error("the access token is not for the organization that is required")]
+    OrganizationMismatch,
+    /// It is for an organization, so that its scopes hold in that organization only, and none is
+    /// required.
+    #[error(
+        "the access token is for an organization: require it with `TokenRequirements::organization`, or accept any with `TokenRequirements::any_organization`"
+    )]
+    UnexpectedOrganization,
+}
+
+impl AccessTokenError {
+    /// Whether the token itself is good, and does not allow this call.
+    pub fn is_insufficient(&self) -> bool {
+        matches!(
+            self,
+            Self::InsufficientScope { .. }
+                | Self::OrganizationMismatch
+                | Self::UnexpectedOrganization
+        )
+    }
 }
 
 #[cfg(test)]
@@ -263,7 +510,7 @@ mod tests {
     fn allowed(
         organization: Option<&str>,
         scope: &str,
-        requirements: &Requirements,
+        requirements: &TokenRequirements,
     ) -> Result<(), AccessTokenError> {
         let claims = claims(json!({ "scope": scope }));
         check_requirements(&claims, organization, &API.into(), requirements)
@@ -271,9 +518,9 @@ mod tests {
 
     #[test]
     fn a_scope_is_never_a_part_of_another() {
-        let both = Requirements::scopes(["read:orders", "write:orders"]);
+        let both = TokenRequirements::scopes(["read:orders", "write:orders"]);
         assert_eq!(allowed(None, "write:orders read:orders x", &both), Ok(()));
-        assert_eq!(allowed(None, "", &Requirements::none()), Ok(()));
+        assert_eq!(allowed(None, "", &TokenRequirements::none()), Ok(()));
         for scope in [
             "",
             "read:orders",
@@ -291,11 +538,11 @@ mod tests {
             );
         }
         for never in ["", "read:orders write:orders"] {
-            let requirements = Requirements::scopes([never]);
+            let requirements = TokenRequirements::scopes([never]);
             assert!(allowed(None, "read:orders write:orders", &requirements).is_err());
         }
         assert_eq!(
-            allowed(None, "", &Requirements::scopes(["", "read:orders"])),
+            allowed(None, "", &TokenRequirements::scopes(["", "read:orders"])),
             Err(AccessTokenError::InsufficientScope {
                 required: "read:orders".to_owned()
             })
@@ -304,7 +551,7 @@ mod tests {
 
     #[test]
     fn an_organization_is_wanted_or_it_is_refused() {
-        let organization = |id: &str| Requirements::none().organization(id);
+        let organization = |id: &str| TokenRequirements::none().organization(id);
         assert_eq!(allowed(Some("org_1"), "", &organization("org_1")), Ok(()));
         for token in [None, Some("org_2"), Some("org_11")] {
             assert_eq!(
@@ -313,29 +560,29 @@ mod tests {
             );
         }
         assert_eq!(
-            allowed(Some("org_1"), "", &Requirements::none()),
+            allowed(Some("org_1"), "", &TokenRequirements::none()),
             Err(AccessTokenError::UnexpectedOrganization)
         );
         for token in [None, Some("org_1")] {
-            let any = Requirements::none().any_organization();
+            let any = TokenRequirements::none().any_organization();
             assert_eq!(allowed(token, "", &any), Ok(()));
         }
-        let by_organization = |audience, required: Requirements| {
+        let by_organization = |audience, required: TokenRequirements| {
             check_requirements(&claims(json!({})), Some("org_1"), &audience, &required)
         };
         let this = || ApiAudience::Organization("org_1".to_owned());
-        assert_eq!(by_organization(this(), Requirements::none()), Ok(()));
+        assert_eq!(by_organization(this(), TokenRequirements::none()), Ok(()));
         let any = || ApiAudience::AnyOrganization;
         assert_eq!(
-            by_organization(any(), Requirements::none()),
+            by_organization(any(), TokenRequirements::none()),
             Err(AccessTokenError::UnexpectedOrganization)
         );
         assert_eq!(
-            by_organization(any(), Requirements::scopes(["read:orders"])),
+            by_organization(any(), TokenRequirements::scopes(["read:orders"])),
             Err(AccessTokenError::UnexpectedOrganization)
         );
         assert_eq!(by_organization(any(), organization("org_1")), Ok(()));
-        let accepted = Requirements::none().any_organization();
+        let accepted = TokenRequirements::none().any_organization();
         assert_eq!(by_organization(any(), accepted), Ok(()));
     }
 }

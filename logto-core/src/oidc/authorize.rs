@@ -1,14 +1,17 @@
 //! The authorization request
 //! ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 
-use url::Url;
-use url::form_urlencoded::byte_serialize;
+mod options;
 
-use crate::config::LogtoConfig;
-use crate::error::SignInError;
-use crate::models::{Identifier, Prompt, SignInOptions};
+use url::Url;
+
+use crate::config::{LogtoConfig, Prompt};
+use crate::crypto::{random_bytes, sha256};
 use crate::scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
 use crate::session::SignInSession;
+use crate::utilities::urlsafe_encode;
+
+pub use self::options::{DirectSignIn, FirstScreen, Identifier, InteractionMode, SignInOptions};
 
 /// Parameters that the client sets itself, or that would change the flow under it.
 const RESERVED_PARAMETERS: [&str; 19] = [
@@ -50,8 +53,7 @@ const ANSWER_PARAMETERS: [&str; 9] = [
 #[derive(Debug)]
 pub(crate) struct Request {
     options: SignInOptions,
-    /// What is added to a query.
-    parameters: String,
+    parameters: Vec<(String, String)>,
 }
 
 impl Request {
@@ -76,28 +78,17 @@ impl Request {
         sign_in: &SignInSession,
         code_challenge: &str,
     ) -> String {
-        let (base, fragment) = match endpoint.as_str().split_once('#') {
-            Some((base, fragment)) => (base, Some(fragment)),
-            None => (endpoint.as_str(), None),
-        };
-        let mut url = String::with_capacity(CAPACITY);
-        url.push_str(base);
-        match endpoint.query() {
-            None => url.push('?'),
-            Some("") => {}
-            Some(_) => url.push('&'),
-        }
-        url.push_str(&self.parameters);
-        append(&mut url, "code_challenge", code_challenge);
-        append(&mut url, "state", sign_in.state.expose());
+        let mut url = endpoint.clone();
+        let mut query = url.query_pairs_mut();
+        query
+            .extend_pairs(&self.parameters)
+            .append_pair("code_challenge", code_challenge)
+            .append_pair("state", sign_in.state.expose());
         if let Some(nonce) = &sign_in.nonce {
-            append(&mut url, "nonce", nonce.expose());
+            query.append_pair("nonce", nonce.expose());
         }
-        if let Some(fragment) = fragment {
-            url.push('#');
-            url.push_str(fragment);
-        }
-        url
+        drop(query);
+        url.into()
     }
 }
 
@@ -184,57 +175,25 @@ fn is_clean(uri: &str) -> bool {
     !uri.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-/// More than most sign-in URLs are long.
-const CAPACITY: usize = 1024;
-
-fn parameters(config: &LogtoConfig, options: &SignInOptions) -> String {
+fn parameters(config: &LogtoConfig, options: &SignInOptions) -> Vec<(String, String)> {
     let scopes = scopes(config, &options.scopes, options.include_reserved_scopes);
-    let mut query = String::new();
-    append(&mut query, "client_id", &config.app_id);
-    append(&mut query, "redirect_uri", &options.redirect_uri);
-    append(&mut query, "response_type", "code");
-    append(&mut query, "scope", &scopes.join(" "));
-    append(&mut query, "code_challenge_method", "S256");
+    let mut parameters = vec![
+        ("client_id", config.app_id.clone()),
+        ("redirect_uri", options.redirect_uri.clone()),
+        ("response_type", "code".to_owned()),
+        ("scope", scopes.join(" ")),
+        ("code_challenge_method", "S256".to_owned()),
+    ];
     for resource in resources(config, &scopes) {
-        append(&mut query, "resource", resource);
+        parameters.push(("resource", resource.to_owned()));
     }
-    for (name, value) in optional_parameters(config, options) {
-        append(&mut query, name, &value);
-    }
-    for (name, value) in &options.extra_params {
-        append(&mut query, name, value);
-    }
-    query
+    parameters.extend(optional_parameters(config, options));
+    let named = |(name, value): (&str, String)| (name.to_owned(), value);
+    let parameters = parameters.into_iter().map(named);
+    parameters
+        .chain(options.extra_params.iter().cloned())
+        .collect()
 }
-
-/// Adds to a query that is empty or that others have been added to.
-fn append(query: &mut String, name: &str, value: &str) {
-    if !query.is_empty() {
-        query.push('&');
-    }
-    encode(query, name);
-    query.push('=');
-    encode(query, value);
-}
-
-/// Most of what is added needs no encoding, and `Url`'s own way looks at each character twice.
-fn encode(query: &mut String, text: &str) {
-    match text.bytes().all(|byte| SENT_AS_IT_IS[usize::from(byte)]) {
-        true => query.push_str(text),
-        false => query.extend(byte_serialize(text.as_bytes())),
-    }
-}
-
-/// Of each byte, whether a query has it unchanged.
-const SENT_AS_IT_IS: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        byte += 1;
-    }
-    table
-};
 
 /// The scopes to ask for, each once: the reserved ones, the configuration's, this sign-in's.
 pub(super) fn scopes<'a>(
@@ -288,53 +247,93 @@ fn optional_parameters(
     config: &LogtoConfig,
     options: &SignInOptions,
 ) -> impl Iterator<Item = (&'static str, String)> {
+    let screen = options.first_screen.as_ref();
+    let token = options.one_time_token.as_ref();
+    let direct = options.direct_sign_in.as_ref();
+    let mode = options.interaction_mode;
+    let identifiers = options.identifiers.iter().map(Identifier::as_str);
+    let locales = options.ui_locales.iter().map(String::as_str);
+    let acr_values = options.acr_values.iter().map(String::as_str);
     [
         ("prompt", prompt(config, options.prompt.as_deref())),
-        (
-            "first_screen",
-            options
-                .first_screen
-                .as_ref()
-                .map(|screen| screen.as_str().to_owned()),
-        ),
-        (
-            "identifier",
-            join(options.identifiers.iter().map(Identifier::as_str).collect()),
-        ),
-        (
-            "direct_sign_in",
-            options.direct_sign_in.as_ref().map(ToString::to_string),
-        ),
+        ("first_screen", screen.map(|it| it.as_str().to_owned())),
+        ("identifier", join(identifiers.collect())),
+        ("direct_sign_in", direct.map(ToString::to_string)),
         ("login_hint", options.login_hint.clone()),
-        (
-            "one_time_token",
-            options
-                .one_time_token
-                .as_ref()
-                .map(|token| token.expose().to_owned()),
-        ),
-        (
-            "interaction_mode",
-            options
-                .interaction_mode
-                .map(|mode| mode.as_str().to_owned()),
-        ),
-        (
-            "ui_locales",
-            join(options.ui_locales.iter().map(String::as_str).collect()),
-        ),
+        ("one_time_token", token.map(|it| it.expose().to_owned())),
+        ("interaction_mode", mode.map(|it| it.as_str().to_owned())),
+        ("ui_locales", join(locales.collect())),
         ("organization_id", options.organization_id.clone()),
         (
             "max_age",
             options.max_age.map(|age| age.as_secs().to_string()),
         ),
-        (
-            "acr_values",
-            join(options.acr_values.iter().map(String::as_str).collect()),
-        ),
+        ("acr_values", join(acr_values.collect())),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// 256 random bits as 43 characters of base64url: a state, a nonce, a code verifier.
+pub(crate) fn random_token() -> String {
+    urlsafe_encode(&random_bytes::<32>())
+}
+
+/// Three of them.
+pub(crate) fn random_tokens() -> [String; 3] {
+    [(); 3].map(|()| random_token())
+}
+
+/// The S256 challenge of a verifier ([section 4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
+pub(crate) fn code_challenge(code_verifier: &str) -> String {
+    urlsafe_encode(&sha256(code_verifier.as_bytes()))
+}
+
+/// A sign-in or a sign-out could not be started with these options.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignInError {
+    /// The redirect URI is no absolute URI, or has a fragment.
+    #[error("the redirect URI {uri:?} is not an absolute URI without a fragment")]
+    InvalidRedirectUri {
+        /// The URI as given.
+        uri: String,
+    },
+    /// A URI has a user name or a password, which would show in the browser's history and in logs.
+    #[error("the {what} has a user name or a password in it")]
+    CredentialsInUri {
+        /// Which URI it is.
+        what: &'static str,
+    },
+    /// The query of the redirect URI has a parameter that the server's answer is read by.
+    #[error("the query of the redirect URI has {name:?}, which is for the server's answer")]
+    AnswerInRedirectUri {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// The place to go to after the sign-in is on another origin than the redirect URI.
+    #[error(
+        "the post-redirect URI {uri:?} is neither a path nor of the same origin as the redirect URI"
+    )]
+    ForeignPostRedirectUri {
+        /// The URI as given.
+        uri: String,
+    },
+    /// An extra parameter has the name of one that the client sets itself.
+    #[error("the extra parameter {name:?} is set by the client itself")]
+    ReservedParameter {
+        /// The parameter's name.
+        name: String,
+    },
+    /// A value of `acr_values` is empty or has spaces in it.
+    #[error("the acr value {value:?} is empty or has spaces in it")]
+    InvalidAcrValue {
+        /// The value as given.
+        value: String,
+    },
+    /// The server has no endpoint to end its session at, by its metadata.
+    #[error("the server does not support sign-out: its metadata has no end_session_endpoint")]
+    SignOutUnsupported,
 }
 
 #[cfg(test)]
@@ -342,7 +341,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::models::{DirectSignIn, FirstScreen, InteractionMode};
 
     fn sign_in_url(config: &LogtoConfig, options: &SignInOptions) -> Vec<(String, String)> {
         let request = Request::new(config, options.clone()).unwrap();
@@ -437,32 +435,6 @@ mod tests {
         let config = LogtoConfig::new("https://foo.logto.app", "app").scopes(["openid"]);
         let options = SignInOptions::new("https://example.com/c").include_reserved_scopes(false);
         assert!(sign_in_url(&config, &options).contains(&pair("scope", "openid")));
-    }
-
-    #[test]
-    fn parameters_are_added_as_the_url_library_adds_them() {
-        let pairs = [("a", "x-y_z.9*~"), ("b c", "ü&=+ %#?/:"), ("", "")];
-        let mut parameters = String::new();
-        for (name, value) in pairs {
-            append(&mut parameters, name, value);
-        }
-        let sign_in: SignInSession = serde_json::from_value(serde_json::json!({
-            "redirectUri": "r", "codeVerifier": "v", "state": "s",
-        }))
-        .unwrap();
-        let request = Request {
-            options: "r".into(),
-            parameters,
-        };
-        for endpoint in ["", "?", "?t=1", "?t=1&", "#f", "?#f", "?t=%20#f"] {
-            let endpoint = Url::parse(&format!("https://foo.logto.app/auth{endpoint}")).unwrap();
-            let mut expected = endpoint.clone();
-            let own = [("code_challenge", "c"), ("state", "s")];
-            expected
-                .query_pairs_mut()
-                .extend_pairs(pairs.iter().chain(&own));
-            assert_eq!(request.url(&endpoint, &sign_in, "c"), expected.as_str());
-        }
     }
 
     #[test]
@@ -566,5 +538,29 @@ mod tests {
             let options = SignInOptions::new("https://example.com/c").extra_param(name, "x");
             check_options(&options).unwrap_err();
         }
+    }
+}
+
+#[cfg(test)]
+mod pkce_tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_the_specification() {
+        // RFC 7636, appendix B
+        assert_eq!(
+            code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+
+    #[test]
+    fn random_tokens_are_long_and_differ() {
+        let (one, other) = (random_token(), random_token());
+        assert_eq!(one.len(), 43);
+        assert_ne!(one, other);
+        let [one, other, third] = random_tokens();
+        assert_eq!([one.len(), other.len(), third.len()], [43; 3]);
+        assert!(one != other && other != third && third != one);
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
-use super::answer::json;
-use crate::error::{AccessTokenError, LogtoError};
+use super::access_token::AccessTokenError;
+use super::response::json_answer;
+use crate::error::LogtoError;
 
 /// What a caller is told to wait where the server did not say how long.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -42,9 +43,9 @@ fn is_b64token(text: &str) -> bool {
 
 /// What a refused call is answered (section 3.1). Where the token could not be checked at all, because
 /// the server's keys cannot be had, the caller is told to come again: it is not the token's fault.
-pub(crate) fn answer(error: &LogtoError, realm: &str) -> Response<String> {
+pub(crate) fn error_response(error: &LogtoError, realm: &str) -> Response<String> {
     match error {
-        LogtoError::AccessToken(error) => refusal(error, realm),
+        LogtoError::AccessToken(error) => challenge(error, realm),
         _ => {
             let wait = error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER);
             unavailable(wait.min(LONGEST_RETRY_AFTER))
@@ -52,7 +53,7 @@ pub(crate) fn answer(error: &LogtoError, realm: &str) -> Response<String> {
     }
 }
 
-fn refusal(error: &AccessTokenError, realm: &str) -> Response<String> {
+fn challenge(error: &AccessTokenError, realm: &str) -> Response<String> {
     let (status, code, description) = verdict(error);
     let required = match error {
         AccessTokenError::InsufficientScope { required } if !required.is_empty() => {
@@ -78,7 +79,7 @@ fn refusal(error: &AccessTokenError, realm: &str) -> Response<String> {
         ("error_description", Some(description)),
         ("scope", required),
     ];
-    let mut response = json(status, &members);
+    let mut response = json_answer(status, &members);
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
 }
@@ -130,7 +131,7 @@ fn unavailable(retry_after: Duration) -> Response<String> {
             Some("access tokens cannot be checked at the moment"),
         ),
     ];
-    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &members);
+    let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, &members);
     let seconds = HeaderValue::from(retry_after.as_secs());
     response.headers_mut().insert(RETRY_AFTER, seconds);
     response
@@ -150,7 +151,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::error::{JwtError, ResponseError};
+    use crate::oidc::jwt::JwtError;
+    use crate::oidc::response::ResponseError;
 
     #[test]
     fn a_header_is_one_word_and_one_token() {
@@ -199,7 +201,7 @@ mod tests {
     }
 
     fn challenge(error: impl Into<LogtoError>) -> (u16, String) {
-        let response = answer(&error.into(), "https://api.example.com");
+        let response = error_response(&error.into(), "https://api.example.com");
         let header = response.headers().get(WWW_AUTHENTICATE);
         let header = header.map_or("", |value| value.to_str().unwrap());
         (response.status().as_u16(), header.to_owned())
@@ -248,7 +250,7 @@ mod tests {
     fn hostile_text_stays_within_its_quotes() {
         let required = "a\", error=\"x\r\nSet-Cookie: y\\\u{7f}\u{e9}".to_owned();
         let error = AccessTokenError::InsufficientScope { required }.into();
-        let response = answer(&error, "r\"\\\n");
+        let response = error_response(&error, "r\"\\\n");
         let header = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
         assert!(header.starts_with(r#"Bearer realm="r", error="insufficient_scope""#));
         assert!(
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn no_challenge_names_an_empty_scope() {
         let required = String::new();
-        let response = answer(
+        let response = error_response(
             &AccessTokenError::InsufficientScope { required }.into(),
             "r",
         );
@@ -286,7 +288,7 @@ mod tests {
             (status(500, None), "5"),
             (status(404, None), "5"),
         ] {
-            let response = answer(&error.into(), "r");
+            let response = error_response(&error.into(), "r");
             assert_eq!(response.status(), 503);
             assert_eq!(response.headers()[RETRY_AFTER], seconds);
             assert!(!response.headers().contains_key(WWW_AUTHENTICATE));

@@ -1,12 +1,11 @@
 //! The authorization response, as the browser brings it
 //! ([OpenID Connect Core, section 3.1.2.5](https://openid.net/specs/openid-connect-core-1_0.html#AuthResponse)).
 
-use std::borrow::Cow;
+use url::Url;
 
-use url::{Url, form_urlencoded};
-
-use super::request::without_query;
-use crate::error::{CallbackError, LogtoError, OAuthError};
+use super::id_token::IdTokenClaims;
+use super::response::OAuthError;
+use crate::error::LogtoError;
 use crate::secret::{Secret, same_secret};
 
 /// The longest callback that is read, in bytes.
@@ -19,11 +18,8 @@ const NO_HOST: &str = "http://callback.invalid";
 const FOREIGN_PARAMETERS: [&str; 3] = ["response", "access_token", "id_token"];
 
 /// A callback that is well formed, and not checked against anything yet.
-pub(crate) struct Callback<'a> {
-    /// Without the query, if that stands apart.
+pub(crate) struct Callback {
     url: Url,
-    /// The same, as it came.
-    place: &'a str,
     is_path_only: bool,
     code: Option<String>,
     state: Option<Secret>,
@@ -31,23 +27,22 @@ pub(crate) struct Callback<'a> {
     error: Option<OAuthError>,
 }
 
-impl<'a> Callback<'a> {
+impl Callback {
     /// Reads a callback: a whole URL, or its path and query.
-    pub fn parse(callback_uri: &'a str) -> Result<Self, CallbackError> {
+    pub fn parse(callback_uri: &str) -> Result<Self, CallbackError> {
         if callback_uri.len() > LONGEST_CALLBACK {
             return Err(CallbackError::Malformed);
         }
         let is_path_only = callback_uri.starts_with('/');
-        let (place, query) = split_query(callback_uri);
         let url = match is_path_only {
-            true => Url::parse(&format!("{NO_HOST}{place}")),
-            false => Url::parse(place),
+            true => Url::parse(&format!("{NO_HOST}{callback_uri}")),
+            false => Url::parse(callback_uri),
         }
         .map_err(|_| CallbackError::Malformed)?;
-        if callback_uri.contains('#') {
+        if url.fragment().is_some() {
             return Err(CallbackError::Fragment);
         }
-        let parameters = Parameters::of(query.or(url.query()).unwrap_or_default());
+        let parameters = Parameters(url.query_pairs().into_owned().collect());
         for name in FOREIGN_PARAMETERS {
             if parameters.once(name)?.is_some() {
                 return Err(CallbackError::UnexpectedParameter { name });
@@ -59,7 +54,6 @@ impl<'a> Callback<'a> {
             iss: parameters.once("iss")?.map(str::to_owned),
             error: parameters.oauth_error()?,
             url,
-            place,
             is_path_only,
         })
     }
@@ -75,10 +69,7 @@ impl<'a> Callback<'a> {
     /// Holds scheme, host, port and path to be the redirect URI's; of a path-only callback, the path.
     pub fn check_redirect_uri(&self, redirect_uri: &str) -> Result<(), CallbackError> {
         let names_user = !self.url.username().is_empty() || self.url.password().is_some();
-        // Nearly always it is the same text, which need not be parsed.
-        let same_text = self.place == without_query(redirect_uri);
-        let same_place = same_text || self.is_at(redirect_uri);
-        match same_place && !names_user {
+        match self.is_at(redirect_uri) && !names_user {
             true => Ok(()),
             false => Err(CallbackError::RedirectUriMismatch),
         }
@@ -113,38 +104,14 @@ impl<'a> Callback<'a> {
     }
 }
 
-/// A URL and its query, apart, so that the query is not parsed as a part of the URL. Not where there are
-/// spaces or control characters in the text, some of which do not belong to a URL.
-fn split_query(url: &str) -> (&str, Option<&str>) {
-    match url.split_once('?') {
-        Some((place, query)) if url.bytes().all(|byte| byte > b' ') => (place, Some(query)),
-        _ => (url, None),
-    }
-}
-
 /// The parameters of a query, decoded.
-struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+struct Parameters(Vec<(String, String)>);
 
-impl<'a> Parameters<'a> {
-    fn of(query: &'a str) -> Self {
-        let pairs = query.split('&').filter_map(|pair| {
-            // Most are written plainly, and the decoder looks at every byte several times.
-            match pair.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-                true => form_urlencoded::parse(pair.as_bytes()).next(),
-                false if pair.is_empty() => None,
-                false => {
-                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                    Some((name.into(), value.into()))
-                }
-            }
-        });
-        Self(pairs.collect())
-    }
-
+impl Parameters {
     /// The value of a parameter that may stand once at most.
     fn once(&self, name: &'static str) -> Result<Option<&str>, CallbackError> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);
-        let value = values.next().map(|(_, value)| value.as_ref());
+        let value = values.next().map(|(_, value)| value.as_str());
         match values.next() {
             None => Ok(value),
             Some(_) => Err(CallbackError::DuplicateParameter { name }),
@@ -162,6 +129,80 @@ impl<'a> Parameters<'a> {
             ..OAuthError::new(error)
         }))
     }
+}
+
+/// A finished sign-in: who it is, and where to go next.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SignInOutcome {
+    /// The claims of the verified ID token.
+    pub claims: IdTokenClaims,
+    /// The [`post_redirect_uri`](SignInOptions::post_redirect_uri) of the sign-in; `None` if it had none.
+    pub post_redirect_uri: Option<String>,
+}
+
+/// The URL that the browser came back with is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallbackError {
+    /// It is neither a URL nor a path with a query, or it is longer than 16 KiB.
+    #[error("the callback is neither a URL nor a path with a query")]
+    Malformed,
+    /// It has a fragment. Logto answers in the query.
+    #[error("the callback has a fragment; the response is expected in the query")]
+    Fragment,
+    /// It has a parameter of another flow than the authorization code flow.
+    #[error("the callback has the parameter {name:?}, which is not of the authorization code flow")]
+    UnexpectedParameter {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// It has a parameter twice ([RFC 6749, section 3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+    #[error("the callback has the parameter {name:?} more than once")]
+    DuplicateParameter {
+        /// The parameter's name.
+        name: &'static str,
+    },
+    /// It has no `state`, so it belongs to no sign-in.
+    #[error("the callback has no state")]
+    StateMissing,
+    /// Its `state` is of no sign-in that was started in this session.
+    #[error(
+        "the callback's state is of no sign-in that was started in this session; was the sign-in started in another browser, or on another host name?"
+    )]
+    StateMismatch,
+    /// Its `state` is not that of the sign-out.
+    #[error("the callback's state is not that of the sign-out")]
+    SignOutStateMismatch,
+    /// Its sign-in has been finished already, and the user is signed in: the page was reloaded, or the link was
+    /// opened twice.
+    #[error("this sign-in has been finished already")]
+    AlreadyUsed,
+    /// Its sign-in has been tried already and has failed; start a new one.
+    #[error("this sign-in has failed already; start a new one")]
+    AlreadyFailed,
+    /// Its sign-in was started more than ten minutes ago.
+    #[error("this sign-in was started too long ago")]
+    Expired,
+    /// The user was signed out while this sign-in was being finished.
+    #[error("the user was signed out while this sign-in was being finished")]
+    SignedOutMeanwhile,
+    /// Its scheme, host, port or path is not that of the redirect URI.
+    #[error("the callback is not at the redirect URI of this sign-in")]
+    RedirectUriMismatch,
+    /// It has no `iss`, although the server's metadata promises one
+    /// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
+    #[error("the callback has no issuer")]
+    IssuerMissing,
+    /// Its `iss` is another server's, or its sign-in was begun at another one than the configured one.
+    #[error("the callback is of another issuer")]
+    IssuerMismatch,
+    /// It has neither a code nor an error.
+    #[error("the callback has no authorization code")]
+    CodeMissing,
+    /// It has both a code and an error.
+    #[error("the callback has both a code and an error")]
+    CodeAndError,
 }
 
 #[cfg(test)]

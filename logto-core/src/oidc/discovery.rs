@@ -2,12 +2,155 @@
 //! ([OpenID Connect Discovery, section 4](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig)).
 
 use http::{Response, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
-use super::response;
+use super::claims::{impl_extra_as, null_as_default};
+use super::response::{self, OAuthError};
 use crate::config::is_secure;
-use crate::error::{DiscoveryError, LogtoError, OAuthError};
-use crate::models::OidcProviderMetadata;
+use crate::error::LogtoError;
+
+/// What the server says of itself ([OpenID Connect Discovery, section 3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata)).
+///
+/// Lists are empty and options `None` where the server says nothing, or says `null`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OidcProviderMetadata {
+    /// The server's identifier, which its tokens carry as `iss`.
+    pub issuer: String,
+    /// Where the browser is sent to sign in.
+    pub authorization_endpoint: String,
+    /// Where codes and refresh tokens are exchanged.
+    pub token_endpoint: String,
+    /// Where user information is had. Recommended by the specification only; Logto has it always.
+    pub userinfo_endpoint: Option<String>,
+    /// Where the server's keys are.
+    pub jwks_uri: String,
+    /// Where clients register themselves.
+    pub registration_endpoint: Option<String>,
+    /// Where tokens are revoked ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
+    pub revocation_endpoint: Option<String>,
+    /// Where opaque tokens are looked up ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).
+    pub introspection_endpoint: Option<String>,
+    /// Where the browser is sent to sign out ([RP-Initiated Logout](https://openid.net/specs/openid-connect-rpinitiated-1_0.html)).
+    pub end_session_endpoint: Option<String>,
+    /// Where a device starts a sign-in ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)).
+    pub device_authorization_endpoint: Option<String>,
+    /// Where an authorization request can be left beforehand ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126)).
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// The scopes that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub scopes_supported: Vec<String>,
+    /// The response types that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub response_types_supported: Vec<String>,
+    /// The response modes that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub response_modes_supported: Vec<String>,
+    /// The grant types that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub grant_types_supported: Vec<String>,
+    /// The authentication context classes that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub acr_values_supported: Vec<String>,
+    /// The kinds of subject identifiers that the server gives.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub subject_types_supported: Vec<String>,
+    /// The algorithms that ID tokens are signed with. A token's algorithm is held against the key that it
+    /// names and not against this list, which may be an hour old when a server has just gone over to
+    /// another algorithm.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub id_token_signing_alg_values_supported: Vec<String>,
+    /// The key encryption algorithms of ID tokens.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub id_token_encryption_alg_values_supported: Vec<String>,
+    /// The content encryption algorithms of ID tokens.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub id_token_encryption_enc_values_supported: Vec<String>,
+    /// The algorithms that user information is signed with.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub userinfo_signing_alg_values_supported: Vec<String>,
+    /// The key encryption algorithms of user information.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub userinfo_encryption_alg_values_supported: Vec<String>,
+    /// The content encryption algorithms of user information.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub userinfo_encryption_enc_values_supported: Vec<String>,
+    /// The algorithms that request objects are signed with.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub request_object_signing_alg_values_supported: Vec<String>,
+    /// The key encryption algorithms of request objects.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub request_object_encryption_alg_values_supported: Vec<String>,
+    /// The content encryption algorithms of request objects.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub request_object_encryption_enc_values_supported: Vec<String>,
+    /// How clients authenticate at the token endpoint.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// The algorithms of the authentication methods that sign.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    /// How the server can show its pages.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub display_values_supported: Vec<String>,
+    /// The kinds of claims that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub claim_types_supported: Vec<String>,
+    /// The claims that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub claims_supported: Vec<String>,
+    /// A page for developers.
+    pub service_documentation: Option<String>,
+    /// The languages of claims.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub claims_locales_supported: Vec<String>,
+    /// The languages of the server's pages.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub ui_locales_supported: Vec<String>,
+    /// Whether the `claims` parameter is known.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub claims_parameter_supported: bool,
+    /// Whether the `request` parameter is known.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub request_parameter_supported: bool,
+    /// Whether the `request_uri` parameter is known; by the specification `true` where it is not said.
+    #[serde(default = "yes", deserialize_with = "null_as_yes")]
+    pub request_uri_parameter_supported: bool,
+    /// Whether request URIs must be registered.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub require_request_uri_registration: bool,
+    /// A page on how data may be used.
+    pub op_policy_uri: Option<String>,
+    /// The server's terms of service.
+    pub op_tos_uri: Option<String>,
+    /// The PKCE methods that the server knows.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub code_challenge_methods_supported: Vec<String>,
+    /// Whether callbacks carry `iss` ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub authorization_response_iss_parameter_supported: bool,
+    /// Whether the server sends logout tokens ([Back-Channel Logout](https://openid.net/specs/openid-connect-backchannel-1_0.html)).
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub backchannel_logout_supported: bool,
+    /// Whether logout tokens carry `sid`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub backchannel_logout_session_supported: bool,
+    /// The members that have no field of their own.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl_extra_as!(OidcProviderMetadata);
+
+fn null_as_yes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(true))
+}
 
 const WHAT: &str = "provider metadata";
 
@@ -88,6 +231,43 @@ fn can_be_requested(url: &str, parsed: &Url) -> bool {
     };
     let host = uri.host().unwrap_or_default();
     Url::parse(&format!("https://{host}/")).is_ok_and(|read| read.host() == parsed.host())
+}
+
+/// The server's metadata is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// The metadata is of another issuer than the configured endpoint's
+    /// ([OpenID Connect Discovery, section 4.3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation)).
+    #[error(
+        "the server says that its issuer is {actual:?}, expected {expected:?}; if that is right, configure it as the `issuer`"
+    )]
+    IssuerMismatch {
+        /// The issuer that was expected.
+        expected: String,
+        /// The issuer in the metadata.
+        actual: String,
+    },
+    /// The metadata has no endpoint for what is asked.
+    #[error("the server does not support this: its metadata has no {name}")]
+    MissingEndpoint {
+        /// The member's name.
+        name: &'static str,
+    },
+    /// An endpoint in the metadata is no URL, or none that a request can be made to.
+    #[error("the server's {name} is not a URL")]
+    InvalidEndpoint {
+        /// The member's name.
+        name: &'static str,
+    },
+    /// An endpoint in the metadata is `http` on a host that is not loopback.
+    #[error("the server's {name} is not https: {url}")]
+    InsecureEndpoint {
+        /// The member's name.
+        name: &'static str,
+        /// The URL in the metadata.
+        url: String,
+    },
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::jws::{PublicKey, SigningAlgorithm};
-use super::jwt::Jwt;
+use super::jwt::{Jwt, JwtError};
 use super::response;
-use crate::error::{JwtError, LogtoError};
+use crate::error::LogtoError;
 
 /// The most keys for signatures of a set that are looked at closely, which costs a check against their
 /// curve, and the most that are tried on one token, so that no key set makes a check slow.

@@ -17,7 +17,7 @@ use jsonwebtoken::jwk::{
 use self::with_aws_lc_rs::VerifyingKey;
 #[cfg(not(feature = "aws-lc-rs"))]
 use self::with_ring::VerifyingKey;
-use super::base64url::decode;
+use crate::utilities::urlsafe_decode as decode;
 
 /// The algorithms that a token may be signed with. `none` and HMAC are not among them, so that no
 /// mistake can let them in.

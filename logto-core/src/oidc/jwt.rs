@@ -4,11 +4,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::base64url;
+use super::claims::{UniqueMembers, unique_members, unique_value};
 use super::jws::SigningAlgorithm;
 use super::response::describe_json_error;
-use crate::error::JwtError;
-use crate::models::unique::{self, UniqueMembers};
+use crate::utilities::urlsafe_decode;
 
 /// The longest token that is read, in bytes.
 pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
@@ -81,7 +80,7 @@ pub(crate) struct Header {
     pub crit: bool,
     #[serde(default, deserialize_with = "is_present")]
     pub b64: bool,
-    #[serde(flatten, deserialize_with = "unique::members")]
+    #[serde(flatten, deserialize_with = "unique_members")]
     _others: Map<String, Value>,
 }
 
@@ -89,7 +88,7 @@ impl UniqueMembers for Header {}
 
 /// Whatever the value is, `null` included, the member is there.
 fn is_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    unique::value(deserializer).map(|_| true)
+    unique_value(deserializer).map(|_| true)
 }
 
 impl<'a> Jwt<'a> {
@@ -150,19 +149,89 @@ fn cut(text: &str) -> String {
 }
 
 fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JwtError> {
-    base64url::decode(text).ok_or(JwtError::Base64 { part })
+    urlsafe_decode(text).ok_or(JwtError::Base64 { part })
 }
 
 fn json<T: UniqueMembers>(part: &'static str, text: &[u8]) -> Result<T, JwtError> {
-    // Looked at once as a whole, not at every string in it.
-    let text = std::str::from_utf8(text).map_err(|_| JwtError::Json {
-        part,
-        reason: "not UTF-8".to_owned(),
-    })?;
-    serde_json::from_str(text).map_err(|error| JwtError::Json {
+    serde_json::from_slice(text).map_err(|error| JwtError::Json {
         part,
         reason: describe_json_error(&error),
     })
+}
+
+/// A token is not a JWT of the server's, of the kind that is asked for. Holds nothing of the token but
+/// names in its header.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JwtError {
+    /// It has not the three parts of a signed JWT: it is an opaque token, or damaged.
+    #[error("the token is opaque, not a JWT")]
+    NotAJwt,
+    /// It has the five parts of an encrypted JWT.
+    #[error("the token is encrypted (JWE), which is not supported")]
+    Encrypted,
+    /// It is longer than 16 KiB.
+    #[error("the token is longer than {limit} bytes")]
+    TooLarge {
+        /// The most that is read, in bytes.
+        limit: usize,
+    },
+    /// A part of it is not base64url.
+    #[error("the token's {part} is not base64url")]
+    Base64 {
+        /// Which part.
+        part: &'static str,
+    },
+    /// A part of it is not the JSON that it should be.
+    #[error("the token's {part}: {reason}")]
+    Json {
+        /// Which part.
+        part: &'static str,
+        /// What is wrong, without any value of the token.
+        reason: String,
+    },
+    /// Its header asks for an extension that this client does not know.
+    #[error("the token's header has the critical extension {name:?}")]
+    CriticalHeader {
+        /// The header's name.
+        name: &'static str,
+    },
+    /// It is a token of another kind, such as an access token where an ID token is asked for.
+    #[error("the token's type is {}, not that of {expected}", described(typ))]
+    WrongType {
+        /// The type in the token's header; `None` if there is none.
+        typ: Option<String>,
+        /// What is asked for.
+        expected: &'static str,
+    },
+    /// Its algorithm is not one that this client accepts; `none` and HMAC never are.
+    #[error("the token's algorithm {algorithm:?} is not allowed")]
+    AlgorithmNotAllowed {
+        /// The algorithm in the token's header.
+        algorithm: String,
+    },
+    /// Its algorithm, ES512, needs the feature `aws-lc-rs`.
+    #[error("the token's algorithm {algorithm} needs the feature `aws-lc-rs` of the crate logto")]
+    AlgorithmUnsupported {
+        /// The algorithm in the token's header.
+        algorithm: &'static str,
+    },
+    /// The server's key set has no key that fits.
+    #[error("the server's key set has no key that fits the token")]
+    NoMatchingKey,
+    /// It names no key, and several of the server's keys fit.
+    #[error("the token names no key, and several of the server's keys fit")]
+    AmbiguousKey,
+    /// Its signature is wrong.
+    #[error("the token's signature is wrong")]
+    InvalidSignature,
+}
+
+fn described(typ: &Option<String>) -> String {
+    match typ {
+        Some(typ) => format!("{typ:?}"),
+        None => "missing".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,64 @@
 //! ([Back-Channel Logout](https://openid.net/specs/openid-connect-backchannel-1_0.html)).
 
 use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::answer;
-use super::jwt::{Jwt, is_id};
-use crate::error::{LogoutTokenError, LogtoError};
-use crate::models::LogoutTokenClaims;
+use super::claims::{
+    Audience, UniqueMembers, impl_extra_as, null_as_default, numeric_date, optional_numeric_date,
+    unique_members, unique_value,
+};
+use super::jwt::{Jwt, JwtError, is_id};
+use super::response;
+use crate::error::LogtoError;
+
+/// The claims of a logout token ([Back-Channel Logout, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken)):
+/// whose sessions end.
+///
+/// A verified one has [`sub`](Self::sub), [`sid`](Self::sid) or both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LogoutTokenClaims {
+    /// The issuer: who made the token.
+    pub iss: String,
+    /// The audience: the application's id.
+    pub aud: Audience,
+    /// When the token was issued, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date")]
+    pub iat: i64,
+    /// When the token expires, in Unix seconds.
+    #[serde(deserialize_with = "numeric_date")]
+    pub exp: i64,
+    /// When the token begins to be valid, in Unix seconds; `None` if the server did not say.
+    #[serde(
+        default,
+        deserialize_with = "optional_numeric_date",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub nbf: Option<i64>,
+    /// The token's own id.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub jti: String,
+    /// The user. Without [`sid`](Self::sid) all sessions of this user end; `None` if the server did not
+    /// say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// The server's session, as in the [ID token](crate::IdTokenClaims::sid): the application's sessions
+    /// that came of it end; `None` if the server did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// What has happened; the member for back-channel logout is among it.
+    #[serde(default, deserialize_with = "unique_value")]
+    pub events: Value,
+    /// The claims that have no field of their own.
+    #[serde(flatten, deserialize_with = "unique_members")]
+    pub extra: Map<String, Value>,
+}
+
+impl_extra_as!(LogoutTokenClaims);
+
+impl UniqueMembers for LogoutTokenClaims {}
 
 /// The member of `events` that says what the token is for (section 2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -82,7 +134,7 @@ pub(crate) fn check(
 /// What to answer (section 2.8). A failure of ours is a 400 too.
 pub(crate) fn answer<T>(result: &Result<T, LogtoError>) -> Response<String> {
     let (code, description) = match result {
-        Ok(_) => return answer::not_kept(StatusCode::OK, String::new()),
+        Ok(_) => return response::not_kept(StatusCode::OK, String::new()),
         Err(LogtoError::LogoutToken(error)) => ("invalid_request", error.to_string()),
         Err(_) => ("server_error", "the logout failed".to_owned()),
     };
@@ -90,7 +142,7 @@ pub(crate) fn answer<T>(result: &Result<T, LogtoError>) -> Response<String> {
         ("error", Some(code)),
         ("error_description", Some(description.as_str())),
     ];
-    answer::json(StatusCode::BAD_REQUEST, &members)
+    response::json_answer(StatusCode::BAD_REQUEST, &members)
 }
 
 fn check_parties(
@@ -142,6 +194,67 @@ fn check_named(claims: &LogoutTokenClaims) -> Result<(), LogoutTokenError> {
         true => Ok(()),
         false => Err(LogoutTokenError::InvalidSessionId),
     }
+}
+
+/// A logout request is refused, and ends no session. The checks are those of
+/// [Back-Channel Logout, section 2.6](https://openid.net/specs/openid-connect-backchannel-1_0.html#Validation).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogoutTokenError {
+    /// The request's body is no form (`application/x-www-form-urlencoded`), or is longer than 64 KiB.
+    #[error("the logout request is not a form")]
+    NotAForm,
+    /// The form has no `logout_token`.
+    #[error("the logout request has no logout_token")]
+    Missing,
+    /// The form has more than one `logout_token`.
+    #[error("the logout request has the logout_token more than once")]
+    Duplicated,
+    /// It is no logout token of the server's: its form, its header or its signature is wrong.
+    #[error("the logout token is refused: {0}")]
+    Jwt(#[from] JwtError),
+    /// It is of another issuer.
+    #[error("the logout token is of another issuer")]
+    IssuerMismatch,
+    /// It is for another application.
+    #[error("the logout token is for another application")]
+    AudienceMismatch,
+    /// It is for further applications, which this one does not trust.
+    #[error("the logout token is for other applications too")]
+    UntrustedAudience,
+    /// It has expired.
+    #[error("the logout token has expired; is the clock of this machine right?")]
+    Expired,
+    /// It is not valid yet, or was issued in the future.
+    #[error("the logout token is not valid yet; is the clock of this machine right?")]
+    NotYetValid,
+    /// It was issued more than ten minutes ago.
+    #[error("the logout token was issued too long ago; is the clock of this machine right?")]
+    TooOld,
+    /// It is valid for more than ten minutes from now, which is longer than it is remembered.
+    #[error("the logout token is valid for too long")]
+    LivesTooLong,
+    /// It has neither a `sub` nor a `sid`.
+    #[error("the logout token names neither a user nor a session")]
+    NobodyNamed,
+    /// Its `sub` is empty or longer than 255 bytes.
+    #[error("the logout token's subject is empty or too long")]
+    InvalidSubject,
+    /// Its `sid` is empty or longer than 255 bytes.
+    #[error("the logout token's session id is empty or too long")]
+    InvalidSessionId,
+    /// Its `events` have no member for back-channel logout, or it is no object.
+    #[error("the logout token has not the event of a back-channel logout")]
+    EventMissing,
+    /// It has a `nonce`, as only ID tokens have.
+    #[error("the logout token has a nonce")]
+    NoncePresent,
+    /// Its `jti` is missing, empty or longer than 255 bytes.
+    #[error("the logout token's own id is missing, empty or too long")]
+    InvalidId,
+    /// A token of this `jti` has been taken already.
+    #[error("the logout token has been used already")]
+    AlreadyUsed,
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
-//! What answers have in common.
+//! Responses: those of the server, which are read, and what ours have in common.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use crate::error::{LogtoError, OAuthError, ResponseError};
-use crate::models::unique::DUPLICATE_MEMBER;
-use crate::secret::Sent;
+use super::claims::DUPLICATE_MEMBER;
+use crate::error::LogtoError;
+use crate::secret::Redactions;
 
 /// Reads a successful answer of JSON; anything else is its error. `what` names the answer in
 /// messages.
@@ -55,12 +57,7 @@ pub(crate) fn success(what: &'static str, response: &Response<Vec<u8>>) -> Resul
 
 /// Reads JSON, whatever it came with.
 pub(crate) fn parse<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, LogtoError> {
-    let parsed = match std::str::from_utf8(body) {
-        // Looked at once as a whole, not at every string in it.
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(body),
-    };
-    parsed.map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         ResponseError::Json {
             what,
             reason: describe_json_error(&error),
@@ -115,7 +112,7 @@ fn oauth_error(response: &Response<Vec<u8>>) -> Option<OAuthError> {
 
 /// A text of the server, for a message: without what the request held.
 fn clean(response: &Response<Vec<u8>>, text: &str) -> String {
-    match response.extensions().get::<Sent>() {
+    match response.extensions().get::<Redactions>() {
         Some(sent) => OAuthError::clean(&sent.hide(text)),
         None => OAuthError::clean(text),
     }
@@ -146,6 +143,177 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     // A number of too many digits is a long time too.
     let seconds = is_number.then(|| seconds.parse().unwrap_or(u64::MAX))?;
     Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
+}
+
+/// The server answered with something else than the protocol says. `what` names the answer, such as
+/// "token response".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// A status that tells of a failure, without an OAuth error.
+    #[error("{what}: HTTP status {status}")]
+    Status {
+        /// Which answer it is.
+        what: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// How long the server asks to wait (`Retry-After`), at most a day; `None` if it
+        /// did not say.
+        retry_after: Option<Duration>,
+    },
+    /// A redirect, which is never followed: it could send the code or the secret elsewhere.
+    #[error("{what}: redirected with HTTP status {status}, which is not followed")]
+    Redirect {
+        /// Which answer it is.
+        what: &'static str,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Another content type than JSON: a captive portal, a proxy's page.
+    #[error("{what}: content type {actual:?}, expected JSON")]
+    ContentType {
+        /// Which answer it is.
+        what: &'static str,
+        /// The content type of the answer; empty if there was none.
+        actual: String,
+    },
+    /// Not JSON, or JSON of another shape. The reason holds no value of the answer.
+    #[error("{what}: {reason}")]
+    Json {
+        /// Which answer it is.
+        what: &'static str,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A token type that this client cannot use.
+    #[error("the token type is not Bearer")]
+    TokenType,
+    /// The answer to the code has no ID token.
+    #[error("the token response has no ID token")]
+    IdTokenMissing,
+}
+
+impl ResponseError {
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if *status >= 500 || *status == 429)
+    }
+
+    /// How long the server asks to wait; `None` if it did not say.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// An error as OAuth 2.0 defines it: in the body of an answer
+/// ([RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)) or in a callback
+/// ([section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
+///
+/// The texts are the server's; each is cut after 500 characters and has no control characters. They
+/// are text: escape them before they go into a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OAuthError {
+    /// The error code, such as `invalid_grant` or `access_denied`.
+    pub error: String,
+    /// A text for developers; `None` if there is none.
+    pub error_description: Option<String>,
+    /// A page about the error; `None` if there is none.
+    pub error_uri: Option<String>,
+    /// Logto's own code, such as `oidc.invalid_grant`; `None` if there is none.
+    pub code: Option<String>,
+    /// Logto's localised text; `None` if there is none.
+    pub message: Option<String>,
+    /// The HTTP status; `None` if the error came by a callback.
+    pub status: Option<u16>,
+    /// How long the server asks to wait (`Retry-After`), at most a day; `None` if it
+    /// did not say.
+    pub retry_after: Option<Duration>,
+}
+
+impl OAuthError {
+    const TEXT_LIMIT: usize = 500;
+
+    /// An error with this code and nothing else.
+    pub(crate) fn new(error: &str) -> Self {
+        Self {
+            error: Self::clean(error),
+            error_description: None,
+            error_uri: None,
+            code: None,
+            message: None,
+            status: None,
+            retry_after: None,
+        }
+    }
+
+    /// A text of the server, cut and without control characters.
+    pub(crate) fn clean(text: &str) -> String {
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(Self::TEXT_LIMIT)
+            .collect()
+    }
+
+    /// Whether only a new sign-in helps.
+    pub fn requires_sign_in(&self) -> bool {
+        matches!(
+            self.error.as_str(),
+            "invalid_grant" | "login_required" | "interaction_required" | "consent_required"
+        )
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        self.status
+            .is_some_and(|status| status >= 500 || status == 429)
+            || matches!(
+                self.error.as_str(),
+                "temporarily_unavailable" | "server_error" | "slow_down"
+            )
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server refused: {}", self.error)?;
+        if let Some(description) = &self.error_description {
+            write!(f, " ({description})")?;
+        }
+        if let Some(status) = self.status {
+            write!(f, ", HTTP {status}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for OAuthError {}
+
+/// An answer of JSON, of the members that have a value.
+pub(crate) fn json_answer(
+    status: StatusCode,
+    members: &[(&'static str, Option<&str>)],
+) -> Response<String> {
+    let members: Map<String, Value> = members
+        .iter()
+        .filter_map(|(name, value)| Some(((*name).to_owned(), Value::from((*value)?))))
+        .collect();
+    let mut response = not_kept(status, Value::from(members).to_string());
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// An answer that no cache keeps.
+pub(crate) fn not_kept(status: StatusCode, body: String) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@
 
 use std::fmt;
 
-use http::{Request, Response};
-use serde::Deserialize;
+use http::Response;
+use serde::de::{Error as _, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use super::client_auth::ClientCredentials;
-use super::request::{self, Form};
-use super::response;
-use crate::error::{HttpError, LogtoError, ResponseError};
-use crate::models::TokenResponse;
+use super::request::{self, BuiltRequest, ClientCredentials, Form};
+use super::response::{self, ResponseError};
+use crate::error::LogtoError;
 use crate::secret::Secret;
 use crate::utilities::organization_id_from_urn;
 
@@ -40,7 +39,7 @@ impl fmt::Debug for CodeGrant<'_> {
 }
 
 impl CodeGrant<'_> {
-    pub(crate) fn request(&self, endpoint: &str) -> Result<Request<Vec<u8>>, HttpError> {
+    pub(crate) fn request(&self, endpoint: &str) -> BuiltRequest {
         let client = ClientCredentials {
             id: self.client_id,
             secret: self.client_secret,
@@ -94,7 +93,7 @@ impl fmt::Debug for RefreshTokenGrant<'_> {
 }
 
 impl RefreshTokenGrant<'_> {
-    pub(crate) fn request(&self, endpoint: &str) -> Result<Request<Vec<u8>>, HttpError> {
+    pub(crate) fn request(&self, endpoint: &str) -> BuiltRequest {
         let client = ClientCredentials {
             id: self.client_id,
             secret: self.client_secret,
@@ -164,13 +163,140 @@ fn is_access_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
+/// What an application asks for by its own id and secret.
+///
+/// ```
+/// # use logto_core as logto;
+/// use logto::ClientCredentialsGrant;
+///
+/// let grant = ClientCredentialsGrant {
+///     client_id: "my-machine-app",
+///     client_secret: "…",
+///     resource: "https://api.example.com",
+///     scope: "read:items",
+///     ..ClientCredentialsGrant::default()
+/// };
+/// # let _ = grant;
+/// ```
+#[derive(Clone, Copy, Default)]
+pub struct ClientCredentialsGrant<'a> {
+    /// The application's id.
+    pub client_id: &'a str,
+    /// The application's secret.
+    pub client_secret: &'a str,
+    /// The resource to have a token for; empty for none. An organization's URN asks for that
+    /// organization's token.
+    pub resource: &'a str,
+    /// The organization to have a token for; `None` for none. With a resource: the token for both.
+    pub organization_id: Option<&'a str>,
+    /// The scopes to ask for, separated by spaces; empty for none, which Logto takes at its word.
+    pub scope: &'a str,
+}
+
+impl fmt::Debug for ClientCredentialsGrant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentialsGrant")
+            .field("client_id", &self.client_id)
+            .field("resource", &self.resource)
+            .field("organization_id", &self.organization_id)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientCredentialsGrant<'_> {
+    pub(crate) fn request(&self, endpoint: &str) -> BuiltRequest {
+        let client = ClientCredentials {
+            id: self.client_id,
+            secret: Some(self.client_secret),
+        };
+        let form = Form::default().public("grant_type", "client_credentials");
+        let mut form = with_target(form, self.resource, self.organization_id);
+        if !self.scope.is_empty() {
+            form = form.public("scope", self.scope);
+        }
+        request::post_form(endpoint, client, form)
+    }
+}
+
+/// What the token endpoint answers ([RFC 6749, section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct TokenResponse {
+    /// The access token.
+    pub access_token: Secret,
+    /// The type of the access token; only `Bearer`, in any case, is accepted.
+    pub token_type: String,
+    /// For how many seconds the access token is valid; `None` if the server did not say.
+    #[serde(default, deserialize_with = "lifetime")]
+    pub expires_in: Option<u64>,
+    /// The refresh token; `None` if there is none, which after a refresh means: keep the old one.
+    #[serde(default)]
+    pub refresh_token: Option<Secret>,
+    /// The ID token; `None` if there is none.
+    #[serde(default)]
+    pub id_token: Option<Secret>,
+    /// The scopes that are granted, separated by spaces; `None` or empty if the server did not say.
+    #[serde(default)]
+    pub scope: Option<String>,
+}
+
+/// The longest lifetime that is believed: ten years.
+const LONGEST_LIFETIME: f64 = 10.0 * 366.0 * 24.0 * 60.0 * 60.0;
+
+/// Some servers send the lifetime as a string, or as a number with a fraction.
+pub(crate) fn lifetime<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
+    struct Seconds;
+
+    impl Visitor<'_> for Seconds {
+        type Value = Option<u64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number of seconds between 0 and ten years")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Self::Value, E> {
+            self.visit_f64(seconds as f64)
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Self::Value, E> {
+            self.visit_f64(seconds as f64)
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Self::Value, E> {
+            if (0.0..=LONGEST_LIFETIME).contains(&seconds) {
+                Ok(Some(seconds as u64))
+            } else {
+                Err(E::invalid_value(Unexpected::Other("another number"), &self))
+            }
+        }
+
+        fn visit_str<E: serde::de::Error>(self, seconds: &str) -> Result<Self::Value, E> {
+            match seconds.parse::<u64>() {
+                Ok(seconds) => self.visit_u64(seconds),
+                Err(_) => Err(E::invalid_value(Unexpected::Other("a text"), &self)),
+            }
+        }
+    }
+
+    deserializer
+        .deserialize_any(Seconds)
+        .map_err(D::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ENDPOINT: &str = "https://foo.logto.app/oidc/token";
 
-    fn form(request: Request<Vec<u8>>) -> String {
+    fn form(request: http::Request<Vec<u8>>) -> String {
         String::from_utf8(request.into_body()).unwrap()
     }
 
@@ -250,6 +376,74 @@ mod tests {
             r#"[]"#,
         ] {
             read(body).unwrap_err();
+        }
+    }
+}
+
+#[cfg(test)]
+mod client_credentials_tests {
+    use super::*;
+
+    #[test]
+    fn the_request_names_what_is_wanted_and_nothing_else() {
+        let grant = ClientCredentialsGrant {
+            client_id: "app",
+            client_secret: "secret",
+            resource: "https://a",
+            ..Default::default()
+        };
+        let body = |grant: ClientCredentialsGrant<'_>| {
+            let request = grant.request("https://foo.logto.app/oidc/token").unwrap();
+            assert_eq!(request.headers()["authorization"], "Basic YXBwOnNlY3JldA==");
+            String::from_utf8(request.into_body()).unwrap()
+        };
+        let start = "grant_type=client_credentials";
+        assert_eq!(body(grant), format!("{start}&resource=https%3A%2F%2Fa"));
+        assert_eq!(
+            body(ClientCredentialsGrant {
+                organization_id: Some("o"),
+                scope: "a b",
+                ..grant
+            }),
+            format!("{start}&resource=https%3A%2F%2Fa&organization_id=o&scope=a+b")
+        );
+        assert_eq!(
+            body(ClientCredentialsGrant {
+                resource: "urn:logto:organization:o",
+                ..grant
+            }),
+            format!("{start}&organization_id=o")
+        );
+    }
+}
+
+#[cfg(test)]
+mod response_tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn expires_in(value: serde_json::Value) -> Result<Option<u64>, serde_json::Error> {
+        let body = json!({ "access_token": "t", "token_type": "Bearer", "expires_in": value });
+        serde_json::from_value::<TokenResponse>(body).map(|response| response.expires_in)
+    }
+
+    #[test]
+    fn a_lifetime_is_a_sensible_number_of_seconds() {
+        assert_eq!(expires_in(json!(3600)).unwrap(), Some(3600));
+        assert_eq!(expires_in(json!("3600")).unwrap(), Some(3600));
+        assert_eq!(expires_in(json!(3600.5)).unwrap(), Some(3600));
+        assert_eq!(expires_in(json!(0)).unwrap(), Some(0));
+        assert_eq!(expires_in(json!(null)).unwrap(), None);
+        for absurd in [
+            json!(-1),
+            json!(1e308),
+            json!("-1"),
+            json!(""),
+            json!(true),
+            json!([1]),
+        ] {
+            assert!(expires_in(absurd.clone()).is_err(), "{absurd}");
         }
     }
 }

@@ -2,12 +2,8 @@
 
 use std::fmt;
 
-use http::Request;
-
-use super::client_auth::ClientCredentials;
-use super::request::{self, Form};
+use super::request::{self, BuiltRequest, ClientCredentials, Form};
 use super::token::with_target;
-use crate::error::HttpError;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
@@ -116,11 +112,7 @@ impl<'a> TokenExchange<'a> {
         self
     }
 
-    pub(crate) fn request(
-        &self,
-        endpoint: &str,
-        client: ClientCredentials<'_>,
-    ) -> Result<Request<Vec<u8>>, HttpError> {
+    pub(crate) fn request(&self, endpoint: &str, client: ClientCredentials<'_>) -> BuiltRequest {
         let mut form = Form::default()
             .public("grant_type", GRANT_TYPE)
             .secret("subject_token", self.subject_token)

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::OidcCore;
-use crate::cached::Cached;
+use super::single_flight_cache::SingleFlightCache;
 use crate::error::LogtoError;
+use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::Jwt;
@@ -24,26 +25,16 @@ const FAILURE_COOL_DOWN: u64 = 2;
 /// a day while the provider cannot be had.
 #[derive(Default)]
 pub(super) struct KeyCache {
-    keys: Cached<Arc<KeySet>>,
-    misses: Mutex<Misses>,
-}
-
-/// Where a token was had from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// From the provider itself. What anybody else sends does not keep it from its key: the code that
-    /// it was had for cannot be sent again.
-    TokenEndpoint,
-    /// From anybody, who may have made it up.
-    Outside,
+    keys: SingleFlightCache<Arc<KeySet>>,
+    misses: Mutex<NegativeCache>,
 }
 
 /// The key that a token names.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct KeyQuery<'a> {
     pub jwt: &'a Jwt<'a>,
     pub algorithm: SigningAlgorithm,
-    pub origin: Origin,
+    pub source: TokenSource<'a>,
 }
 
 impl KeyCache {
@@ -54,7 +45,7 @@ impl KeyCache {
     ///
     /// If the keys cannot be had. For a token from outside whose key is not known that is also the
     /// failure of a moment ago.
-    pub fn get(&self, core: &OidcCore, wanted: Wanted<'_>) -> Result<Arc<KeySet>, LogtoError> {
+    pub fn get(&self, core: &OidcCore, wanted: KeyQuery<'_>) -> Result<Arc<KeySet>, LogtoError> {
         let now = core.now();
         let fetch = || self.fetch(core, wanted, now);
         let keys = self.keys.get(now, |_| fetch())?;
@@ -63,7 +54,7 @@ impl KeyCache {
         }
         let settled = |kept: &Arc<KeySet>| {
             let is_newer = !Arc::ptr_eq(kept, &keys);
-            match is_newer && wanted.origin == Origin::Outside {
+            match is_newer && !wanted.is_from_server() {
                 true => Some(Ok(Arc::clone(kept))),
                 false => self.settled(kept, wanted, now),
             }
@@ -75,26 +66,26 @@ impl KeyCache {
     fn settled(
         &self,
         keys: &Arc<KeySet>,
-        wanted: Wanted<'_>,
+        wanted: KeyQuery<'_>,
         now: i64,
     ) -> Option<Result<Arc<KeySet>, LogtoError>> {
         if wanted.is_in(keys) {
             return Some(Ok(Arc::clone(keys)));
         }
         let misses = self.misses();
-        if misses.of(wanted.origin).is_cooling_down(wanted, now) {
+        if misses.of(wanted).is_cooling_down(wanted, now) {
             return Some(Ok(Arc::clone(keys)));
         }
-        match wanted.origin {
-            Origin::TokenEndpoint => None,
-            Origin::Outside => misses.failure(now).map(Err),
+        match wanted.is_from_server() {
+            true => None,
+            false => misses.failure(now).map(Err),
         }
     }
 
     fn fetch(
         &self,
         core: &OidcCore,
-        wanted: Wanted<'_>,
+        wanted: KeyQuery<'_>,
         now: i64,
     ) -> Result<Arc<KeySet>, LogtoError> {
         let fetched = core
@@ -105,7 +96,7 @@ impl KeyCache {
             Ok(keys) => {
                 misses.failure = None;
                 if !wanted.is_in(&keys) {
-                    misses.of_mut(wanted.origin).note(wanted, now);
+                    misses.of_mut(wanted).note(wanted, now);
                 }
                 Ok(Arc::new(keys))
             }
@@ -117,38 +108,44 @@ impl KeyCache {
         }
     }
 
-    fn misses(&self) -> MutexGuard<'_, Misses> {
+    fn misses(&self) -> MutexGuard<'_, NegativeCache> {
         self.misses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wanted<'_> {
+impl KeyQuery<'_> {
     fn is_in(&self, keys: &KeySet) -> bool {
         keys.has_key_for(self.jwt, self.algorithm)
+    }
+
+    /// What anybody else sends does not keep such a token from its key: the code that it was had for
+    /// cannot be sent again.
+    fn is_from_server(&self) -> bool {
+        !matches!(self.source, TokenSource::Unknown)
     }
 }
 
 /// The fetches that were in vain.
 #[derive(Default)]
-struct Misses {
-    of_token_endpoint: Fruitless,
-    of_outside: Fruitless,
+struct NegativeCache {
+    of_token_endpoint: RecentMisses,
+    of_outside: RecentMisses,
     /// When the last fetch failed, and how; `None` if it did not.
     failure: Option<(i64, LogtoError)>,
 }
 
-impl Misses {
-    fn of(&self, origin: Origin) -> &Fruitless {
-        match origin {
-            Origin::TokenEndpoint => &self.of_token_endpoint,
-            Origin::Outside => &self.of_outside,
+impl NegativeCache {
+    fn of(&self, wanted: KeyQuery<'_>) -> &RecentMisses {
+        match wanted.is_from_server() {
+            true => &self.of_token_endpoint,
+            false => &self.of_outside,
         }
     }
 
-    fn of_mut(&mut self, origin: Origin) -> &mut Fruitless {
-        match origin {
-            Origin::TokenEndpoint => &mut self.of_token_endpoint,
-            Origin::Outside => &mut self.of_outside,
+    fn of_mut(&mut self, wanted: KeyQuery<'_>) -> &mut RecentMisses {
+        match wanted.is_from_server() {
+            true => &mut self.of_token_endpoint,
+            false => &mut self.of_outside,
         }
     }
 
@@ -160,7 +157,7 @@ impl Misses {
 
 /// The keys that were not found a moment ago, the oldest first.
 #[derive(Default)]
-struct Fruitless(Vec<Miss>);
+struct RecentMisses(Vec<Miss>);
 
 struct Miss {
     kid: Option<String>,
@@ -168,13 +165,13 @@ struct Miss {
     at: i64,
 }
 
-impl Fruitless {
-    fn is_cooling_down(&self, wanted: Wanted<'_>, now: i64) -> bool {
+impl RecentMisses {
+    fn is_cooling_down(&self, wanted: KeyQuery<'_>, now: i64) -> bool {
         let mut recent = self.0.iter().filter(|miss| miss.is_recent(now));
         recent.clone().count() >= MOST_FRUITLESS || recent.any(|miss| miss.is_of(wanted))
     }
 
-    fn note(&mut self, wanted: Wanted<'_>, now: i64) {
+    fn note(&mut self, wanted: KeyQuery<'_>, now: i64) {
         self.0
             .retain(|miss| miss.is_recent(now) && !miss.is_of(wanted));
         if self.0.len() >= MOST_FRUITLESS {
@@ -194,7 +191,7 @@ impl Miss {
         now.abs_diff(self.at) < COOL_DOWN
     }
 
-    fn is_of(&self, wanted: Wanted<'_>) -> bool {
+    fn is_of(&self, wanted: KeyQuery<'_>) -> bool {
         self.algorithm == wanted.algorithm && self.kid == wanted.jwt.header.kid
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroizing;
 
-use super::cipher::RootKey;
+use super::sealed_box::RootKey;
 use super::{Argon2Cost, SealError};
 use crate::crypto::random_bytes;
 use crate::secret::Secret;

@@ -2,9 +2,8 @@
 
 use std::thread;
 
-use super::cipher::{Fresh, RootKey};
-use super::header::Kdf;
 use super::passphrase::argon2id;
+use super::sealed_box::{Fresh, Kdf, RootKey};
 use super::*;
 use crate::secret::Secret;
 

@@ -244,7 +244,7 @@ mod tests {
     fn an_empty_session_of_the_server_is_none() {
         let owner = SessionOwner::new("https://a", "1", Some(""));
         assert_eq!(owner, SessionOwner::new("https://a", "1", None));
-        assert!(!owner.server_session().is_some());
+        assert!(owner.server_session().is_none());
     }
 
     #[test]

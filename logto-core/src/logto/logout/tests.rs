@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::Clock;
 use crate::config::LogtoConfig;
-use crate::error::{HttpError, JwtError};
-use crate::http::HttpClient;
+use crate::http::{HttpClient, HttpError};
+use crate::oidc::jwt::JwtError;
 
 const NOW: i64 = 1_800_000_000;
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -352,7 +352,10 @@ fn a_request_is_a_form_and_a_server_that_is_down_uses_up_nothing() {
         .verify_logout_request(content_type, form.as_bytes())
         .unwrap_err();
     assert!(error.is_retryable());
-    assert_eq!(Logto::logout_answer::<()>(&Err(error)).status(), 400);
+    assert_eq!(
+        Logto::back_channel_logout_response::<()>(&Err(error)).status(),
+        400
+    );
     scene.is_down.store(false, Ordering::SeqCst);
     let token = scene
         .logto

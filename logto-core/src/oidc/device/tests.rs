@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::models::Prompt;
+use crate::config::Prompt;
 
 const ENDPOINT: &str = "https://foo.logto.app/oidc/device/auth";
 
@@ -29,7 +29,7 @@ fn started(name: &str, value: Value) -> Result<DeviceAuthorization, LogtoError> 
     start_response(&answer(200, &body), 1000, false)
 }
 
-fn form(request: Request<Vec<u8>>) -> Vec<(String, String)> {
+fn form(request: http::Request<Vec<u8>>) -> Vec<(String, String)> {
     url::form_urlencoded::parse(request.body())
         .into_owned()
         .collect()

@@ -6,9 +6,7 @@ use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::error::JwtError;
 use crate::oidc::jwks::KeySet;
-use crate::oidc::jwt::TokenKind;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -71,31 +69,33 @@ fn without(mut object: Value, member: &str) -> Value {
     object
 }
 
-fn check(header: &Value, claims: &Value, occasion: Occasion<'_>) -> Result<(), IdTokenError> {
+fn check(header: &Value, claims: &Value, source: TokenSource<'_>) -> Result<(), IdTokenError> {
     let signer = Signer::new();
     let expected = Expected {
         issuer: "https://foo.logto.app/oidc",
         client_id: "app",
         now: NOW,
         clock_tolerance: 60,
-        occasion,
+        source,
     };
     verify(&signer.sign(header, claims), &signer.keys(), &expected)
 }
 
 fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<(), IdTokenError> {
-    let jwt = Jwt::parse(token)?;
-    let algorithm = jwt.algorithm(TokenKind::Id)?;
-    keys.verify(&jwt, algorithm)?;
-    super::check(&jwt, algorithm, expected).map(|_| ())
+    let verify = |jwt: &Jwt<'_>, algorithm| Ok(keys.verify(jwt, algorithm));
+    validate(token, expected, verify).map(|_| ())
 }
 
 fn at_sign_in(claims: &Value) -> Result<(), IdTokenError> {
-    let occasion = Occasion::SignIn {
-        nonce: Some(&"n".into()),
+    let sign_in = json!({
+        "redirectUri": "https://a/c", "codeVerifier": "v", "state": "s", "nonce": "n",
+    });
+    let sign_in: SignInSession = serde_json::from_value(sign_in).unwrap();
+    let source = TokenSource::SignIn {
+        sign_in: Some(&sign_in),
         access_token: &"access".into(),
     };
-    check(&header(), claims, occasion)
+    check(&header(), claims, source)
 }
 
 #[test]
@@ -109,10 +109,10 @@ fn a_good_token_passes() {
     check(
         &with(header(), "typ", json!("JWT")),
         &claims(),
-        Occasion::Unknown,
+        TokenSource::Unknown,
     )
     .unwrap();
-    check(&without(header(), "kid"), &claims(), Occasion::Unknown).unwrap();
+    check(&without(header(), "kid"), &claims(), TokenSource::Unknown).unwrap();
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn only_an_id_tokens_header_passes() {
         ),
     ] {
         assert_eq!(
-            check(&header, &claims(), Occasion::Unknown),
+            check(&header, &claims(), TokenSource::Unknown),
             Err(expected.into()),
             "{header}"
         );
@@ -236,7 +236,7 @@ fn another_keys_signature_is_refused() {
         client_id: "app",
         now: NOW,
         clock_tolerance: 60,
-        occasion: Occasion::Unknown,
+        source: TokenSource::Unknown,
     };
     let verified = verify(&token, &signer.keys(), &expected);
     assert_eq!(verified, Err(JwtError::InvalidSignature.into()));
@@ -246,11 +246,11 @@ fn another_keys_signature_is_refused() {
 fn a_refresh_keeps_the_session() {
     let refreshed = |session: &Value, claims: &Value| {
         let session: IdTokenClaims = serde_json::from_value(session.clone()).unwrap();
-        let occasion = Occasion::Refresh {
+        let source = TokenSource::Refresh {
             session: Some(&session),
             access_token: &"access".into(),
         };
-        check(&header(), claims, occasion)
+        check(&header(), claims, source)
     };
     let session = with(claims(), "auth_time", json!(NOW - 50));
     let later = with(session.clone(), "iat", json!(NOW - 700));
@@ -268,4 +268,65 @@ fn a_refresh_keeps_the_session() {
     let without_nonce = without(session.clone(), "nonce");
     let error = refreshed(&without_nonce, &session).unwrap_err();
     assert_eq!(error, IdTokenError::SessionMismatch { claim: "nonce" });
+}
+
+fn checked(asked: Value, told: Value) -> Result<(), IdTokenError> {
+    let mut sign_in = json!({
+        "redirectUri": "https://a/c", "codeVerifier": "v", "state": "s", "startedAt": NOW - 300,
+    });
+    let mut claims = claims();
+    for (object, changes) in [(&mut sign_in, asked), (&mut claims, told)] {
+        for (name, value) in changes.as_object().unwrap() {
+            object[name] = value.clone();
+        }
+    }
+    let sign_in: SignInSession = serde_json::from_value(sign_in).unwrap();
+    let source = TokenSource::SignIn {
+        sign_in: Some(&sign_in),
+        access_token: &"access".into(),
+    };
+    check(&header(), &claims, source)
+}
+
+#[test]
+fn a_user_proved_who_they_are_not_too_long_before_the_sign_in() {
+    use IdTokenError::*;
+    for (max_age, auth_time, expected) in [
+        (json!(null), json!(null), Ok(())),
+        (json!(null), json!(0), Ok(())),
+        (json!(600), json!(null), Err(AuthTimeMissing)),
+        (json!(600), json!(NOW - 300 - 660), Ok(())),
+        (
+            json!(600),
+            json!(NOW - 300 - 661),
+            Err(AuthenticationTooOld),
+        ),
+        (json!(0), json!(NOW - 300), Ok(())),
+        (json!(0), json!(NOW - 361), Err(AuthenticationTooOld)),
+        (json!(0), json!(i64::MIN), Err(AuthenticationTooOld)),
+        (json!(u64::MAX), json!(0), Ok(())),
+        (json!(0), json!(NOW + 60), Ok(())),
+        (json!(600), json!(NOW + 61), Err(NotYetValid)),
+        (json!(600), json!(i64::MAX), Err(NotYetValid)),
+    ] {
+        let result = checked(
+            json!({ "maxAge": max_age }),
+            json!({ "auth_time": auth_time }),
+        );
+        assert_eq!(result, expected, "{max_age} {auth_time}");
+    }
+}
+
+#[test]
+fn they_did_it_in_one_of_the_ways_that_were_asked_for() {
+    let asked = || json!({ "acrValues": ["gold", "silver"] });
+    for good in ["gold", "silver"] {
+        assert_eq!(checked(asked(), json!({ "acr": good })), Ok(()));
+    }
+    assert_eq!(checked(json!({}), json!({ "acr": "bronze" })), Ok(()));
+    assert_eq!(checked(asked(), json!({})), Err(IdTokenError::AcrMissing));
+    for bad in ["bronze", "", "gold silver"] {
+        let result = checked(asked(), json!({ "acr": bad }));
+        assert_eq!(result, Err(IdTokenError::AcrMismatch), "{bad:?}");
+    }
 }

@@ -1,32 +1,21 @@
 //! What can go wrong.
 
-mod access_token;
-mod callback;
-mod config;
-mod device;
-mod discovery;
-mod http;
-mod id_token;
-mod logout_token;
-mod oauth;
-mod response;
-mod sign_in;
 mod storage;
 
 use std::time::Duration;
 
-pub use access_token::AccessTokenError;
-pub use callback::CallbackError;
-pub use config::ConfigError;
-pub use device::DeviceError;
-pub use discovery::DiscoveryError;
-pub use http::HttpError;
-pub use id_token::{IdTokenError, JwtError};
-pub use logout_token::LogoutTokenError;
-pub use oauth::OAuthError;
-pub use response::ResponseError;
-pub use sign_in::SignInError;
-pub use storage::{StorageError, StorageErrorKind};
+pub use self::storage::{StorageError, StorageErrorKind};
+use crate::config::ConfigError;
+use crate::http::HttpError;
+use crate::oidc::access_token::AccessTokenError;
+use crate::oidc::authorize::SignInError;
+use crate::oidc::callback::CallbackError;
+use crate::oidc::device::DeviceError;
+use crate::oidc::discovery::DiscoveryError;
+use crate::oidc::id_token::IdTokenError;
+use crate::oidc::jwt::JwtError;
+use crate::oidc::logout_token::LogoutTokenError;
+use crate::oidc::response::{OAuthError, ResponseError};
 
 /// Everything that the client can fail with.
 ///

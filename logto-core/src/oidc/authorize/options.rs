@@ -1,39 +1,11 @@
-//! What can be said of one sign-in.
+//! The options of a sign-in.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::oidc::IdTokenClaims;
+use crate::config::Prompt;
 use crate::scopes::Scope;
 use crate::secret::Secret;
-
-/// What the user is asked again at a sign-in ([OpenID Connect Core, section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Prompt {
-    /// `consent`: a user who is signed in at Logto is not asked for a password again. The only one
-    /// with which Logto gives a refresh token.
-    Consent,
-    /// `login`: the user signs in anew in any case. Alone it gives no refresh token; combine it
-    /// with [`Consent`](Self::Consent) to have one.
-    Login,
-    /// `none`: no page is shown; who is not signed in comes back with the error `login_required`.
-    None,
-    /// Any other value.
-    Other(String),
-}
-
-impl Prompt {
-    /// The prompt as it is sent.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Consent => "consent",
-            Self::Login => "login",
-            Self::None => "none",
-            Self::Other(prompt) => prompt,
-        }
-    }
-}
 
 /// Which page a sign-in starts with; the older way to say it. Prefer [`FirstScreen`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -179,7 +151,7 @@ pub struct SignInOptions {
     /// Further parameters, sent as they are.
     pub extra_params: Vec<(String, String)>,
     /// Where the application means to go after the sign-in: a path, or a URL of the redirect URI's
-    /// origin. [`SignedIn`] hands it back; `None` if it does not matter.
+    /// origin. [`SignInOutcome`] hands it back; `None` if it does not matter.
     pub post_redirect_uri: Option<String>,
     /// Scopes to ask for at this sign-in, beside the configuration's.
     pub scopes: Vec<Scope>,
@@ -346,16 +318,6 @@ impl From<&String> for SignInOptions {
     fn from(redirect_uri: &String) -> Self {
         Self::new(redirect_uri)
     }
-}
-
-/// A finished sign-in: who it is, and where to go next.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct SignedIn {
-    /// The claims of the verified ID token.
-    pub claims: IdTokenClaims,
-    /// The [`post_redirect_uri`](SignInOptions::post_redirect_uri) of the sign-in; `None` if it had none.
-    pub post_redirect_uri: Option<String>,
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const RETRY_AFTER: i64 = 60;
 
 /// Any number of threads make one fetch, and share how it ends. A failure is not kept for those who ask
 /// later. While a value is renewed, the others go on with the old one, unless that is too old.
-pub(crate) struct Cached<T> {
+pub(crate) struct SingleFlightCache<T> {
     state: Mutex<State<T>>,
     fetching: Mutex<()>,
 }
@@ -35,7 +35,7 @@ struct Kept<T> {
     renew_at: i64,
 }
 
-impl<T: Clone> Cached<T> {
+impl<T: Clone> SingleFlightCache<T> {
     /// The value, fetched if there is none or it is too old. `now` is in Unix seconds.
     ///
     /// Only the first who finds a value too old waits for its renewal: until that ends, the others are
@@ -202,7 +202,7 @@ impl<T: Clone> State<T> {
     }
 }
 
-impl<T> Default for Cached<T> {
+impl<T> Default for SingleFlightCache<T> {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
@@ -218,7 +218,8 @@ impl<T> Default for Cached<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{DiscoveryError, ResponseError};
+    use crate::oidc::discovery::DiscoveryError;
+    use crate::oidc::response::ResponseError;
 
     fn status(status: u16) -> LogtoError {
         ResponseError::Status {
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_value_is_fetched_once_an_hour() {
-        let cached = Cached::default();
+        let cached = SingleFlightCache::default();
         assert_eq!(cached.get(1000, |_| Ok(1)).unwrap(), 1);
         assert_eq!(cached.get(4599, |_| Ok(2)).unwrap(), 1);
         assert_eq!(cached.get(4600, |old| Ok(old.unwrap() + 10)).unwrap(), 11);
@@ -249,7 +250,7 @@ mod tests {
     #[test]
     fn a_value_that_cannot_be_renewed_is_used_for_a_day() {
         for answer in [503, 404, 403] {
-            let cached = Cached::default();
+            let cached = SingleFlightCache::default();
             cached.get(0, |_| Ok(1)).unwrap();
             assert_eq!(cached.get(3600, |_| Err(status(answer))).unwrap(), 1);
             assert_eq!(
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_not_hidden() {
-        let cached = Cached::default();
+        let cached = SingleFlightCache::default();
         cached.get(0, |_| Ok(1)).unwrap();
         let refusal = DiscoveryError::InvalidEndpoint { name: "jwks_uri" };
         assert!(cached.get(3600, |_| Err(refusal.into())).is_err());
@@ -272,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_that_of_all_who_waited_and_later_ones_try_again() {
-        let cached = Cached::<u8>::default();
+        let cached = SingleFlightCache::<u8>::default();
         let attempts = cached.look(0).unwrap_err();
         cached.get(0, |_| Err(unavailable())).unwrap_err();
         let waited = cached.get_after(attempts, 0, |_| panic!("a fetch of its own"));
@@ -282,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_failed_renewal_is_that_of_all_who_waited_and_changes_no_value() {
-        let cached = Cached::default();
+        let cached = SingleFlightCache::default();
         cached.get(0, |_| Ok(1)).unwrap();
         let attempts = cached.state().attempts;
         let failed = cached.renew(0, |_| None, || Err(unavailable()));
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_renewal_that_failed_just_now_is_not_tried_again_by_who_has_the_old_value() {
-        let cached = Cached::default();
+        let cached = SingleFlightCache::default();
         cached.get(0, |_| Ok(1)).unwrap();
         let attempts = cached.look(3600).unwrap_err();
         let failed = cached.renew(3600, |_| None, || Err(unavailable()));
@@ -306,7 +307,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_fetch_who_has_a_value() {
-        let cached = Cached::default();
+        let cached = SingleFlightCache::default();
         cached.get(0, |_| Ok(1)).unwrap();
         let meanwhile = |now| cached.get(now, |_| panic!("a second fetch")).unwrap();
         let renewed = cached.get(3600, |_| {
@@ -327,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_somebody_else_has_settled_is_not_fetched() {
-        let cached = Cached::default();
+        let cached = SingleFlightCache::default();
         cached.get(0, |_| Ok(1)).unwrap();
         let settled = |value: &i32| Some(Ok(value + 10));
         let result = cached.renew(0, settled, || panic!("a fetch"));
