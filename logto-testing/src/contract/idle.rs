@@ -163,7 +163,9 @@ pub fn idle_lifetime_may_be_endless<F: Fixture>(stage: &Stage<F>) {
 pub fn purge_counts_the_expired_and_leaves_the_living<F: Fixture>(stage: &Stage<F>) {
     let (storage, living, read) = (stage.open(), key(), key());
     let old = create(&storage, &read, "read");
-    [(); 3].map(|()| create(&storage, &key(), "old"));
+    for _ in 0..3 {
+        create(&storage, &key(), "old");
+    }
     stage.pass(60);
     let new = create(&storage, &living, "new");
     load(&storage, &read);

@@ -162,9 +162,9 @@ pub fn shared_place_has_one_winner<F: Fixture>(stage: &Stage<F>) {
         });
         let winners: Vec<_> = (0..4).filter(|number| won[*number]).collect();
         assert_eq!(winners.len(), 1, "in round {round} {winners:?} have won");
-        storages
-            .each_ref()
-            .map(|storage| assert_record(storage, &session, &records[winners[0]]));
+        for storage in &storages {
+            assert_record(storage, &session, &records[winners[0]]);
+        }
         expected = Some(records[winners[0]].version());
     }
     let counted = key();

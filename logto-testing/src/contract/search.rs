@@ -158,7 +158,9 @@ pub fn for_each_lets_a_visit_use_the_storage<F: Fixture>(stage: &Stage<F>) {
     }
     let storage: Arc<dyn Storage> = stage.open().into();
     let sessions = [(); 3].map(|()| key());
-    sessions.map(|session| create(&storage, &session, "old"));
+    for session in &sessions {
+        create(&storage, session, "old");
+    }
     let visiting = Arc::clone(&storage);
     let outcome = within_patience(move || {
         visiting.for_each(&mut |session| {
@@ -170,7 +172,9 @@ pub fn for_each_lets_a_visit_use_the_storage<F: Fixture>(stage: &Stage<F>) {
         })
     });
     outcome.expect("all sessions can be visited");
-    sessions.map(|session| assert_absent(&storage, &session));
+    for session in &sessions {
+        assert_absent(&storage, session);
+    }
 }
 
 fn use_all_methods<F: Fixture>(
@@ -217,7 +221,7 @@ pub fn for_each_visits_what_stays_once<F: Fixture>(stage: &Stage<F>) {
             remove(&storage, &before);
         }
         let changed = &sessions[visits.len() % MANY];
-        if visits.len() % 10 == 0
+        if visits.len().is_multiple_of(10)
             && let Some(old) = load(&storage, changed)
         {
             save(&storage, changed, &record("changed"), Some(old.version()));

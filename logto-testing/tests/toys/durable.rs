@@ -206,7 +206,7 @@ impl Durable {
         compared: &[(&SessionKey, Option<Version>)],
         changes: Vec<(SessionKey, Option<Record>)>,
     ) -> Result<(), StorageError> {
-        let held = self.lock_to_write()?;
+        let _held = self.lock_to_write()?;
         let mut sessions = self.sessions()?;
         for (session, expected) in compared {
             let found = sessions.get(&session.to_hex());
