@@ -1,4 +1,4 @@
-//! Guides: what concerns more than one module.
+//! Guides to topics that span modules.
 //!
 //! | you write | read |
 //! | --- | --- |
@@ -19,10 +19,10 @@
 //! | test your program | [`testing`] |
 //! | know what to do when something fails | [`failures`] |
 //! | know what is protected from whom | [`threat_model`] |
-//! | know why it is made as it is | [`design`] |
+//! | know the reasons behind the design | [`design`] |
 //! | come from Logto's Python SDK | [`migrating_from_python`] |
 
-// Without the features that they tell of, they cannot link to them.
+// Without these features the guides cannot link to their items.
 #![cfg_attr(
     not(all(
         feature = "desktop",
@@ -81,7 +81,7 @@ pub mod threat_model {}
 #[doc = include_str!("guides/migrating_from_python.md")]
 pub mod migrating_from_python {}
 
-/// Why this SDK is as it is: questions and answers.
+/// The reasons behind the design: questions and answers.
 ///
 #[doc = include_str!("../DESIGN.md")]
 pub mod design {}
