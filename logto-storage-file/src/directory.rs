@@ -90,7 +90,7 @@ impl Directory {
         let path = self.path.join(MARKER);
         let plaintext = [&[FORMAT], &id[..]].concat();
         let sealed = self.sealer.seal(&[MARKER_CONTEXT], &plaintext);
-        let sealed = sealed.map_err(|e| error::not_sealed(&path, e))?;
+        let sealed = sealed.map_err(|e| error::sealed_box("sealed", &path, e))?;
         self.replace(&path, &sealed, None)?;
         Ok(id)
     }
@@ -119,7 +119,7 @@ impl Directory {
         context: &[&[u8]],
     ) -> Result<Opened, StorageError> {
         let opened = self.sealer.open(context, &file.content(path)?);
-        opened.map_err(|e| error::not_opened(path, e))
+        opened.map_err(|e| error::sealed_box("opened", path, e))
     }
 
     /// The box of a session opens in its own directory under its own key only.
@@ -199,7 +199,7 @@ impl Directory {
             return Err(error::record_too_long(&path, LONGEST_FILE));
         }
         let sealed = self.sealer.seal(&self.context(session), &plaintext);
-        let sealed = sealed.map_err(|e| error::not_sealed(&path, e))?;
+        let sealed = sealed.map_err(|e| error::sealed_box("sealed", &path, e))?;
         self.replace(&path, &sealed, used_at)
     }
 

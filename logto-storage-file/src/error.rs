@@ -60,16 +60,10 @@ pub(crate) fn record_too_long(path: &Path, longest: u64) -> StorageError {
     failed("written", path, StorageErrorKind::Backend, &why)
 }
 
-/// The box in the file could not be opened.
-pub(crate) fn not_opened(path: &Path, error: SealError) -> StorageError {
+/// The box of the file could not be `opened` or `sealed`.
+pub(crate) fn sealed_box(action: &str, path: &Path, error: SealError) -> StorageError {
     let kind = StorageError::from(error).kind();
-    failed("opened", path, kind, &error.to_string()).with_source(error)
-}
-
-/// The box could not be made.
-pub(crate) fn not_sealed(path: &Path, error: SealError) -> StorageError {
-    let kind = StorageError::from(error).kind();
-    failed("sealed", path, kind, &error.to_string()).with_source(error)
+    failed(action, path, kind, &error.to_string()).with_source(error)
 }
 
 /// The box holds something else than expected: it was sealed by another program with the same key.

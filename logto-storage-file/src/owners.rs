@@ -4,7 +4,6 @@
 //! many, and never one too few; the session's own file decides.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,16 +36,16 @@ impl Owners {
         let hidden = owner.hidden(&self.sealer);
         hidden
             .digests()
-            .try_for_each(|digest| self.create(&digest, session).map(drop))
+            .try_for_each(|digest| self.create(&digest, session))
             .and_then(|()| self.fs.sync_directory(&self.path))
             .map_err(|e| error::not_written(&self.path, e))
     }
 
-    fn create(&self, owner: &OwnerDigest, session: &SessionKey) -> io::Result<Option<File>> {
+    fn create(&self, owner: &OwnerDigest, session: &SessionKey) -> io::Result<()> {
         let path = self.path.join(name(owner, session));
         match self.fs.create(&path, &[], None) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            created => created.map(Some),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created.map(drop),
         }
     }
 

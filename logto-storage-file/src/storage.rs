@@ -84,19 +84,18 @@ impl FileStorage {
         idle.is_over(to_millis(file.modified), idle.now())
     }
 
+    /// The session, if it has not expired.
     fn read(&self, session: &SessionKey) -> Result<Option<Unsealed>, StorageError> {
-        match self.live_file(session)? {
-            Some(file) => self.0.directory.read(session, &file).map(Some),
-            None => Ok(None),
-        }
+        self.unseal(session, self.live_file(session)?)
     }
 
-    /// The session, expired or not.
-    fn read_any(&self, session: &SessionKey) -> Result<Option<Unsealed>, StorageError> {
-        match self.0.directory.file(session)? {
-            Some(file) => self.0.directory.read(session, &file).map(Some),
-            None => Ok(None),
-        }
+    fn unseal(
+        &self,
+        session: &SessionKey,
+        file: Option<PrivateFile>,
+    ) -> Result<Option<Unsealed>, StorageError> {
+        file.map(|file| self.0.directory.read(session, &file))
+            .transpose()
     }
 
     /// Sets the file's time. Failing to note a use does not fail the load.
@@ -118,14 +117,14 @@ impl FileStorage {
         }
         let directory = &self.0.directory;
         let _turn = directory.turn(session)?;
-        match directory.file(session)?.filter(|file| self.is_over(file)) {
-            Some(file) => {
-                let before = directory.read(session, &file).ok();
-                self.remove_in_turn(session, before)?;
-                Ok(true)
-            }
-            None => Ok(false),
+        // It may have been saved since.
+        let expired = directory.file(session)?.filter(|file| self.is_over(file));
+        if expired.is_none() {
+            return Ok(false);
         }
+        let before = self.unseal(session, expired).unwrap_or_default();
+        self.remove_in_turn(session, before)?;
+        Ok(true)
     }
 
     fn save_in_turn(
@@ -229,7 +228,10 @@ impl Storage for FileStorage {
         if before.is_some()
             && let Err(error) = self.remove_in_turn(from, before)
         {
-            let _ = self.remove_in_turn(to, None);
+            // If only its sync failed, `to` is all that is left.
+            if !matches!(self.0.directory.file(from), Ok(None)) {
+                let _ = self.remove_in_turn(to, None);
+            }
             return Err(error);
         }
         Ok(())
@@ -238,7 +240,8 @@ impl Storage for FileStorage {
     fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
         let _turn = self.0.directory.turn(session)?;
         // The marks of a session that cannot be read stay until a purge.
-        let before = self.read_any(session).unwrap_or_default();
+        let file = self.0.directory.file(session).unwrap_or_default();
+        let before = self.unseal(session, file).unwrap_or_default();
         self.remove_in_turn(session, before)
     }
 

@@ -31,6 +31,7 @@ fn key() -> EncryptionKey {
 
 impl Fixture for Files {
     const PERSISTENT: bool = true;
+    const REPLACES_IN_ONE_STEP: bool = false;
 
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())

@@ -205,3 +205,13 @@ impl Refusal {
 pub(crate) fn refused_setting(why: impl Into<String>) -> StorageError {
     StorageError::new(StorageErrorKind::Unsupported, why.into())
 }
+
+/// What is stored is not as this crate writes it.
+pub(crate) fn corrupt(what: &'static str) -> StorageError {
+    StorageError::new(StorageErrorKind::Corrupt, what)
+}
+
+/// A script gave an answer that is none of its own.
+pub(crate) fn unexpected() -> StorageError {
+    corrupt("a script on the Redis server gave an answer that it does not have")
+}

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use logto_core::StorageError;
 
 use crate::error::refused_setting;
+use crate::lock::Lease;
 use crate::scripts;
 use crate::server::Server;
-use crate::sessions::Fence;
 
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// The leases of a store's locks. The thread that renews them is started with the first one, and ends
+/// The leases of a storage's locks. The thread that renews them is started with the first one, and ends
 /// when it finds none.
 pub(crate) struct Leases {
     shared: Arc<Shared>,
@@ -38,7 +38,7 @@ struct State {
 }
 
 struct Held {
-    fence: Fence,
+    lease: Lease,
     due: Instant,
 }
 
@@ -72,13 +72,13 @@ impl Leases {
     }
 
     /// Renews this one until it is forgotten.
-    pub(crate) fn keep(&self, fence: Fence) -> u64 {
+    pub(crate) fn keep(&self, lease: Lease) -> u64 {
         let mut state = self.shared.state();
         state.last += 1;
         let number = state.last;
         if !self.shared.argument.is_empty() {
             let due = Instant::now() + self.shared.lease / 3;
-            state.held.insert(number, Held { fence, due });
+            state.held.insert(number, Held { lease, due });
             if !state.is_renewing {
                 state.is_renewing = self.shared.start();
             }
@@ -91,8 +91,8 @@ impl Leases {
     }
 
     /// Whether it is still held; its lease begins anew then.
-    pub(crate) fn renew(&self, fence: &Fence) -> Result<bool, StorageError> {
-        self.shared.renew(fence)
+    pub(crate) fn renew(&self, lease: &Lease) -> Result<bool, StorageError> {
+        self.shared.renew(lease)
     }
 }
 
@@ -133,18 +133,18 @@ impl Shared {
                 continue;
             }
             let all_due = state.held.iter().filter(|(_, held)| held.due <= due);
-            let all_due: Vec<_> = all_due.map(|(n, held)| (*n, held.fence.clone())).collect();
+            let all_due: Vec<_> = all_due.map(|(n, held)| (*n, held.lease.clone())).collect();
             drop(state);
-            for (number, fence) in all_due {
-                self.renew_one(number, &fence);
+            for (number, lease) in all_due {
+                self.renew_one(number, &lease);
             }
             state = self.state();
         }
         state.is_renewing = false;
     }
 
-    fn renew_one(&self, number: u64, fence: &Fence) {
-        let renewed = self.renew(fence);
+    fn renew_one(&self, number: u64, lease: &Lease) {
+        let renewed = self.renew(lease);
         let mut state = self.state();
         // It may have been released meanwhile.
         let Some(held) = state.held.get_mut(&number) else {
@@ -163,9 +163,9 @@ impl Shared {
         }
     }
 
-    fn renew(&self, fence: &Fence) -> Result<bool, StorageError> {
-        let arguments = [fence.held.as_bytes(), self.argument.as_bytes()];
-        let keys = [&*fence.lock];
+    fn renew(&self, lease: &Lease) -> Result<bool, StorageError> {
+        let arguments = [lease.token.as_bytes(), self.argument.as_bytes()];
+        let keys = [&*lease.lock];
         let renewed: i64 = self.server.write(&scripts::LOCK_RENEW, &keys, &arguments)?;
         Ok(renewed == 1)
     }

@@ -4,10 +4,10 @@
 //! their users. On one machine a SQLite file does the same without a server.
 //!
 //! ```no_run
-//! use logto_core::{PersistKey, SessionId, SessionStore, Storage};
-//! use logto_storage_redis::RedisStore;
+//! use logto_core::{PersistKey, SessionId, Storage, Storage};
+//! use logto_storage_redis::RedisStorage;
 //!
-//! let store = RedisStore::open("redis://localhost")?;
+//! let store = RedisStorage::open("redis://localhost")?;
 //!
 //! // A visitor comes: a new session, named by a cookie.
 //! let visitor = SessionId::random();
@@ -36,15 +36,15 @@
 //!
 //! # Settings
 //!
-//! [`RedisStore::builder`] sets how long a session may lie unused, the prefix of keys, how long a call may
+//! [`RedisStorage::builder`] sets how long a session may lie unused, the prefix of keys, how long a call may
 //! take, how many connections there are, the lease of a lock, how many replicas are waited for, and whose
 //! certificate is trusted:
 //!
 //! ```no_run
-//! use logto_storage_redis::RedisStore;
+//! use logto_storage_redis::RedisStorage;
 //! use std::time::Duration;
 //!
-//! let store = RedisStore::builder("rediss://sessions.internal")
+//! let store = RedisStorage::builder("rediss://sessions.internal")
 //!     .key_prefix("shop")
 //!     .idle_lifetime(Duration::from_secs(24 * 60 * 60))
 //!     .timeout(Duration::from_secs(2))
@@ -58,7 +58,7 @@
 //! # What is promised
 //!
 //! - **All or nothing.** A change is one script, which no other command comes between. Who reads sees what
-//!   was before it or what is after. This holds for a [rename](logto_core::SessionStore::rename) in a
+//!   was before it or what is after. This holds for a [rename](logto_core::Storage::rename) in a
 //!   cluster too, whose two keys are on different servers: the session is under exactly one of its ids at
 //!   every moment, and wherever the process is killed. What it has left undone, the next one to use the
 //!   session does.
@@ -66,24 +66,24 @@
 //!   that over a crash is [for you to set](#what-to-set-in-the-server).
 //! - **Gone in time.** The lifetime is the key's own, by the server's clock, so that the clocks of your
 //!   machines do not matter, and Redis frees what is over without [a
-//!   purge](logto_core::SessionStore::purge_expired). A read is noted when a twentieth of the lifetime has
+//!   purge](logto_core::Storage::purge_expired). A read is noted when a twentieth of the lifetime has
 //!   passed, at the latest.
 //! - **One round trip** for a read, and for a write. Where an owner is written, that is, at a sign-in, it is one
 //!   more, and in a cluster two.
 //! - **Users are found**, by an index which has a session before that has its owner, and longer than it lives.
 //!   In a cluster a user's sessions are looked at one by one.
-//! - **Bounded.** No call takes much longer than the [timeout](RedisStoreBuilder::timeout), whatever the
+//! - **Bounded.** No call takes much longer than the [timeout](RedisStorageBuilder::timeout), whatever the
 //!   server does. A connection that broke is made anew, and the call repeated.
 //! - **Ids are not on the server**, only their SHA-256; nor are the users, by whom sessions are
-//!   [found](logto_core::SessionStore::sessions_of). No error, log or `Debug` shows a value, an id or a password.
+//!   [found](logto_core::Storage::sessions_of). No error, log or `Debug` shows a value, an id or a password.
 //! - **Other people's keys are left alone.** Where a key holds something else, that is an error.
 //!
 //! # What is not
 //!
 //! - **Tokens are stored in clear.** Who can read the server, its files or the network has them. Use TLS, and
-//!   [`EncryptedStore`](logto_core::EncryptedStore) around this store.
+//!   [`EncryptedStorage`](logto_core::EncryptedStorage) around this store.
 //! - **What replicas have not got is lost in a failover.** Redis copies to replicas after it has answered.
-//!   With [`wait_for_replicas`](RedisStoreBuilder::wait_for_replicas) a call waits for so many of them, which
+//!   With [`wait_for_replicas`](RedisStorageBuilder::wait_for_replicas) a call waits for so many of them, which
 //!   makes that rare and not impossible: Redis may promote another one. A cluster that is split, and a
 //!   master that Sentinel has given up, take writes for a while that are lost.
 //! - **A call that fails may have been done**, or be done a moment later: the answer may be what was lost. A call
@@ -92,13 +92,13 @@
 //! - **Servers are believed.** The password is sent to whatever host a Sentinel or a node of the cluster
 //!   names. With TLS, the certificate is checked against that name, which for a cluster that announces
 //!   addresses is the address; trust an authority of your own
-//!   ([`root_certificate`](RedisStoreBuilder::root_certificate)), since who has a name on the internet has a
+//!   ([`root_certificate`](RedisStorageBuilder::root_certificate)), since who has a name on the internet has a
 //!   certificate that the system trusts.
 //! - **No reads from replicas**, which would show a session as it was.
 //! - **No client-side caching, and no publish and subscribe.**
 //! - **No connection of yours**: to take one would put another crate's version into this crate's interface.
 //! - **No different lifetimes, if it can be helped.** Stores with one prefix have one
-//!   [lifetime](RedisStoreBuilder::idle_lifetime); while it is changed, each use of a session sets that of
+//!   [lifetime](RedisStorageBuilder::idle_lifetime); while it is changed, each use of a session sets that of
 //!   the store it is used through, but a read never shortens it.
 //! - **No fork.** Open the store after it.
 //!
@@ -107,7 +107,7 @@
 //! Two who refresh the tokens of one session at once show the server the same refresh token, and it
 //! signs the user out. So the client does it under [`Storage::lock`](logto_core::Storage::lock). Threads of
 //! one process queue in memory, and one of them asks for a *lease*: a key that names the holder and goes by
-//! itself after 10 seconds ([`lease`](RedisStoreBuilder::lease)). A process that waits looks again after
+//! itself after 10 seconds ([`lease`](RedisStorageBuilder::lease)). A process that waits looks again after
 //! 1 to 32 milliseconds. While the lock is held, a thread of the store renews the lease every third of it.
 //!
 //! - **Killed**: the next one has the lock when the lease is over.
@@ -119,20 +119,20 @@
 //!   write. This holds for the handle of the session that took the lock, whichever
 //!   thread uses it; other handles write as if there were no lock.
 //! - **The server fails over** to a replica that does not have the lease yet: two may hold the lock. It takes
-//!   [`wait_for_replicas`](RedisStoreBuilder::wait_for_replicas) to make that rare. A server that was
+//!   [`wait_for_replicas`](RedisStorageBuilder::wait_for_replicas) to make that rare. A server that was
 //!   restarted without its data has no locks either. What is lost then is the tokens of one session: the
 //!   user signs in again.
 //!
 //! # What is written
 //!
-//! All keys begin with the prefix, `logto` unless [set](RedisStoreBuilder::key_prefix). Digests are
+//! All keys begin with the prefix, `logto` unless [set](RedisStorageBuilder::key_prefix). Digests are
 //! in base64url without padding. Names of fields that begin with `@` are this crate's own.
 //!
 //! | Key | What it is |
 //! |---|---|
 //! | `logto:{digest of the id}` | a hash with the values of a session, by the names of [`PersistKey`](logto_core::PersistKey) |
 //! | its field `@indexed` | until when the index of its owner has it, about, in milliseconds |
-//! | its field `@used` | when it was used, by a [clock of the caller](RedisStoreBuilder::clock) only |
+//! | its field `@used` | when it was used, by a [clock of the caller](RedisStorageBuilder::clock) only |
 //! | its fields `@rename`, `@out`, `@in` | a rename in a cluster that is under way: which, where it goes, and what comes |
 //! | `logto:{digest of the id}:lock` | a string: `held:` or `free:` and a random token |
 //! | `logto:owner:digest of the owner` | a sorted set of the digests of sessions, 32 bytes each, by the time at which an entry may go. It may have more than the owner's sessions, which is found out when it is read |
@@ -144,7 +144,7 @@
 //!
 //! - **Version**: Redis 7 or newer, or Valkey. It is tested with Redis 7.0.
 //! - **`maxmemory-policy noeviction`.** Every other policy that evicts removes sessions when memory is short,
-//!   which signs users out; a warning is logged at [`open`](RedisStore::open) then. With it, writes fail when
+//!   which signs users out; a warning is logged at [`open`](RedisStorage::open) then. With it, writes fail when
 //!   memory is full, and reads do not.
 //! - **Persistence**: `appendonly yes`, or users sign in again when the server was restarted. By
 //!   `appendfsync everysec`, Redis' default, a power failure may take back a second: users whose
@@ -164,19 +164,14 @@ mod error;
 mod lease;
 mod lifetime;
 mod lock;
-mod moving;
 mod names;
 mod owners;
-mod rename;
-mod reply;
+mod record;
 mod scripts;
 mod server;
-mod sessions;
 mod storage;
-mod store;
-mod token;
 
-pub use store::{RedisStore, RedisStoreBuilder};
+pub use storage::{RedisStorage, RedisStorageBuilder};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

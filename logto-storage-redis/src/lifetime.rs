@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use logto_core::IdleLifetime;
+use redis::{FromRedisValue, ParsingError, Value};
 
 /// Longer lifetimes have no end.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -93,6 +94,12 @@ impl Lifetime {
             .as_ref()
             .is_some_and(|idle| used.is_none_or(|used| idle.should_note(used, idle.now())));
         by_clock || left.is_less_than(self.millis.map(|millis| millis - millis / 20))
+    }
+}
+
+impl FromRedisValue for TimeLeft {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        redis::from_redis_value(value).map(Self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the server does in one step.
+//! What the server does in one step. Each script may be sent twice: the second time it changes nothing more.
 
 use crate::server::Script;
 
@@ -9,20 +9,13 @@ macro_rules! scripts {
 }
 
 scripts! {
-    WRITE = "write.lua";
+    SAVE = "save.lua";
+    TOUCH = "touch.lua";
     REMOVE = "remove.lua";
     PURGE = "purge.lua";
-    RENAME = "rename.lua";
     INDEX = "index.lua";
     UNINDEX = "unindex.lua";
     LOCK_ACQUIRE = "lock_acquire.lua";
     LOCK_RENEW = "lock_renew.lua";
     LOCK_RELEASE = "lock_release.lua";
-    MOVE_BEGIN = "move_begin.lua";
-    MOVE_OFFER = "move_offer.lua";
-    MOVE_COMMIT = "move_commit.lua";
-    MOVE_FINISH = "move_finish.lua";
-    MOVE_FORGET = "move_forget.lua";
-    MOVE_JUDGE = "move_judge.lua";
-    MOVE_ABORT = "move_abort.lua";
 }

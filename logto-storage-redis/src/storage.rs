@@ -1,99 +1,438 @@
-//! One session.
+//! The sessions on one server or a cluster.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use logto_core::{Change, PersistKey, Storage, StorageError, StorageLock};
+use logto_core::{
+    Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, OwnerDigest, Record, SessionKey, Storage,
+    StorageError, StorageErrorKind, StorageLock, Version,
+};
+use redis::Pipeline;
 
-use crate::lock::Holding;
-use crate::names::SessionKey;
-use crate::sessions::{Fence, Sessions};
+use crate::error::{corrupt, unexpected};
+use crate::lifetime::Lifetime;
+use crate::lock::Locks;
+use crate::names::Names;
+use crate::owners::Index;
+use crate::record::{self, Answer, text_of};
+use crate::scripts;
+use crate::server::{Address, Server, Settings};
 
-/// One session of a [`RedisStore`](crate::RedisStore), named by the digest of its id.
-pub(crate) struct RedisStorage {
-    sessions: Arc<Sessions>,
-    session: SessionKey,
-    /// While this handle has the lock.
-    fence: Mutex<Option<Fence>>,
+const DEFAULT_PREFIX: &str = "logto";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_CONNECTIONS: usize = 16;
+const DEFAULT_LEASE: Duration = Duration::from_secs(10);
+
+/// Sessions in Redis or Valkey.
+///
+/// `Clone` is cheap and shares the connections. Storages that were opened apart, in this process or in
+/// others, see the same sessions if they have one server and one prefix.
+///
+/// ```no_run
+/// use logto_core::{Record, SessionKey, Storage};
+/// use logto_storage_redis::RedisStorage;
+///
+/// let storage = RedisStorage::open("redis://localhost")?;
+/// let record = Record::new(None, "{}");
+/// storage.save(&SessionKey::ONLY, &record, None)?;
+/// assert_eq!(storage.clone().load(&SessionKey::ONLY)?, Some(record));
+/// # Ok::<(), logto_core::StorageError>(())
+/// ```
+#[derive(Clone)]
+pub struct RedisStorage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    server: Arc<Server>,
+    names: Names,
+    lifetime: Lifetime,
+    locks: Locks,
 }
 
 impl RedisStorage {
-    pub(crate) fn new(sessions: Arc<Sessions>, session: SessionKey) -> Self {
-        Self {
-            sessions,
-            session,
-            fence: Mutex::default(),
+    /// Connects with the defaults of the [builder](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// Same as [`RedisStorageBuilder::open`].
+    pub fn open(url: &str) -> Result<Self, StorageError> {
+        Self::builder(url).open()
+    }
+
+    /// Sets what differs from the defaults. The crate documentation describes the [URLs](crate#addresses).
+    pub fn builder(url: &str) -> RedisStorageBuilder {
+        RedisStorageBuilder {
+            address: Address::parse(url),
+            key_prefix: None,
+            idle_lifetime: DEFAULT_IDLE_LIFETIME,
+            clock: None,
+            lease: DEFAULT_LEASE,
+            timeout: None,
+            connections: DEFAULT_CONNECTIONS,
+            replicas: None,
+            root_certificates: PemTexts::default(),
+        }
+    }
+}
+
+impl Inner {
+    fn index(&self) -> Index<'_> {
+        Index {
+            server: &self.server,
+            names: &self.names,
+            lifetime: &self.lifetime,
         }
     }
 
-    /// Best effort: a session that was read is there, whether or not that could be noted.
-    fn note_use(&self) {
-        if let Err(error) = self.sessions.write(&self.session, None, &[]) {
-            log::debug!("the use of a session is noted at a later read: {error}");
+    fn answer(&self, session: &SessionKey) -> Result<Answer, StorageError> {
+        let (key, mut commands) = (self.names.session(session), Pipeline::with_capacity(2));
+        record::ask(&mut commands, &key);
+        self.server.read(&key, &commands)
+    }
+
+    /// The version of a session that lives.
+    fn version(&self, session: &SessionKey) -> Result<Option<Version>, StorageError> {
+        let (fields, _) = self.answer(session)?;
+        match record::is_live(&fields, &self.lifetime) {
+            true => Ok(Some(record::read(fields)?.version())),
+            false => Ok(None),
         }
     }
 
-    fn fence(&self) -> MutexGuard<'_, Option<Fence>> {
-        self.fence.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A new session is in the indexes of its owner before the script is sent, and any other if the script says so.
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        let key = self.names.session(session);
+        let (owner, times) = (record.owner(), self.lifetime.times());
+        let owner_text = owner.map(|owner| owner.to_string()).unwrap_or_default();
+        let [expected, version] = [expected, Some(record.version())].map(text_of);
+        let mut is_indexed = false;
+        loop {
+            if let Some(owner) = owner.filter(|_| expected.is_empty() && !is_indexed) {
+                self.index().add(session, &owner)?;
+                is_indexed = true;
+            }
+            let indexed: &[u8] = if is_indexed { b"1" } else { b"" };
+            let arguments = [
+                expected.as_bytes(),
+                version.as_bytes(),
+                owner_text.as_bytes(),
+                record.data().as_bytes(),
+                times.now.as_bytes(),
+                times.oldest.as_bytes(),
+                self.lifetime.argument.as_bytes(),
+                self.lifetime.index_times.as_bytes(),
+                indexed,
+            ];
+            match (
+                self.server.write(&scripts::SAVE, &[&key], &arguments)?,
+                owner,
+            ) {
+                (1, _) => return Ok(()),
+                (0, _) => return Err(StorageError::conflict()),
+                (-1, _) => return Err(corrupt("a session on the Redis server is damaged")),
+                (2, Some(owner)) if !is_indexed => self.index().add(session, &owner)?,
+                _ => return Err(unexpected()),
+            }
+            is_indexed = true;
+        }
+    }
+
+    /// Whether the session is gone, or was that version.
+    fn remove(&self, session: &SessionKey, version: Option<Version>) -> Result<bool, StorageError> {
+        let key = self.names.session(session);
+        let arguments = [text_of(version)];
+        let arguments = [arguments[0].as_bytes()];
+        let removed: i64 = self.server.write(&scripts::REMOVE, &[&key], &arguments)?;
+        Ok(removed == 1)
+    }
+
+    /// Best effort: a session that was loaded is there, whether or not that could be noted.
+    fn note_use(&self, session: &SessionKey, record: &Record) {
+        let key = self.names.session(session);
+        let (version, now) = (text_of(Some(record.version())), self.lifetime.times().now);
+        let touch = |indexed: &[u8]| -> Result<i64, StorageError> {
+            let arguments = [
+                version.as_bytes(),
+                now.as_bytes(),
+                self.lifetime.argument.as_bytes(),
+                self.lifetime.index_times.as_bytes(),
+                indexed,
+            ];
+            self.server.write(&scripts::TOUCH, &[&key], &arguments)
+        };
+        let noted = touch(b"").and_then(|noted| match (noted, record.owner()) {
+            (2, Some(owner)) => {
+                self.index().add(session, &owner)?;
+                touch(b"1")
+            }
+            _ => Ok(noted),
+        });
+        if let Err(error) = noted {
+            log::debug!("the use of a session is noted at a later load: {error}");
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Storage for RedisStorage {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        let (fields, left) = self.inner.answer(session)?;
+        if !record::is_live(&fields, &self.inner.lifetime) {
+            return Ok(None);
+        }
+        let used = record::used(&fields);
+        let record = record::read(fields)?;
+        if self.inner.lifetime.should_note(used, left) {
+            self.inner.note_use(session, &record);
+        }
+        Ok(Some(record))
+    }
+
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        self.inner.save(session, record, expected)
+    }
+
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        self.inner.remove(session, None).map(drop)
+    }
+
+    /// Three steps, since the two keys may lie on different servers. A crash in between leaves both sessions.
+    fn replace(
+        &self,
+        from: &SessionKey,
+        expected: Option<Version>,
+        to: &SessionKey,
+        record: &Record,
+    ) -> Result<(), StorageError> {
+        if self.inner.version(from)? != expected {
+            return Err(StorageError::conflict());
+        }
+        self.inner.save(to, record, None)?;
+        let removed = match expected {
+            Some(_) => self.inner.remove(from, expected),
+            None => return Ok(()),
+        };
+        if let Ok(true) = removed {
+            return Ok(());
+        }
+        let undone = self.inner.remove(to, Some(record.version()));
+        if let Err(error) = undone {
+            log::warn!("a session that was not replaced has a second id for now: {error}");
+        }
+        Err(removed.err().unwrap_or_else(StorageError::conflict))
+    }
+
+    fn lock(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+    ) -> Result<StorageLock<'_>, StorageError> {
+        let holding = self
+            .inner
+            .locks
+            .acquire(&self.inner.names, session, timeout)?;
+        Ok(StorageLock::lease(holding, |holding| holding.is_held()))
+    }
+
+    /// Without a [clock](RedisStorageBuilder::clock) this does nothing and returns 0: Redis frees what has
+    /// expired by itself. With one, it looks at every session.
+    fn purge_expired(&self) -> Result<u64, StorageError> {
+        let Inner {
+            server,
+            names,
+            lifetime,
+            ..
+        } = &*self.inner;
+        let mut purged = 0;
+        if !lifetime.has_clock() {
+            return Ok(purged);
+        }
+        server.scan(&names.pattern_of_sessions(), &mut |key| {
+            if let Some(session) = names.session_of_key(key) {
+                let oldest = lifetime.times().oldest;
+                let key = names.session(&session);
+                let done: i64 = server.write(&scripts::PURGE, &[&key], &[oldest.as_bytes()])?;
+                purged += u64::from(done == 1);
+            }
+            Ok(())
+        })?;
+        Ok(purged)
+    }
+
+    fn find(&self, owner: &OwnerDigest) -> Result<Vec<SessionKey>, StorageError> {
+        self.inner.index().find(owner)
+    }
+
+    /// By `SCAN` of every master. The server may name a session twice; it is visited once.
+    fn for_each(
+        &self,
+        visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let Inner {
+            server,
+            names,
+            lifetime,
+            ..
+        } = &*self.inner;
+        let mut visited = HashSet::new();
+        server.scan(&names.pattern_of_sessions(), &mut |key| {
+            let Some(session) = names.session_of_key(key) else {
+                return Ok(());
+            };
+            let is_live = match self.inner.answer(&session) {
+                Err(error) if error.kind() == StorageErrorKind::Corrupt => true,
+                answer => record::is_live(&answer?.0, lifetime),
+            };
+            match is_live && visited.insert(session) {
+                true => visit(&session),
+                false => Ok(()),
+            }
+        })
     }
 }
 
 impl fmt::Debug for RedisStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStorage")
-            .field("server", &self.sessions.server)
+            .field("server", &self.inner.server)
             .finish_non_exhaustive()
     }
 }
 
-impl Storage for RedisStorage {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        let seen = self.sessions.look(&self.session, key.as_str())?;
-        if self.sessions.is_over(&seen) {
-            return Ok(None);
-        }
-        if self.sessions.should_note(&seen) {
-            self.note_use();
-        }
-        seen.into_text()
+/// Settings of a [`RedisStorage`].
+#[derive(Debug)]
+#[must_use = "nothing is opened until `open`"]
+pub struct RedisStorageBuilder {
+    address: Result<Address, StorageError>,
+    key_prefix: Option<String>,
+    idle_lifetime: Duration,
+    clock: Option<Arc<dyn Clock>>,
+    lease: Duration,
+    timeout: Option<Duration>,
+    connections: usize,
+    replicas: Option<u32>,
+    root_certificates: PemTexts,
+}
+
+impl RedisStorageBuilder {
+    /// What all [keys](crate#what-is-written) begin with: 1 to 64 bytes without braces. Default: `logto`,
+    /// or the `prefix` of the URL. Applications that share a server have one each.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = Some(prefix.into());
+        self
     }
 
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.update(&[Change { key, value }])
+    /// How long a session may lie unused before it expires, in whole milliseconds. Default:
+    /// [`DEFAULT_IDLE_LIFETIME`]. More than 100 years have no end.
+    pub fn idle_lifetime(mut self, lifetime: Duration) -> Self {
+        self.idle_lifetime = lifetime;
+        self
     }
 
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        let fence = self.fence().clone();
-        self.sessions.write(&self.session, fence.as_ref(), changes)
+    /// A clock that idle time is measured by *too*: a session is over when this one or the server's says
+    /// so. For tests, which cannot move the server's. Default: none.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
     }
 
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        let holding = Holding::acquire(&self.sessions, &self.session, timeout)?;
-        *self.fence() = Some(holding.fence().clone());
-        let lock = SessionLock {
-            storage: self,
-            holding,
+    /// How long the server leaves a [lock](crate#the-lock-of-a-session) to a process of which it hears
+    /// nothing. Default: 10 seconds; 100 milliseconds at least. More than 100 years have no end: a process
+    /// that is killed then leaves its locks locked.
+    ///
+    /// It is renewed while it is held, so it need not be longer than what is done under the lock. It is to
+    /// be longer than the process, the network or the server may hang.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long a call may take in all: waiting for a connection, connecting, the answer, and
+    /// trying again. Default: 5 seconds, or the `timeout` of the URL, in milliseconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How many connections there may be to one server. Default: 16.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// How many replicas must have what was written before a call ends. Default: 0, or the
+    /// `replicas` of the URL. A lock that too few have is not taken; if too few have a record that was
+    /// saved, that is logged as a warning.
+    pub fn wait_for_replicas(mut self, replicas: u32) -> Self {
+        self.replicas = Some(replicas);
+        self
+    }
+
+    /// Trusts servers whose certificate this one, in PEM, has signed, and no others. May be called
+    /// again for more. Default: the system's certificates.
+    pub fn root_certificate(mut self, pem: impl Into<String>) -> Self {
+        self.root_certificates.0.push(pem.into());
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// - [`Unsupported`](logto_core::StorageErrorKind::Unsupported) if the URL or another setting cannot be used.
+    /// - [`PermissionDenied`](logto_core::StorageErrorKind::PermissionDenied) if the server does not accept the user or the password.
+    /// - [`Unavailable`](logto_core::StorageErrorKind::Unavailable) if no server answers there.
+    /// - [`Backend`](logto_core::StorageErrorKind::Backend) if it is none of Redis, or refuses a setting.
+    pub fn open(self) -> Result<RedisStorage, StorageError> {
+        let mut address = self.address?;
+        let prefix = self.key_prefix.or(address.options.prefix.take());
+        let prefix = prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
+        let names = Names::new(prefix.clone())?;
+        let idle = self
+            .clock
+            .map(|clock| IdleLifetime::new(self.idle_lifetime, clock));
+        let settings = Settings {
+            timeout: self
+                .timeout
+                .or(address.options.timeout)
+                .unwrap_or(DEFAULT_TIMEOUT),
+            connections: self.connections,
+            replicas: self.replicas.or(address.options.replicas).unwrap_or(0),
+            root_certificates: self.root_certificates.0,
+            prefix,
+            address,
         };
-        Ok(StorageLock::lease(lock, SessionLock::is_held))
+        let server = Arc::new(Server::open(settings)?);
+        Ok(RedisStorage {
+            inner: Arc::new(Inner {
+                names,
+                lifetime: Lifetime::new(self.idle_lifetime, idle),
+                locks: Locks::new(Arc::clone(&server), self.lease)?,
+                server,
+            }),
+        })
     }
 }
 
-/// A lock that a handle of the session has.
-struct SessionLock<'a> {
-    storage: &'a RedisStorage,
-    holding: Holding,
-}
+/// Shown by its number only: a private key may stand beside a certificate.
+#[derive(Default)]
+struct PemTexts(Vec<String>);
 
-impl SessionLock<'_> {
-    fn is_held(&self) -> bool {
-        self.holding.is_held(&self.storage.sessions)
-    }
-}
-
-impl Drop for SessionLock<'_> {
-    fn drop(&mut self) {
-        *self.storage.fence() = None;
-        self.holding.release(&self.storage.sessions);
+impl fmt::Debug for PemTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.len())
     }
 }

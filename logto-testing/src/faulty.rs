@@ -1,4 +1,4 @@
-//! A storage that fails when it is told to.
+//! A storage that fails on demand.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use logto_core::{
     OwnerDigest, Record, SessionKey, Storage, StorageError, StorageErrorKind, StorageLock, Version,
 };
 
-/// A [`Storage`] around another one that fails when a test tells it to, and counts the calls that it is
+/// A [`Storage`] around another one, that fails when a test tells it to, and counts the calls that it is
 /// given.
 ///
 /// A call that fails does not reach the inner storage. `Clone` shares the faults and the counts.
@@ -17,12 +17,12 @@ use logto_core::{
 /// use logto_testing::{Faulty, StorageCall};
 ///
 /// let storage = Faulty::new(MemoryStorage::new());
-/// storage.fail(StorageCall::Save, 2, StorageErrorKind::Backend);
+/// storage.fail(StorageCall::Save, 2, StorageErrorKind::Conflict);
 ///
-/// let (first, second) = (Record::new(None, "first"), Record::new(None, "second"));
-/// assert!(storage.save(&SessionKey::ONLY, &first, None).is_ok());
-/// assert!(storage.save(&SessionKey::ONLY, &second, Some(first.version())).is_err());
-/// assert_eq!(storage.load(&SessionKey::ONLY)?, Some(first));
+/// let (session, first, second) = (SessionKey::ONLY, Record::new(None, "1"), Record::new(None, "2"));
+/// assert!(storage.save(&session, &first, None).is_ok());
+/// assert!(storage.save(&session, &second, Some(first.version())).is_err());
+/// assert_eq!(storage.load(&session)?, Some(first));
 /// assert_eq!(storage.calls(StorageCall::Save), 2);
 /// assert_eq!(storage.calls(StorageCall::Any), 3);
 /// # Ok::<(), logto_core::StorageError>(())
@@ -53,7 +53,7 @@ pub enum StorageCall {
     Find,
     /// [`Storage::for_each`]
     ForEach,
-    /// Any of them.
+    /// Whichever it is.
     Any,
 }
 

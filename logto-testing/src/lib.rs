@@ -30,7 +30,7 @@
 //! ```
 //! # use logto_core as logto;
 //! # use logto_core::MemoryStorage;
-//! use logto::{Logto, LogtoConfig};
+//! use logto::{Logto, LogtoConfig, SessionId};
 //! use logto_testing::{FakeLogto, FakeUser};
 //! use std::time::Duration;
 //!
@@ -42,7 +42,8 @@
 //!     .app_secret(fake.app_secret())
 //!     .resources(["https://api.example.com"]);
 //! let logto = Logto::builder(config).clock(fake.clock()).build()?;
-//! let client = logto.client(MemoryStorage::new());
+//! let (storage, id) = (MemoryStorage::new(), SessionId::random()); // the id is in the cookie
+//! let client = logto.session(&storage, &id);
 //!
 //! let sign_in = client.sign_in("http://localhost:3000/callback")?;
 //! let user = client.handle_sign_in_callback(&fake.authorize(&sign_in))?;
@@ -163,27 +164,19 @@
 //!
 //! # For a storage of your own
 //!
-//! [`contract`] tests what a backend promises, one test for each promise:
-//!
-//! ```
-//! use logto_core::MemoryStorage; // or yours
-//!
-//! logto_testing::storage_contract!(|| MemoryStorage::new());
-//! # fn main() {}
-//! ```
-//!
-//! For a backend that keeps sessions when its process ends, [`crash_contract!`] kills processes that write,
-//! 200 times, and looks at what they left: see [`contract::crash`].
+//! [`storage_contract!`] makes a test of each promise that a backend gives, and [`crash_contract!`] kills
+//! processes that write, 200 times, and looks at what they left. [`contract`] shows a whole backend with
+//! its tests.
 //!
 //! And [`Faulty`] makes a storage fail, to see what your program does then:
 //!
 //! ```
-//! use logto_core::{MemoryStore, PersistKey, SessionStore, Storage, StorageErrorKind};
+//! use logto_core::{MemoryStorage, SessionKey, Storage, StorageErrorKind};
 //! use logto_testing::{Faulty, StorageCall};
 //!
-//! let store = Faulty::new(MemoryStore::new());
-//! store.fail(StorageCall::Get, 1, StorageErrorKind::Backend); // the next one
-//! assert!(store.default_session().get(PersistKey::IdToken).is_err());
+//! let storage = Faulty::new(MemoryStorage::new());
+//! storage.fail(StorageCall::Load, 1, StorageErrorKind::Backend); // the next one
+//! assert!(storage.load(&SessionKey::ONLY).is_err());
 //! ```
 //!
 //! # What the server leaves out

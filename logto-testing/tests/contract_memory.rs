@@ -7,39 +7,37 @@ use logto_core::{EncryptedStorage, EncryptionKey, MemoryStorage, Storage};
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
 
-/// A place in this process: storages that are opened over it share their sessions no longer than it lives.
-struct InMemory;
+/// A fixture in memory, within a wrapper.
+macro_rules! in_memory {
+    ($name:ident, $wrap:expr) => {
+        mod $name {
+            use super::*;
 
-impl Fixture for InMemory {
-    fn new() -> Self {
-        Self
-    }
+            struct InMemory;
 
-    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
-        let builder = MemoryStorage::builder().idle_lifetime(idle_lifetime);
-        Box::new(builder.clock(clock).build())
-    }
+            impl Fixture for InMemory {
+                const PERSISTENT: bool = false;
+
+                fn new() -> Self {
+                    Self
+                }
+
+                fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
+                    let builder = MemoryStorage::builder().idle_lifetime(idle_lifetime);
+                    Box::new($wrap(builder.clock(clock).build()))
+                }
+            }
+
+            logto_testing::storage_contract!(InMemory);
+        }
+    };
 }
 
-logto_testing::storage_contract!(InMemory);
-
-mod encrypted {
-    use super::*;
-
-    struct Encrypted;
-
-    impl Fixture for Encrypted {
-        fn new() -> Self {
-            Self
-        }
-
-        fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
-            // Behind a pointer, which must hand on every method.
-            let inner: Arc<dyn Storage> = InMemory.open(idle_lifetime, clock).into();
-            let key = EncryptionKey::from_bytes([7; 32]);
-            Box::new(EncryptedStorage::new(inner, key))
-        }
-    }
-
-    logto_testing::storage_contract!(Encrypted);
-}
+in_memory!(memory, |storage| storage);
+in_memory!(encrypted, |storage| EncryptedStorage::new(
+    storage,
+    EncryptionKey::from_bytes([7; 32])
+));
+in_memory!(pointers, |storage| Box::new(Arc::new(storage))
+    as Box<dyn Storage>);
+in_memory!(faulty, logto_testing::Faulty::new);

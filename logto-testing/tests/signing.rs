@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Http, builder, decode, text, tokens, verify};
-use logto_core::{Logto, LogtoConfig, MemoryStorage};
+use logto_core::{Logto, LogtoConfig, MemoryStorage, SessionId};
 use logto_testing::{FakeLogto, SigningAlgorithm};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 fn sign_in(fake: &FakeLogto) -> Result<String, logto_core::LogtoError> {
     let config = LogtoConfig::new(fake.endpoint(), fake.app_id()).app_secret(fake.app_secret());
     let logto = Logto::builder(config).clock(fake.clock()).build()?;
-    let client = logto.client(MemoryStorage::new());
+    let client = logto.session(&MemoryStorage::new(), &SessionId::random());
     let url = client.sign_in(common::CALLBACK)?;
     let user = client.handle_sign_in_callback(&fake.authorize(&url))?;
     Ok(user.claims.sub)

@@ -3,7 +3,7 @@
 use logto::desktop::{
     self, Cancel, DesktopDeviceOptions, DesktopSignInOptions, DesktopSignOutOptions,
 };
-use logto::storage::{PersistKey, Storage};
+use logto::storage::{SessionKey, Storage as _};
 use logto::{AccessTokenRequest, IdTokenClaims, Logto, LogtoClient, Revocation};
 
 use crate::arguments::{Command, NAME};
@@ -60,7 +60,7 @@ impl App {
                 // What had begun goes, so that a passphrase that was chosen for nothing binds nobody.
                 // Best effort: the failure of the sign-in is what matters.
                 if let Ok(false) = client.is_authenticated() {
-                    let _ = storage.set(PersistKey::SignInSession, None);
+                    let _ = storage.remove(&SessionKey::ONLY);
                 }
                 Err(failure)
             }

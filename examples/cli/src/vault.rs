@@ -32,11 +32,11 @@ impl<'a> Vault<'a> {
         let (by_keyring, by_passphrase) = (self.by_keyring(), self.by_passphrase());
         if is_there(&by_keyring) {
             let key = self.known_key(&by_keyring)?;
-            return open_existing(&by_keyring, &key);
+            return open_existing(&by_keyring, &key).map(Some);
         }
         if is_there(&by_passphrase) {
             let passphrase = self.passphrase(terminal::ask_passphrase)?;
-            return open_existing(&by_passphrase, &key_of(passphrase)?);
+            return open_existing(&by_passphrase, &key_of(passphrase)?).map(Some);
         }
         Ok(None)
     }
@@ -86,9 +86,10 @@ impl<'a> Vault<'a> {
     }
 }
 
-/// A path that cannot be looked at is there: opening it tells what is wrong.
-fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().map_or_else(
+/// Whether the directory has a session. A file that cannot be looked at is there: opening it tells what is wrong.
+fn is_there(directory: &Path) -> bool {
+    let session = format!("{}.session", SessionKey::ONLY.to_hex());
+    directory.join(session).symlink_metadata().map_or_else(
         |error| error.kind() != std::io::ErrorKind::NotFound,
         |_| true,
     )
@@ -98,12 +99,12 @@ fn open(path: &Path, key: &EncryptionKey) -> Result<FileStorage, Failure> {
     FileStorage::open(path, key).map_err(|error| explained(path, &error))
 }
 
-/// Reads the session, so that a wrong key is told before anything else is done; `None` if there is none.
-fn open_existing(path: &Path, key: &EncryptionKey) -> Result<Option<FileStorage>, Failure> {
+/// Reads the session, so that a wrong key is told before anything else is done.
+fn open_existing(path: &Path, key: &EncryptionKey) -> Result<FileStorage, Failure> {
     let storage = open(path, key)?;
     let session = storage.load(&SessionKey::ONLY);
-    let session = session.map_err(|error| explained(path, &error))?;
-    Ok(session.map(|_| storage))
+    session.map_err(|error| explained(path, &error))?;
+    Ok(storage)
 }
 
 fn explained(path: &Path, error: &StorageError) -> Failure {

@@ -101,12 +101,14 @@ const CALLS: [Call; 5] = [
     |storage| save(storage, 0, &record(Some("alice"), "new")),
     |storage| save(storage, 1, &record(Some("alice"), "new")),
     |storage| storage.remove(&session(0)),
-    |storage| {
-        let version = storage.load(&session(0))?.map(|record| record.version());
-        let new = record(Some("alice"), "new");
-        storage.replace(&session(0), version, &session(1), &new)
-    },
+    REPLACE,
 ];
+
+const REPLACE: Call = |storage| {
+    let version = storage.load(&session(0))?.map(|record| record.version());
+    let new = record(Some("alice"), "new");
+    storage.replace(&session(0), version, &session(1), &new)
+};
 
 struct Fixture {
     directory: TempDir,
@@ -188,4 +190,26 @@ fn faults_of_each_operation_leave_the_old_or_the_new() {
     }
     // Each call has five operations or more, but the removal, which has four, and a save of the same owner.
     assert!(faults >= 6 * (7 + 4 + 6 + 3 + 9), "{faults}");
+}
+
+#[test]
+fn faults_of_a_replacement_never_lose_the_session() {
+    for for_good in [false, true] {
+        for at in 1.. {
+            let fixture = Fixture::new();
+            let error = EIO;
+            fixture.fs.set(Some(Plan {
+                at,
+                error,
+                for_good,
+            }));
+            let _ = REPLACE(&fixture.storage);
+            let failed = fixture.fs.set(None).failed;
+            let after = read_all(&fixture.storage).unwrap();
+            assert!(after.iter().any(Option::is_some), "{at} {failed:?}");
+            if failed.is_none() {
+                break;
+            }
+        }
+    }
 }

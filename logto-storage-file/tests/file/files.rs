@@ -154,7 +154,9 @@ fn owner_mark_that_lies_finds_nothing_and_is_swept() {
     }
     storage.purge_expired().unwrap();
     assert_eq!(names(&marks).len(), 3);
-    [0, 1].map(|number| storage.remove(&session(number)).unwrap());
+    for number in [0, 1] {
+        storage.remove(&session(number)).unwrap();
+    }
     storage.purge_expired().unwrap();
     assert!(names(&marks).is_empty());
 }

@@ -1,10 +1,7 @@
--- Takes a lock that nobody holds. Returns 1 if the caller has it, 0 if somebody else does, and -1 if the
--- key holds something else.
--- KEYS: the lock. ARGV: 1 'held:' and the caller's token; 2 the lease, or ''.
-local value = redis.call('GET', KEYS[1])
-if value and value ~= ARGV[1] and string.sub(value, 1, 5) ~= 'free:' then
-  return string.sub(value, 1, 5) == 'held:' and 0 or -1
-end
+-- Takes a lock that nobody holds. Returns 1 if the caller has it, and 0 if another holder does.
+-- KEYS: the lock. ARGV: 1 the caller's token; 2 the lease, or ''.
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
 if ARGV[2] ~= '' then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 else

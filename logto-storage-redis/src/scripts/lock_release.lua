@@ -1,7 +1,7 @@
--- Frees a lock and leaves a mark of who had it last. Returns 1, or 0 if the caller had it no more.
--- KEYS: the lock. ARGV: 1 'held:' and 2 'free:', each with the caller's token; 3 how long the mark stays.
-local value = redis.call('GET', KEYS[1])
-if value == ARGV[2] then return 1 end
-if value ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+-- Releases a lock. Returns 1, or 0 if another holder has it. A lock that is gone was released by the same call, sent
+-- twice, or its lease was over.
+-- KEYS: the lock. ARGV: the caller's token.
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
 return 1

@@ -1,16 +1,19 @@
-//! What a persistent [`Storage`] promises to a process that is killed: what it was told to be written is
+//! What a persistent [`Storage`] promises to whoever is killed: what it was told to be written is
 //! there, and nothing is there in part.
 //!
 //! [`run`] starts a process that writes, kills it at a random moment and looks at what is there, 200
-//! times. Several threads of the process save, replace and remove sessions of their own; after each call that
-//! returned they say so. After each kill a storage is opened over the place, and all sessions are loaded. They must
-//! hold what all the calls made that were said, and may hold what the one next call of each thread made. And
-//! each that has an owner must be found by it, and no other ([`Fixture::FINDS_OWNERS`]).
+//! times. Several threads of the process write to sessions of their own, which they save under
+//! the lock and without, replace and remove; after each call that returned they say so. After each kill
+//! a storage is opened over the place, and all sessions are loaded. They must hold what all the calls made
+//! that were said, and may hold what the one next call of each thread made, with all it changed. Each that
+//! has an owner must be found by it, and no other ([`Fixture::FINDS_OWNERS`]), and each must be visited
+//! ([`Fixture::LISTS_SESSIONS`]). Only a replacement may be done by half, if it is not one step
+//! ([`Fixture::REPLACES_IN_ONE_STEP`]).
 //!
 //! [`crash_contract!`](crate::crash_contract) makes it a test:
 //!
 //! ```
-//! # use logto_core::{MemoryStorage, Storage};
+//! # use logto_core::Storage;
 //! # use logto_testing::TestClock;
 //! # use std::time::Duration;
 //! use logto_testing::contract::Fixture;
@@ -80,18 +83,20 @@
 //!
 //! A killed process is not a power failure: what it has handed to the operating system is written.
 
-use std::collections::BTreeSet;
 use std::env;
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::iter;
 use std::thread;
 use std::time::Duration;
 
-use logto_core::{OwnerDigest, Record, SessionId, SessionKey, Storage, StorageError, Version};
+use logto_core::{
+    Record, SessionKey, SessionOwner, Storage, StorageError, StorageErrorKind, Version,
+};
 
 use super::Fixture;
 use super::processes::{Player, say, test_in};
-use super::support::{Random, beginning, owner};
+use super::support::{Random, shape};
 
 /// Tests that what a killed process has written to a [`Storage`](logto_core::Storage) is
 /// there, and nothing in part, by a [`Fixture`](crate::contract::Fixture) with a
@@ -102,13 +107,13 @@ macro_rules! crash_contract {
         $crate::crash_contract!($fixture, |_, _| {});
     };
     ($fixture:ty, $look:expr $(,)?) => {
-        /// What a persistent `Storage` promises to a process that is killed.
+        /// What a persistent `Storage` promises to whoever is killed.
         mod crash_contract {
             #[allow(unused_imports)]
             use super::*;
 
             #[test]
-            fn crash_leaves_all_that_was_written_and_nothing_in_part() {
+            fn crash_leaves_all_that_was_saved_and_nothing_in_part() {
                 $crate::contract::crash::run::<$fixture>(::core::module_path!(), $look);
             }
 
@@ -140,6 +145,9 @@ pub enum Moment {
 const WRITERS: usize = 3;
 const SESSIONS: usize = 4;
 const OWNERS: usize = 2;
+
+/// For the lock of a session that nobody else uses, on a slow machine.
+const BOUND: Duration = Duration::from_secs(20);
 
 /// What the process is told to play begins with.
 const ROLE: &str = "write, with the seed ";
@@ -180,12 +188,7 @@ pub fn run_with<F: Fixture>(
         look(&fixture, Moment::Opened);
         for writer in &mut writers {
             let said = said.iter().filter(|line| **line == writer.name()).count();
-            let caught_up = writer.catch_up(&*storage, seed, said);
-            let found = caught_up.and_then(|()| match F::FINDS_OWNERS {
-                true => writer.check_owners(&*storage),
-                false => Ok(()),
-            });
-            if let Err(lost) = found {
+            if let Err(lost) = check::<F>(writer, &storage, seed, said) {
                 let name = writer.name();
                 panic!("after kill {round}, of {name}, which has said {said} calls: {lost}");
             }
@@ -200,6 +203,22 @@ pub fn run_with<F: Fixture>(
     look(&fixture, Moment::Closed);
     remove_all::<F>(&place, &mut writers);
     look(&fixture, Moment::Emptied);
+}
+
+fn check<F: Fixture>(
+    writer: &mut Writer,
+    storage: &dyn Storage,
+    seed: u64,
+    said: usize,
+) -> Result<(), String> {
+    writer.catch_up::<F>(storage, seed, said)?;
+    if F::FINDS_OWNERS {
+        writer.check_owners(storage)?;
+    }
+    if F::LISTS_SESSIONS {
+        writer.check_list(storage)?;
+    }
+    Ok(())
 }
 
 fn number_of(variable: &str) -> Option<u64> {
@@ -257,7 +276,7 @@ fn remove_all<F: Fixture>(place: &str, writers: &mut [Writer]) {
             removed.expect("no session fails to be removed");
         }
         writer.sessions = Sessions::default();
-        let found = writer.read(&*storage);
+        let found = writer.read(&storage);
         let found = found.expect("what is removed can be read");
         assert!(
             found == writer.sessions,
@@ -294,8 +313,7 @@ impl Writer {
     /// The same in every process.
     fn key(&self, session: usize) -> SessionKey {
         let number = self.number * SESSIONS + session;
-        let id = SessionId::parse(&format!("{number:042}A"));
-        id.expect("the form of an id").key()
+        SessionKey::from_bytes([number as u8; 32])
     }
 
     /// Without end.
@@ -306,7 +324,12 @@ impl Writer {
     }
 
     /// Compares what is there with what it must be after so many steps, or one more.
-    fn catch_up(&mut self, storage: &dyn Storage, seed: u64, said: usize) -> Result<(), String> {
+    fn catch_up<F: Fixture>(
+        &mut self,
+        storage: &dyn Storage,
+        seed: u64,
+        said: usize,
+    ) -> Result<(), String> {
         let mut steps = self.steps(seed);
         for step in steps.by_ref().take(said) {
             step.expect(&mut self.sessions);
@@ -316,32 +339,35 @@ impl Writer {
         if found == self.sessions {
             return Ok(());
         }
-        let mut next = self.sessions.clone();
         let step = steps.next().expect("steps without end");
-        let unsaid = step.to_string();
+        let mut next = self.sessions.clone();
         step.expect(&mut next);
-        // A backend may keep to the default of `replace`, of which a crash leaves the half.
-        if found == next || step.is_half(&found, &self.sessions, &next) {
-            self.sessions = found;
-            self.unsaid += 1;
-            return Ok(());
+        if found != next && (F::REPLACES_IN_ONE_STEP || !step.is_half(&found, &self.sessions)) {
+            return Err(format!(
+                "{}; or, if it was killed before it could say {step}, {}",
+                difference(&found, &self.sessions),
+                difference(&found, &next),
+            ));
         }
-        Err(format!(
-            "{}; or, if it was killed before it could say {unsaid}, {}",
-            difference(&found, &self.sessions),
-            difference(&found, &next),
-        ))
+        self.sessions = found;
+        self.unsaid += 1;
+        Ok(())
     }
 
     /// Looks for its sessions by their owners.
     fn check_owners(&self, storage: &dyn Storage) -> Result<(), String> {
         for number in 0..OWNERS {
-            for digest in owner(&owner_name(&self.name(), number)).digests() {
-                let found = self.find(storage, &digest)?;
-                let expected = self.owned_by(&digest);
+            for digest in owner(&self.name(), number).digests() {
+                let found = storage.find(&digest);
+                let mut found = found.map_err(|error| format!("find fails: {error:?}"))?;
+                found.sort_unstable();
+                let expected = self.keys_where(|record| {
+                    record.owner().is_some_and(|owner| owner.matches(&digest))
+                });
                 if found != expected {
+                    let [found, expected] = [found.len(), expected.len()];
                     return Err(format!(
-                        "by {digest:?} the sessions {found:?} are found, and must be {expected:?}"
+                        "{found} sessions are found, and must be the {expected} of an owner"
                     ));
                 }
             }
@@ -349,154 +375,157 @@ impl Writer {
         Ok(())
     }
 
-    /// The numbers of its sessions that a storage finds by an owner.
-    fn find(&self, storage: &dyn Storage, owner: &OwnerDigest) -> Result<BTreeSet<usize>, String> {
-        let found = storage.find(owner);
-        let found = found.map_err(|error| format!("no session can be found: {error:?}"))?;
-        let mut found: BTreeSet<_> = found.into_iter().collect();
-        let own = (0..SESSIONS).filter(|number| found.remove(&self.key(*number)));
-        let own = own.collect();
-        match found.is_empty() {
-            true => Ok(own),
-            false => Err(format!("another writer's session is found by {owner:?}")),
+    /// Visits all sessions, those of the other writers too.
+    fn check_list(&self, storage: &dyn Storage) -> Result<(), String> {
+        let mut found = Vec::new();
+        let visited = storage.for_each(&mut |session| {
+            if (0..SESSIONS).any(|number| self.key(number) == *session) {
+                found.push(*session);
+            }
+            Ok(())
+        });
+        visited.map_err(|error| format!("for_each fails: {error:?}"))?;
+        found.sort_unstable();
+        match found == self.keys_where(|_| true) {
+            true => Ok(()),
+            false => Err("other sessions are visited than those that are there".to_owned()),
         }
     }
 
-    /// The numbers of its sessions that must be found by an owner.
-    fn owned_by(&self, owner: &OwnerDigest) -> BTreeSet<usize> {
-        let is_of = |number: &usize| {
-            let found = self.sessions[*number].as_ref().and_then(Record::owner);
-            found.is_some_and(|found| found.matches(owner))
-        };
-        (0..SESSIONS).filter(is_of).collect()
+    /// In order: the keys are.
+    fn keys_where(&self, wanted: impl Fn(&Record) -> bool) -> Vec<SessionKey> {
+        let is_wanted = |number: &usize| self.sessions[*number].as_ref().is_some_and(&wanted);
+        let numbers = (0..SESSIONS).filter(is_wanted);
+        numbers.map(|number| self.key(number)).collect()
     }
 
     fn read(&self, storage: &dyn Storage) -> Result<Sessions, String> {
         let mut sessions = Sessions::default();
         for (number, record) in sessions.iter_mut().enumerate() {
-            let loaded = storage.load(&self.key(number));
-            *record =
-                loaded.map_err(|error| format!("session {number} cannot be loaded: {error:?}"))?;
+            let found = storage.load(&self.key(number));
+            *record = found.map_err(|error| format!("session {number} fails: {error:?}"))?;
         }
         Ok(sessions)
     }
 }
 
-/// The first record that is another.
+/// The first session that is another.
 fn difference(found: &Sessions, expected: &Sessions) -> String {
-    let shown = |record: &Option<Record>| match record {
-        Some(record) => format!("{record:?} with {}", beginning(record.data())),
-        None => "absent".to_owned(),
+    let mut pairs = found.iter().zip(expected);
+    let Some(number) = pairs.position(|(found, expected)| found != expected) else {
+        return "nothing differs".to_owned();
     };
-    for (number, (found, expected)) in found.iter().zip(expected).enumerate() {
-        if found != expected {
-            let (found, expected) = (shown(found), shown(expected));
-            return format!("session {number} is {found} and must be {expected}");
-        }
-    }
-    "nothing differs".to_owned()
+    let [found, expected] = [found, expected].map(|sessions| shape(sessions[number].as_ref()));
+    format!("session {number} is {found} and must be {expected}")
 }
 
-/// One call of the storage.
-enum Step {
-    Save {
-        session: usize,
-        record: Record,
-    },
-    Replace {
-        from: usize,
-        to: usize,
-        record: Record,
-    },
-    Remove {
-        session: usize,
-    },
+/// One call that writes.
+struct Step {
+    session: usize,
+    call: Call,
+}
+
+enum Call {
+    Save { record: Record, locked: bool },
+    Replace { to: usize, record: Record },
+    Remove,
 }
 
 impl Step {
     fn random(random: &mut Random, writer: &str) -> Self {
         let session = random.index(SESSIONS);
-        match random.below(10) {
-            0 | 1 => Self::Remove { session },
-            2..5 => Self::Replace {
-                from: session,
+        let call = match random.below(10) {
+            0 => Call::Remove,
+            1..4 => Call::Replace {
                 to: (session + 1 + random.index(SESSIONS - 1)) % SESSIONS,
-                record: record(random, writer),
+                record: random_record(random, writer),
             },
-            _ => Self::Save {
-                session,
-                record: record(random, writer),
+            kind => Call::Save {
+                record: random_record(random, writer),
+                locked: kind < 6,
             },
-        }
+        };
+        Self { session, call }
     }
 
     fn take(&self, storage: &dyn Storage, writer: &Writer) -> Result<(), StorageError> {
-        let version = |session: usize| -> Result<Option<Version>, StorageError> {
-            let there = storage.load(&writer.key(session))?;
-            Ok(there.map(|record| record.version()))
+        let session = writer.key(self.session);
+        let version = || {
+            storage
+                .load(&session)
+                .map(|found| found.map(|record| record.version()))
         };
-        match self {
-            Self::Save { session, record } => {
-                storage.save(&writer.key(*session), record, version(*session)?)
+        match &self.call {
+            Call::Save { record, locked } => {
+                let _held = locked.then(|| storage.lock(&session, BOUND)).transpose()?;
+                storage.save(&session, record, version()?)
             }
-            // Onto a session that is there it changes nothing, and says so.
-            Self::Replace { to, .. } if version(*to)?.is_some() => Ok(()),
-            Self::Replace { from, to, record } => {
-                let [from_key, to] = [from, to].map(|session| writer.key(*session));
-                storage.replace(&from_key, version(*from)?, &to, record)
+            Call::Replace { to, record } => {
+                let to = writer.key(*to);
+                match storage.replace(&session, version()?, &to, record) {
+                    // One that is used is not replaced.
+                    Err(error) if error.kind() == StorageErrorKind::Conflict => {
+                        storage.load(&to)?.map(drop).ok_or(error)
+                    }
+                    outcome => outcome,
+                }
             }
-            Self::Remove { session } => storage.remove(&writer.key(*session)),
+            Call::Remove => storage.remove(&session),
         }
     }
 
     /// What the step makes of what was there.
     fn expect(&self, sessions: &mut Sessions) {
-        match self {
-            Self::Save { session, record } => sessions[*session] = Some(record.clone()),
-            Self::Replace { to, .. } if sessions[*to].is_some() => {}
-            Self::Replace { from, to, record } => {
-                sessions[*from] = None;
+        match &self.call {
+            Call::Save { record, .. } => sessions[self.session] = Some(record.clone()),
+            Call::Replace { to, record } if sessions[*to].is_none() => {
+                sessions[self.session] = None;
                 sessions[*to] = Some(record.clone());
             }
-            Self::Remove { session } => sessions[*session] = None,
+            Call::Replace { .. } => {}
+            Call::Remove => sessions[self.session] = None,
         }
     }
 
-    /// Whether it is a replacement that has saved the new session and not removed the old one.
-    fn is_half(&self, found: &Sessions, before: &Sessions, after: &Sessions) -> bool {
-        let Self::Replace { from, .. } = self else {
+    /// Whether this is a replacement of which only the first half was done: the new session is there.
+    fn is_half(&self, found: &Sessions, before: &Sessions) -> bool {
+        let Call::Replace { to, record } = &self.call else {
             return false;
         };
-        let mut half = after.clone();
-        half[*from].clone_from(&before[*from]);
-        *found == half
+        let mut half = before.clone();
+        half[*to] = Some(record.clone());
+        before[*to].is_none() && *found == half
     }
 }
 
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Save { session, .. } => write!(f, "a save of session {session}"),
-            Self::Replace { from, to, .. } => write!(f, "a replacement of {from} by {to}"),
-            Self::Remove { session } => write!(f, "a removal of session {session}"),
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = self.session;
+        match self.call {
+            Call::Save { .. } => write!(f, "a save of session {session}"),
+            Call::Replace { to, .. } => write!(f, "a replacement of session {session} by {to}"),
+            Call::Remove => write!(f, "a removal of session {session}"),
         }
     }
 }
 
-/// One of the users of a writer.
-fn owner_name(writer: &str, number: usize) -> String {
-    format!("user {number} of {writer}")
+/// One of the users of a writer, each with a session at the server.
+fn owner(writer: &str, number: usize) -> SessionOwner {
+    let sub = format!("user {number} of {writer}");
+    SessionOwner::new("https://foo.logto.app/oidc", &sub, Some(&sub))
 }
 
-/// A record that no other call writes: most are short, some fill many pages.
-fn record(random: &mut Random, writer: &str) -> Record {
-    let stamp = format!("{:016x} ", random.below(u64::MAX));
-    let longest = [10, 10, 200, 5_000][random.index(4)];
-    let data = stamp.repeat(1 + random.index(longest));
-    let owned = random.below(4) != 0;
-    let owner = owned.then(|| owner(&owner_name(writer, random.index(OWNERS))));
-    let halves = [random.below(u64::MAX), random.below(u64::MAX)].map(u64::to_be_bytes);
+/// Of data that nobody else writes: most is short, some fills many pages. The same for the same seed.
+fn random_record(random: &mut Random, writer: &str) -> Record {
     let mut version = [0; 16];
-    version.copy_from_slice(&halves.concat());
+    version[..8].copy_from_slice(&random.number().to_be_bytes());
+    version[8..].copy_from_slice(&random.number().to_be_bytes());
+    let stamp = format!("{:016x} ", random.number());
+    let longest = [10, 10, 200, 5_000][random.index(4)];
+    let owner = match random.index(OWNERS + 1) {
+        OWNERS => None,
+        number => Some(owner(writer, number)),
+    };
+    let data = stamp.repeat(random.index(longest));
     Record::stored(Version::from_bytes(version), owner, data)
 }

@@ -1,149 +1,178 @@
-//! What [`Storage`] promises of sessions that lie unused. Checks nothing of a backend whose sessions do not
-//! [expire](Fixture::EXPIRES).
+//! The idle lifetime. The checks do nothing if the backend has none ([`Fixture::EXPIRES`]).
 
 use std::time::Duration;
 
-use logto_core::{Record, SessionKey, Storage};
-
 use super::Fixture;
 use super::support::{
-    LIFETIME, SECOND, Stage, assert_conflict, found, load, new_key, owner, save, user, visited,
+    Stage, assert_absent, assert_conflict, assert_record, create, find, key, load, owned, owner,
+    record, remove, save, visited,
 };
 
-fn stage<F: Fixture>() -> Option<Stage<F>> {
-    F::EXPIRES.then(Stage::new)
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A session that nobody uses is there as long as its lifetime says.
+pub fn idle_session_lives_for_its_lifetime<F: Fixture>(stage: &Stage<F>) {
+    let (storage, session) = (stage.open(), key());
+    let saved = create(&storage, &session, "a");
+    stage.pass(98);
+    assert_record(&storage, &session, &saved);
 }
 
-/// A session that has expired is there for no method, whether or not it was purged.
-pub fn idle_session_is_absent_to_every_method<F: Fixture>(_: &str) {
-    let Some(stage) = stage::<F>() else { return };
-    let (key, record) = stage.session("data", Some(owner("alice")));
-    let version = Some(record.version());
-    stage.clock.advance(LIFETIME + SECOND);
+/// A session that was unused for longer is absent, although nobody purged.
+pub fn idle_session_is_absent_on_read<F: Fixture>(stage: &Stage<F>) {
+    if !F::EXPIRES {
+        return;
+    }
+    let (storage, session) = (stage.open(), key());
+    create(&storage, &session, "a");
+    stage.pass(101);
+    assert_absent(&storage, &session);
+    assert_absent(&storage, &session);
+    remove(&storage, &session);
+}
+
+/// A save takes an expired session for none.
+pub fn idle_session_is_absent_to_a_save<F: Fixture>(stage: &Stage<F>) {
+    if !F::EXPIRES {
+        return;
+    }
+    let (storage, session) = (stage.open(), key());
+    let old = create(&storage, &session, "old");
+    stage.pass(101);
+    assert_conflict(storage.save(&session, &record("new"), Some(old.version())));
+    assert_absent(&storage, &session);
+    let new = create(&storage, &session, "new");
+    assert_record(&storage, &session, &new);
+}
+
+/// A replacement takes an expired session for none, on both sides.
+pub fn idle_session_is_absent_to_a_replacement<F: Fixture>(stage: &Stage<F>) {
+    if !F::EXPIRES {
+        return;
+    }
+    let (storage, from, to) = (stage.open(), key(), key());
+    let old = create(&storage, &from, "old");
+    create(&storage, &to, "used");
+    stage.pass(101);
+    let new = record("new");
+    assert_conflict(storage.replace(&from, Some(old.version()), &to, &new));
+    assert_absent(&storage, &to);
+    let replaced = storage.replace(&from, None, &to, &new);
+    replaced.expect("both are absent");
+    assert_absent(&storage, &from);
+    assert_record(&storage, &to, &new);
+}
+
+/// An expired session is found by nobody.
+pub fn idle_session_is_not_found<F: Fixture>(stage: &Stage<F>) {
+    if !F::EXPIRES || !F::FINDS_OWNERS {
+        return;
+    }
+    let (storage, alice) = (stage.open(), owner("alice", Some("sid")));
+    save(&storage, &key(), &owned(alice), None);
+    stage.pass(101);
+    for digest in alice.digests() {
+        assert_eq!(find(&storage, digest), []);
+    }
+}
+
+/// An expired session is not visited.
+pub fn idle_session_is_not_visited<F: Fixture>(stage: &Stage<F>) {
+    if !F::EXPIRES || !F::LISTS_SESSIONS {
+        return;
+    }
+    let (storage, living) = (stage.open(), key());
+    create(&storage, &key(), "old");
+    stage.pass(60);
+    create(&storage, &living, "new");
+    stage.pass(60);
+    assert_eq!(visited(&storage), [living]);
+}
+
+/// A load is a use, and changes no version.
+pub fn idle_session_is_renewed_by_a_load<F: Fixture>(stage: &Stage<F>) {
+    let (storage, session) = (stage.open(), key());
+    let saved = create(&storage, &session, "a");
+    for _ in 0..3 {
+        stage.pass(90);
+        assert_record(&storage, &session, &saved);
+    }
+    save(&storage, &session, &record("b"), Some(saved.version()));
+}
+
+/// Loads that follow each other closely are uses too.
+pub fn idle_session_is_renewed_by_frequent_loads<F: Fixture>(stage: &Stage<F>) {
+    let (storage, session) = (stage.open(), key());
+    let saved = create(&storage, &session, "a");
+    for _ in 0..80 {
+        stage.pass(2);
+        assert_record(&storage, &session, &saved);
+    }
+    stage.pass(93);
+    assert_record(&storage, &session, &saved);
+}
+
+/// A save is a use.
+pub fn idle_session_is_renewed_by_a_save<F: Fixture>(stage: &Stage<F>) {
+    let (storage, session, to) = (stage.open(), key(), key());
+    let mut old = create(&storage, &session, "a");
+    for _ in 0..3 {
+        stage.pass(60);
+        let new = record("b");
+        save(&storage, &session, &new, Some(old.version()));
+        old = new;
+    }
+    stage.pass(60);
+    let new = record("moved");
+    let replaced = storage.replace(&session, Some(old.version()), &to, &new);
+    replaced.expect("the session has not expired");
+    stage.pass(60);
+    assert_record(&storage, &to, &new);
+}
+
+/// To find or to visit a session is no use of it.
+pub fn idle_session_is_not_renewed_by_a_search<F: Fixture>(stage: &Stage<F>) {
+    if !F::EXPIRES {
+        return;
+    }
+    let (storage, session) = (stage.open(), key());
+    let alice = owner("alice", None);
+    save(&storage, &session, &owned(alice), None);
+    stage.pass(60);
     if F::FINDS_OWNERS {
-        assert_eq!(found(&*stage.storage, &user("alice")), []);
+        assert_eq!(find(&storage, alice.user()), [session]);
     }
     if F::LISTS_SESSIONS {
-        assert_eq!(visited(&*stage.storage), []);
+        assert_eq!(visited(&storage), [session]);
     }
-    let (to, new) = (new_key(), Record::new(None, "new"));
-    assert_conflict(stage.storage.save(&key, &new, version));
-    assert_conflict(stage.storage.replace(&key, version, &to, &new));
-    stage.assert_absent(&to);
-    stage.assert_absent(&key);
-    stage.storage.remove(&key).expect("a removal");
+    stage.pass(41);
+    assert_absent(&storage, &session);
 }
 
-/// An expired session does not stand in the way of a new one.
-pub fn idle_session_can_be_made_again<F: Fixture>(_: &str) {
-    let Some(stage) = stage::<F>() else { return };
-    let sessions = [(); 3].map(|()| stage.session("data", Some(owner("alice"))));
-    let [saved, replaced, onto] = sessions.map(|(key, _)| key);
-    stage.clock.advance(LIFETIME + SECOND);
-    let new = Record::new(None, "new");
-    save(&*stage.storage, &saved, &new, None);
-    stage.assert_holds(&saved, &new);
-    let outcome = stage.storage.replace(&replaced, None, &onto, &new);
-    outcome.expect("a replacement of and onto expired sessions");
-    stage.assert_holds(&onto, &new);
-    stage.assert_absent(&replaced);
-    if F::FINDS_OWNERS {
-        assert_eq!(found(&*stage.storage, &user("alice")), []);
-    }
+/// A lifetime of [`Duration::MAX`] does not end.
+pub fn idle_lifetime_may_be_endless<F: Fixture>(stage: &Stage<F>) {
+    let storage = stage.fixture.open(Duration::MAX, stage.clock.clone());
+    let session = key();
+    let saved = create(&storage, &session, "a");
+    stage.clock.advance(YEAR * 100);
+    assert_eq!(storage.purge_expired().expect("a purge"), 0);
+    assert_record(&storage, &session, &saved);
 }
 
-/// A session is there until its lifetime is over.
-pub fn idle_session_lives_for_its_lifetime<F: Fixture>(_: &str) {
-    let Some(stage) = stage::<F>() else { return };
-    let (key, record) = stage.session("data", None);
-    stage.clock.advance(LIFETIME - SECOND);
-    stage.assert_holds(&key, &record);
-}
-
-/// To load a session is to use it.
-pub fn idle_time_begins_anew_with_each_load<F: Fixture>(_: &str) {
-    is_renewed_by::<F>(|stage, key| {
-        load(&*stage.storage, key);
-    });
-}
-
-fn is_renewed_by<F: Fixture>(mut use_it: impl FnMut(&Stage<F>, &SessionKey)) {
-    let Some(stage) = stage::<F>() else { return };
-    let (key, _) = stage.session("data", Some(owner("alice")));
-    let (unused, _) = stage.session("data", None);
+/// A purge counts what has expired, once, and leaves the living.
+pub fn purge_counts_the_expired_and_leaves_the_living<F: Fixture>(stage: &Stage<F>) {
+    let (storage, living, read) = (stage.open(), key(), key());
+    let old = create(&storage, &read, "read");
     for _ in 0..3 {
-        stage.clock.advance(LIFETIME * 9 / 10);
-        use_it(&stage, &key);
+        create(&storage, &key(), "old");
     }
-    assert!(load(&*stage.storage, &key).is_some(), "it was in use");
-    stage.assert_absent(&unused);
-    stage.clock.advance(LIFETIME + SECOND);
-    stage.assert_absent(&key);
-}
-
-/// A backend that notes a load late notes it early enough.
-pub fn idle_time_begins_anew_with_frequent_loads<F: Fixture>(_: &str) {
-    let Some(stage) = stage::<F>() else { return };
-    let (key, record) = stage.session("data", None);
-    for _ in 0..150 {
-        stage.clock.advance(LIFETIME / 100);
-        stage.assert_holds(&key, &record);
-    }
-    // A twentieth late at most.
-    stage.clock.advance(LIFETIME * 19 / 20 - SECOND);
-    stage.assert_holds(&key, &record);
-}
-
-/// To save a session is to use it.
-pub fn idle_time_begins_anew_with_a_save<F: Fixture>(_: &str) {
-    let mut version = None;
-    is_renewed_by::<F>(|stage, key| {
-        let before = version.or_else(|| Some(load(&*stage.storage, key)?.version()));
-        let record = Record::new(None, "data");
-        save(&*stage.storage, key, &record, before);
-        version = Some(record.version());
-    });
-}
-
-/// A noted use is no change: a save that expects the version succeeds.
-pub fn idle_use_changes_no_version<F: Fixture>(_: &str) {
-    let Some(stage) = stage::<F>() else { return };
-    let (key, record) = stage.session("data", None);
-    for _ in 0..3 {
-        stage.clock.advance(LIFETIME / 2);
-        stage.assert_holds(&key, &record);
-    }
-    let next = Record::new(None, "next");
-    save(&*stage.storage, &key, &next, Some(record.version()));
-    stage.assert_holds(&key, &next);
-}
-
-/// `Duration::MAX` does not end.
-pub fn idle_lifetime_without_end_never_ends<F: Fixture>(_: &str) {
-    let stage = Stage::<F>::with_lifetime(Duration::MAX);
-    let (key, record) = stage.session("data", None);
-    stage
-        .clock
-        .advance(Duration::from_secs(100 * 366 * 24 * 3600));
-    assert_eq!(stage.storage.purge_expired().expect("a purge"), 0);
-    stage.assert_holds(&key, &record);
-}
-
-/// A purge returns how many sessions had expired, and touches no other.
-pub fn purge_counts_the_expired_and_leaves_the_living<F: Fixture>(_: &str) {
-    let Some(stage) = stage::<F>() else { return };
-    for n in 0..25 {
-        stage.session("expired", Some(owner(&n.to_string())));
-    }
-    stage.clock.advance(LIFETIME / 2);
-    let (key, record) = stage.session("living", Some(owner("alice")));
-    assert_eq!(stage.storage.purge_expired().expect("a purge"), 0);
-    stage.clock.advance(LIFETIME / 2 + SECOND);
-    let purged = stage.storage.purge_expired().expect("a purge");
-    assert_eq!(purged, 25, "sessions had expired");
-    assert_eq!(stage.storage.purge_expired().expect("a purge"), 0);
-    stage.assert_holds(&key, &record);
-    if F::FINDS_OWNERS {
-        assert_eq!(found(&*stage.storage, &user("alice")), [key]);
-    }
+    stage.pass(60);
+    let new = create(&storage, &living, "new");
+    load(&storage, &read);
+    stage.pass(60);
+    let expired = if F::EXPIRES && F::PURGES { 3 } else { 0 };
+    assert_eq!(storage.purge_expired().expect("a purge"), expired);
+    assert_eq!(storage.purge_expired().expect("a second purge"), 0);
+    assert_record(&storage, &living, &new);
+    assert_record(&storage, &read, &old);
 }

@@ -1,7 +1,7 @@
-//! The contract of a storage: a test of every promise that [`Storage`] makes, for authors of backends.
+//! The contract of a storage: a test of every promise that [`Storage`] makes, for whoever writes a backend.
 //!
-//! [`storage_contract!`](crate::storage_contract) makes a test of each promise, named after it. It is given a type
-//! that implements [`Fixture`]. Here it tests a whole backend over a map:
+//! [`storage_contract!`](crate::storage_contract) is given a type that implements [`Fixture`], which opens
+//! the backend. A whole backend of three methods, and its tests:
 //!
 //! ```
 //! use logto_core::{Record, SessionKey, Storage, StorageError, Version};
@@ -41,17 +41,19 @@
 //!
 //! impl std::fmt::Debug for MyStorage {
 //!     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-//!         f.write_str("MyStorage")
+//!         f.write_str("MyStorage") // never the records
 //!     }
 //! }
 //!
-//! struct InMyMap;
+//! struct InMap;
 //!
-//! impl Fixture for InMyMap {
+//! impl Fixture for InMap {
+//!     const PERSISTENT: bool = false;
 //!     const EXPIRES: bool = false;
-//!     const LOCKS: bool = false;
 //!     const FINDS_OWNERS: bool = false;
 //!     const LISTS_SESSIONS: bool = false;
+//!     const LOCKS: bool = false;
+//!     const REPLACES_IN_ONE_STEP: bool = false;
 //!
 //!     fn new() -> Self {
 //!         Self
@@ -62,11 +64,12 @@
 //!     }
 //! }
 //!
-//! logto_testing::storage_contract!(InMyMap);
+//! logto_testing::storage_contract!(InMap); // stands in an integration test
+//! # // A documentation test is a program, in which no `#[test]` runs.
 //! # fn main() {
-//! #     for (name, check) in logto_testing::contract::all::<InMyMap>() {
+//! #     for (name, check) in logto_testing::contract::all::<InMap>() {
 //! #         println!("{name}");
-//! #         check("");
+//! #         check(&logto_testing::contract::Stage::new(""));
 //! #     }
 //! # }
 //! ```
@@ -78,27 +81,42 @@
 //! The calls stand in an integration test or in a `#[cfg(test)]` module. Each makes a module, so two of
 //! a kind need modules around them.
 //!
-//! The contract does not see whether a record survives a power failure, nor whether data or keys can be found
-//! in files.
+//! What the tests do not see: whether a record survives a power failure, what is done about a record
+//! that cannot be read, and whether data or keys can be found in files.
 
-pub mod cas;
 pub mod crash;
-pub mod idle;
-pub mod locks;
-pub mod owners;
+mod idle;
+mod lock;
 pub mod processes;
-pub mod records;
-pub mod replace;
+mod records;
+mod search;
 mod support;
-pub mod visits;
 
 use std::time::Duration;
 
 use logto_core::Storage;
 
+pub use support::Stage;
+
 use crate::TestClock;
 
-/// Tests what a [`Storage`](logto_core::Storage) promises, by a [`Fixture`](crate::contract::Fixture). See the
+/// The checks, one for each promise: each panics if its promise is not kept.
+pub mod checks {
+    pub use super::idle::*;
+    pub use super::lock::*;
+    pub use super::records::*;
+    pub use super::search::*;
+}
+
+/// A check of one promise.
+pub type Check<F> = fn(&Stage<F>);
+
+/// Every check, by its name.
+pub fn all<F: Fixture>() -> Vec<(&'static str, Check<F>)> {
+    crate::__storage_promises!(__list F).to_vec()
+}
+
+/// Tests a [`Storage`], by a [`Fixture`](crate::contract::Fixture). See the
 /// [module](crate::contract).
 #[macro_export]
 macro_rules! storage_contract {
@@ -108,7 +126,7 @@ macro_rules! storage_contract {
             #[allow(unused_imports)]
             use super::*;
 
-            $crate::__promises!(__tests_of_promises($fixture));
+            $crate::__storage_promises!(__tests $fixture);
 
             /// Does nothing unless another test started this process.
             #[test]
@@ -119,76 +137,69 @@ macro_rules! storage_contract {
     };
 }
 
-/// Names every promise to another macro, by the module that checks it.
+/// Names the checks to another macro.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __promises {
-    ($then:ident ($($arguments:tt)*)) => {
+macro_rules! __storage_promises {
+    ($then:ident $fixture:ty) => {
         $crate::$then! {
-            ($($arguments)*)
-            records [
-                record_comes_back_byte_for_byte
-                record_survives_reopening
-                record_of_the_only_session_is_apart
-                record_is_gone_after_a_removal
-                remove_of_an_absent_session_is_no_error
-                load_of_an_absent_session_is_none
-                load_sees_whole_records_while_others_save
-                debug_shows_neither_data_nor_keys
-            ]
-            cas [
-                cas_of_a_new_session_expects_none
-                cas_of_another_version_is_a_conflict
-                cas_of_an_absent_session_is_a_conflict
-                cas_tells_a_remade_session_from_the_removed_one
+            [$fixture]
+            [
+                record_comes_back_whole
+                record_data_is_any_utf_8
+                record_data_is_up_to_a_mebibyte
+                record_is_never_seen_in_part
+                cas_expecting_none_conflicts_with_a_session
+                cas_expecting_an_old_version_conflicts
+                cas_expecting_a_version_conflicts_with_none
+                cas_tells_a_remade_session_from_the_old_one
                 cas_conflict_changes_nothing
-                cas_lets_one_of_many_win
-                cas_loses_no_count
-                cas_holds_among_storages_over_one_place
-            ]
-            replace [
-                replace_moves_the_session_and_its_owner
-                replace_of_an_absent_session_expects_none
-                replace_of_another_version_changes_nothing
-                replace_onto_a_session_changes_nothing
-                replace_lets_one_of_many_win
-            ]
-            idle [
-                idle_session_is_absent_to_every_method
-                idle_session_can_be_made_again
+                cas_race_has_one_winner
+                cas_counts_of_threads_are_not_lost
+                remove_ends_a_session
+                remove_of_an_absent_session_is_no_error
+                replace_moves_a_session
+                replace_of_no_session_makes_one
+                replace_of_another_version_is_a_conflict
+                replace_by_a_used_session_is_a_conflict
+                replace_race_has_one_winner
+                session_is_apart_from_all_others
+                session_only_is_apart_from_all_others
+                threads_use_their_sessions_at_once
+                debug_shows_neither_data_nor_keys
+                reopened_storage_has_all
                 idle_session_lives_for_its_lifetime
-                idle_time_begins_anew_with_each_load
-                idle_time_begins_anew_with_frequent_loads
-                idle_time_begins_anew_with_a_save
-                idle_use_changes_no_version
-                idle_lifetime_without_end_never_ends
+                idle_session_is_absent_on_read
+                idle_session_is_absent_to_a_save
+                idle_session_is_absent_to_a_replacement
+                idle_session_is_not_found
+                idle_session_is_not_visited
+                idle_session_is_renewed_by_a_load
+                idle_session_is_renewed_by_frequent_loads
+                idle_session_is_renewed_by_a_save
+                idle_session_is_not_renewed_by_a_search
+                idle_lifetime_may_be_endless
                 purge_counts_the_expired_and_leaves_the_living
-            ]
-            owners [
-                find_returns_the_sessions_of_a_user
-                find_returns_the_sessions_of_a_server_session
-                find_follows_the_owner_of_each_save
-                find_forgets_a_removed_session
-                find_is_no_use
-                find_agrees_with_records_while_others_save
-            ]
-            visits [
+                find_by_user_and_by_server_session
+                find_all_sessions_of_a_user
+                find_follows_a_save
+                find_follows_a_replacement
+                find_never_lags_behind_saves
                 for_each_visits_every_session_once
-                for_each_may_call_every_method
+                for_each_lets_a_visit_use_the_storage
+                for_each_visits_what_stays_once
                 for_each_stops_at_an_error
-                for_each_is_no_use
-            ]
-            locks [
-                lock_is_held_by_one
-                lock_is_released_by_a_panic
-                lock_keeps_no_load_and_no_save_waiting
-                lock_is_handed_to_each_of_many
-            ]
-            processes [
-                processes_see_the_same_records
+                lock_excludes_other_threads
+                lock_is_waited_for_until_the_timeout
+                lock_is_released_on_drop_and_on_panic
+                lock_blocks_no_loads_and_saves
+                lock_excludes_another_storage_over_the_place
+                shared_place_has_the_same_sessions
+                shared_place_has_one_winner
+                processes_have_the_same_sessions
                 processes_lose_no_count
-                processes_exclude_each_other_by_the_lock
-                processes_that_are_killed_release_the_lock
+                lock_excludes_other_processes
+                lock_is_released_when_its_process_is_killed
             ]
         }
     };
@@ -196,54 +207,56 @@ macro_rules! __promises {
 
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __tests_of_promises {
-    (($fixture:ty) $($module:ident [$($promise:ident)*])*) => {$($(
-        #[test]
-        fn $promise() {
-            $crate::contract::$module::$promise::<$fixture>(::core::module_path!());
-        }
-    )*)*};
+macro_rules! __tests {
+    ([$fixture:ty] [$($promise:ident)*]) => {
+        $(
+            #[test]
+            fn $promise() {
+                let stage = $crate::contract::Stage::<$fixture>::new(::core::module_path!());
+                $crate::contract::checks::$promise(&stage);
+            }
+        )*
+    };
 }
 
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __list_of_promises {
-    (($fixture:ident) $($module:ident [$($promise:ident)*])*) => {
-        vec![$($((stringify!($promise), $crate::contract::$module::$promise::<$fixture> as Check)),*),*]
+macro_rules! __list {
+    ([$fixture:ty] [$($promise:ident)*]) => {
+        [$((stringify!($promise), checks::$promise::<$fixture> as Check<$fixture>)),*]
     };
 }
 
-/// A check of one promise. It panics if the promise is not kept. It is given the path of the module that has the test
-/// `plays_a_process`.
-pub type Check = fn(&str);
-
-/// Every check, by its name.
-pub fn all<F: Fixture>() -> Vec<(&'static str, Check)> {
-    crate::__promises!(__list_of_promises(F))
-}
-
-/// A place where a storage keeps sessions, and how to open it: what
+/// A place where sessions are, and how to open it: what
 /// [`storage_contract!`](crate::storage_contract) tests a backend by.
 pub trait Fixture: Send + Sync + 'static {
-    /// Whether sessions are still in the place when all storages over it were dropped. Default: no.
-    const PERSISTENT: bool = false;
+    /// Whether sessions are still in the place when all storages over it were dropped.
+    const PERSISTENT: bool;
 
-    /// Whether several processes may have the [`place`](Self::place) open at once. Default: yes.
+    /// Whether several storages and processes may have the [`place`](Self::place) open at once. Default: yes.
     const SHARED: bool = true;
 
-    /// Whether sessions expire when they lie unused. Default: yes.
+    /// Whether sessions expire. Default: yes.
     const EXPIRES: bool = true;
 
-    /// Whether [`lock`](Storage::lock) excludes other storages over the place. Default: yes.
-    const LOCKS: bool = true;
+    /// Whether [`Storage::purge_expired`] frees and counts what has expired. Default: yes. If not, it must
+    /// return 0.
+    const PURGES: bool = true;
 
-    /// Whether the storage [finds](Storage::find) sessions by their owner. Default: yes. If not, it
-    /// must return an error of the kind [`Unsupported`](logto_core::StorageErrorKind::Unsupported).
+    /// Whether the storage [finds](Storage::find) the sessions of a user. Default: yes. If not, it must say so
+    /// with an error of the kind [`Unsupported`](logto_core::StorageErrorKind::Unsupported).
     const FINDS_OWNERS: bool = true;
 
-    /// Whether the storage [lists](Storage::for_each) its sessions. Default: yes. If not, it must return an error of
-    /// the kind [`Unsupported`](logto_core::StorageErrorKind::Unsupported).
+    /// Whether the storage [lists](Storage::for_each) its sessions. Default: yes. If not, it must say so
+    /// with an error of the kind [`Unsupported`](logto_core::StorageErrorKind::Unsupported).
     const LISTS_SESSIONS: bool = true;
+
+    /// Whether [`Storage::lock`] excludes others. Default: yes.
+    const LOCKS: bool = true;
+
+    /// Whether [`Storage::replace`] is one step, in which nothing comes between and which no crash parts.
+    /// Default: yes. The replacement that the trait provides is none.
+    const REPLACES_IN_ONE_STEP: bool = true;
 
     /// A new place, without sessions.
     fn new() -> Self;
@@ -268,7 +281,7 @@ pub trait Fixture: Send + Sync + 'static {
         panic!("`open_place` of the fixture is to open {place:?}");
     }
 
-    /// How long it takes at most until the lock of a process that was killed is free. Default: 10
+    /// How long it takes at most until the lock of a process that was killed is had. Default: 10
     /// seconds.
     fn lock_recovery() -> Duration {
         Duration::from_secs(10)

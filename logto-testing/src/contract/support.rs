@@ -1,95 +1,87 @@
 //! What the checks are written with.
 
 use std::panic;
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use logto_core::{
     OwnerDigest, Record, SessionId, SessionKey, SessionOwner, Storage, StorageError,
-    StorageErrorKind, Version,
+    StorageErrorKind, StorageLock, Version,
 };
 
 use super::Fixture;
+use super::processes::{Player, test_in};
 use crate::TestClock;
 
-/// For what does not hang. Long, because test machines are slow at times.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Whoever takes longer than this hangs. Long, because test machines are slow at times.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For a lock that is not to be had.
 pub(super) const SHORT: Duration = Duration::from_millis(100);
 
-pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// The idle lifetime of the sessions; long, so that a slow machine makes no difference.
+pub(super) const LIFETIME: Duration = Duration::from_secs(100_000);
 
-pub(super) const LIFETIME: Duration = Duration::from_secs(2_000);
-
-const ISSUER: &str = "https://foo.logto.app/oidc";
-
-/// A storage in a place of its own, and the clock that it goes by.
-pub(super) struct Stage<F> {
-    // Dropped before the place is.
-    pub(super) storage: Box<dyn Storage>,
-    pub(super) clock: TestClock,
+/// A new place, and the clock that its storages go by.
+#[derive(Debug)]
+pub struct Stage<F> {
     pub(super) fixture: F,
+    pub(super) clock: TestClock,
+    module: String,
 }
 
 impl<F: Fixture> Stage<F> {
-    pub(super) fn new() -> Self {
-        Self::with_lifetime(LIFETIME)
-    }
-
-    pub(super) fn with_lifetime(lifetime: Duration) -> Self {
-        let (clock, fixture) = (TestClock::new(), F::new());
-        clock.freeze();
+    /// A new place. `module` is the path of the module with the test `plays_a_process`.
+    pub fn new(module: &str) -> Self {
         Self {
-            storage: fixture.open(lifetime, clock.clone()),
-            clock,
-            fixture,
+            fixture: F::new(),
+            clock: TestClock::new(),
+            module: module.to_owned(),
         }
     }
 
-    /// As when the program starts anew: the old storage is gone before the new one is opened.
-    pub(super) fn reopen(self) -> Self {
-        drop(self.storage);
-        let storage = self.fixture.open(LIFETIME, self.clock.clone());
-        Self { storage, ..self }
+    pub(super) fn open(&self) -> Box<dyn Storage> {
+        self.fixture.open(LIFETIME, self.clock.clone())
     }
 
-    /// A storage that is opened while the first one is open; `None` if the backend is for one process.
-    pub(super) fn second_storage(&self) -> Option<Box<dyn Storage>> {
-        self.fixture.place().filter(|_| F::SHARED)?;
-        Some(self.fixture.open(LIFETIME, self.clock.clone()))
+    /// Two storages over the place at once, if it can be opened twice.
+    pub(super) fn open_twice(&self) -> Option<[Box<dyn Storage>; 2]> {
+        let can = F::SHARED && self.fixture.place().is_some();
+        can.then(|| [self.open(), self.open()])
     }
 
-    /// A new session with this data and owner.
-    pub(super) fn session(&self, data: &str, owner: Option<SessionOwner>) -> (SessionKey, Record) {
-        let (key, record) = (new_key(), Record::new(owner, data));
-        save(&*self.storage, &key, &record, None);
-        (key, record)
+    /// The place for another process, if it can open it.
+    pub(super) fn shared_place(&self) -> Option<String> {
+        self.fixture.place().filter(|_| F::SHARED)
     }
 
-    #[track_caller]
-    pub(super) fn assert_holds(&self, session: &SessionKey, expected: &Record) {
-        assert_holds(&*self.storage, session, expected);
+    /// Another process that has the place open.
+    pub(super) fn start(&self, role: &str) -> Player {
+        let place = self.fixture.place().expect("a place");
+        Player::start(&test_in(&self.module), role, &place)
     }
 
-    #[track_caller]
-    pub(super) fn assert_absent(&self, session: &SessionKey) {
-        let found = load(&*self.storage, session);
-        assert!(found.is_none(), "the session is there: {found:?}");
+    /// So many hundredths of the idle lifetime pass.
+    pub(super) fn pass(&self, hundredths: u32) {
+        self.clock.advance(LIFETIME / 100 * hundredths);
     }
 }
 
-pub(super) fn new_key() -> SessionKey {
+pub(super) fn key() -> SessionKey {
     SessionId::random().key()
 }
 
-/// A user of the server, with one session there.
-pub(super) fn owner(name: &str) -> SessionOwner {
-    SessionOwner::new(ISSUER, name, Some(&format!("session of {name}")))
+pub(super) fn record(data: &str) -> Record {
+    Record::new(None, data)
 }
 
-pub(super) fn user(name: &str) -> OwnerDigest {
-    owner(name).user()
+pub(super) fn owner(sub: &str, sid: Option<&str>) -> SessionOwner {
+    SessionOwner::new("https://foo.logto.app/oidc", sub, sid)
+}
+
+pub(super) fn owned(owner: SessionOwner) -> Record {
+    Record::new(Some(owner), "owned")
 }
 
 #[track_caller]
@@ -112,58 +104,72 @@ pub(super) fn save(
     }
 }
 
+/// Saves a new session.
 #[track_caller]
-pub(super) fn assert_holds(storage: &dyn Storage, session: &SessionKey, expected: &Record) {
+pub(super) fn create(storage: &dyn Storage, session: &SessionKey, data: &str) -> Record {
+    let record = record(data);
+    save(storage, session, &record, None);
+    record
+}
+
+#[track_caller]
+pub(super) fn remove(storage: &dyn Storage, session: &SessionKey) {
+    let removed = storage.remove(session);
+    removed.expect("a session can be removed, whether it is there or not");
+}
+
+/// Compares version, owner and data. Shows only the length of the data, which may be long.
+#[track_caller]
+pub(super) fn assert_record(storage: &dyn Storage, session: &SessionKey, expected: &Record) {
     let found = load(storage, session);
-    let found = found.unwrap_or_else(|| panic!("the session is absent"));
-    assert_eq!(found.version(), expected.version());
-    assert_eq!(found.owner(), expected.owner());
-    let [found, expected] = [found.data(), expected.data()];
     assert!(
-        found == expected,
-        "the data is {}, and not {}",
-        beginning(found),
-        beginning(expected)
+        found.as_ref() == Some(expected),
+        "the session is {}, and not {}",
+        shape(found.as_ref()),
+        shape(Some(expected)),
     );
 }
 
-/// Data may be long.
-pub(super) fn beginning(text: &str) -> String {
-    match text.len() {
-        ..=80 => format!("{text:?}"),
-        length => {
-            let start: String = text.chars().take(20).collect();
-            format!("{start:?}… of {length} bytes")
-        }
-    }
+#[track_caller]
+pub(super) fn assert_absent(storage: &dyn Storage, session: &SessionKey) {
+    let found = load(storage, session);
+    assert!(found.is_none(), "the session is {}", shape(found.as_ref()));
+}
+
+pub(super) fn shape(record: Option<&Record>) -> String {
+    record.map_or("absent".to_owned(), |record| {
+        let start: String = record.data().chars().take(20).collect();
+        format!("{record:?}, {start:?}… of {} bytes", record.data().len())
+    })
 }
 
 #[track_caller]
 pub(super) fn assert_conflict(outcome: Result<(), StorageError>) {
-    assert_kind(outcome, StorageErrorKind::Conflict);
-}
-
-#[track_caller]
-pub(super) fn assert_kind(outcome: Result<(), StorageError>, kind: StorageErrorKind) {
     match outcome {
-        Ok(()) => panic!("the call succeeds, and must be an error of the kind {kind:?}"),
-        Err(error) => assert_eq!(error.kind(), kind, "{error:?}"),
+        Ok(()) => panic!("another version was expected, and it was written all the same"),
+        Err(error) => assert_eq!(error.kind(), StorageErrorKind::Conflict, "{error:?}"),
     }
 }
 
-/// The sessions of an owner, sorted.
+/// Whether this one of several that race has won; the others have a conflict.
 #[track_caller]
-pub(super) fn found(storage: &dyn Storage, owner: &OwnerDigest) -> Vec<SessionKey> {
-    match storage.find(owner) {
-        Ok(mut found) => {
-            found.sort();
-            found
+pub(super) fn has_won(outcome: Result<(), StorageError>) -> bool {
+    match outcome {
+        Ok(()) => true,
+        outcome => {
+            assert_conflict(outcome);
+            false
         }
-        Err(error) => panic!("sessions could not be found: {error:?}"),
     }
 }
 
-/// All sessions, sorted.
+#[track_caller]
+pub(super) fn find(storage: &dyn Storage, owner: OwnerDigest) -> Vec<SessionKey> {
+    let mut found = storage.find(&owner).expect("sessions can be looked for");
+    found.sort_unstable();
+    found
+}
+
 #[track_caller]
 pub(super) fn visited(storage: &dyn Storage) -> Vec<SessionKey> {
     let mut visited = Vec::new();
@@ -171,30 +177,48 @@ pub(super) fn visited(storage: &dyn Storage) -> Vec<SessionKey> {
         visited.push(*session);
         Ok(())
     });
-    outcome.unwrap_or_else(|error| panic!("the sessions could not be listed: {error:?}"));
-    visited.sort();
+    outcome.expect("all sessions can be visited");
+    visited.sort_unstable();
     visited
 }
 
-/// Loads a count, adds one and saves it, until it meets no conflict.
-pub(super) fn count_up(storage: &dyn Storage, session: &SessionKey) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let found = load(storage, session);
-        let count = found.as_ref().map_or(0, count_of);
-        let next = Record::new(None, (count + 1).to_string());
-        match storage.save(session, &next, found.map(|record| record.version())) {
-            Ok(()) => return,
-            Err(error) if error.is_retryable() && Instant::now() < end => {
-                thread::sleep(Duration::from_micros(next.version().as_bytes()[0].into()));
-            }
-            Err(error) => panic!("the count could not be saved: {error:?}"),
-        }
+#[track_caller]
+pub(super) fn lock<'a>(storage: &'a dyn Storage, session: &SessionKey) -> StorageLock<'a> {
+    match storage.lock(session, PATIENCE) {
+        Ok(held) => held,
+        Err(error) => panic!("a lock that nobody holds is not to be had: {error:?}"),
     }
 }
 
-pub(super) fn count_of(record: &Record) -> usize {
-    record.data().parse().expect("a count")
+/// Takes the lock and releases it, if it is to be had in a short time.
+pub(super) fn try_lock(storage: &dyn Storage, session: &SessionKey) -> Result<(), StorageError> {
+    storage.lock(session, SHORT).map(drop)
+}
+
+/// What a call on another thread returns while the lock is held; `None` if it does not return.
+pub(super) fn while_held<T: Send>(
+    held: StorageLock<'_>,
+    call: impl FnOnce() -> T + Send,
+) -> Option<T> {
+    thread::scope(|scope| {
+        let (sender, returned) = mpsc::channel();
+        scope.spawn(move || {
+            let _ = sender.send(call());
+        });
+        let returned = returned.recv_timeout(PATIENCE).ok();
+        // A call that waits for the lock has it now, and the thread ends.
+        drop(held);
+        returned
+    })
+}
+
+#[track_caller]
+pub(super) fn assert_busy(outcome: Option<Result<(), StorageError>>) {
+    match outcome {
+        None => panic!("the lock is waited for long after the timeout"),
+        Some(Ok(())) => panic!("the lock was had twice at once"),
+        Some(Err(error)) => assert_eq!(error.kind(), StorageErrorKind::Busy, "{error:?}"),
+    }
 }
 
 /// Panics, without the report that a panic prints.
@@ -202,14 +226,43 @@ pub(super) fn die() -> ! {
     panic::resume_unwind(Box::new("on purpose"))
 }
 
-/// Repeats for half a second, which is long enough to see a race.
-pub(super) fn for_a_while(mut step: impl FnMut(u64)) {
-    let end = Instant::now() + SECOND / 2;
-    let mut round = 0;
-    while round == 0 || Instant::now() < end {
-        round += 1;
-        step(round);
+/// Loads, adds one and saves, until nobody comes between.
+pub(super) fn count_up(storage: &dyn Storage, session: &SessionKey) {
+    loop {
+        let found = load(storage, session);
+        let next = record(&(count(found.as_ref()) + 1).to_string());
+        let expected = found.map(|record| record.version());
+        if has_won(storage.save(session, &next, expected)) {
+            return;
+        }
     }
+}
+
+pub(super) fn count(record: Option<&Record>) -> usize {
+    record.map_or(0, |record| record.data().parse().expect("a count"))
+}
+
+/// Runs each step on a thread of its own, all at once.
+pub(super) fn at_once<T: Send>(threads: usize, step: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = std::sync::Barrier::new(threads);
+    let (barrier, step) = (&barrier, &step);
+    thread::scope(|scope| {
+        let run = move |number| {
+            barrier.wait();
+            step(number)
+        };
+        let threads: Vec<_> = (0..threads)
+            .map(|number| scope.spawn(move || run(number)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| panic::resume_unwind(panic))
+            })
+            .collect()
+    })
 }
 
 /// Numbers that only look random: the same for the same seed (SplitMix64).
@@ -220,11 +273,15 @@ impl Random {
         Self(seed)
     }
 
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.number() % bound
     }
 
     pub(super) fn index(&mut self, length: usize) -> usize {

@@ -1,19 +1,19 @@
-//! A store with a file for each session, in which nothing is lost when its process is killed, unless
-//! it has a flaw.
+//! A storage with one file for all sessions, which processes share and in which nothing is lost when one
+//! is killed, unless it has a fault.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use logto_core::files::{LockFiles, LockedFile};
 use logto_core::{
-    Change, FoundSession, LocalLocks, OwnerDigest, PersistKey, SessionId, SessionOwner,
-    SessionStore, Storage, StorageError, StorageErrorKind, StorageLock,
+    LocalLocks, OwnerDigest, Record, SessionKey, Storage, StorageError, StorageErrorKind,
+    StorageLock, Version,
 };
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
@@ -21,288 +21,334 @@ use tempfile::TempDir;
 
 /// What a toy does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum Fault {
     None,
-    /// Another thread writes, soon.
+    /// Each storage has the sessions that were there when it was opened, and its own.
+    RecordsByProcess,
+    /// Two processes may write at once.
+    WritesWithoutLock,
+    LocksByProcess,
+    /// A lock is a file that must be removed.
+    LocksOutlive,
+    /// A save returns before it is written.
     WritesLater,
-    /// Each change of an update is written by itself.
-    WritesKeyByKey,
-    /// A session is cut to nothing and then filled.
+    /// The file is cut to nothing and then filled.
     WritesInPlace,
-    RenamesByCopying,
+    ReplacesInTwoSteps,
     RemovesNothing,
     /// By whom a session is found is written after it.
-    NotesOwnersAfterwards,
+    IndexesAfterwards,
     /// Some calls fail.
     FailsAtTimes,
     /// The process dies by itself.
     Ends,
 }
 
-impl Flaw {
-    pub(crate) const ALL: [Self; 9] = [
-        Self::None,
-        Self::WritesLater,
-        Self::WritesKeyByKey,
-        Self::WritesInPlace,
-        Self::RenamesByCopying,
-        Self::RemovesNothing,
-        Self::NotesOwnersAfterwards,
-        Self::FailsAtTimes,
-        Self::Ends,
+use Fault as F;
+
+impl Fault {
+    const ALL: [Self; 12] = [
+        F::None,
+        F::RecordsByProcess,
+        F::WritesWithoutLock,
+        F::LocksByProcess,
+        F::LocksOutlive,
+        F::WritesLater,
+        F::WritesInPlace,
+        F::ReplacesInTwoSteps,
+        F::RemovesNothing,
+        F::IndexesAfterwards,
+        F::FailsAtTimes,
+        F::Ends,
     ];
 }
 
 thread_local! {
-    static FLAW: Cell<Flaw> = const { Cell::new(Flaw::None) };
+    static FAULT: Cell<Fault> = const { Cell::new(Fault::None) };
 }
 
-/// A directory, which one process has for itself.
-pub(crate) struct Durable {
-    flaw: Flaw,
+pub(crate) struct InDirectory {
+    fault: Fault,
     directory: TempDir,
 }
 
-impl Durable {
-    /// All toys that this thread makes have the flaw.
-    pub(crate) fn make_with(flaw: Flaw) {
-        FLAW.set(flaw);
-    }
-
-    pub(crate) fn files(&self) -> usize {
-        let files = fs::read_dir(self.directory.path());
-        files.expect("the directory").count()
+impl InDirectory {
+    /// All toys that this thread makes have the fault.
+    pub(crate) fn make_with(fault: Fault) {
+        FAULT.set(fault);
     }
 }
 
-impl Fixture for Durable {
+impl Fixture for InDirectory {
     const PERSISTENT: bool = true;
-    const SHARED: bool = false;
+    const EXPIRES: bool = false;
+    const LISTS_SESSIONS: bool = false;
 
     fn new() -> Self {
         Self {
-            flaw: FLAW.get(),
+            fault: FAULT.get(),
             directory: tempfile::tempdir().expect("a directory"),
         }
     }
 
-    fn open(&self, _: Duration, _: TestClock) -> Box<dyn SessionStore> {
-        Box::new(DurableStore::open(self.directory.path(), self.flaw))
+    fn open(&self, _: Duration, _: TestClock) -> Box<dyn Storage> {
+        Box::new(Durable::open(self.directory.path(), self.fault))
     }
 
     fn place(&self) -> Option<String> {
         let directory = self.directory.path().to_str().expect("Unicode");
-        Some(format!("{:?} {directory}", self.flaw))
+        Some(format!("{:?} {directory}", self.fault))
     }
 
-    fn open_place(place: &str) -> Box<dyn SessionStore> {
-        let (name, directory) = place.split_once(' ').expect("a flaw and a directory");
-        let mut flaws = Flaw::ALL.into_iter();
-        let flaw = flaws.find(|flaw| format!("{flaw:?}") == name);
-        let store = DurableStore::open(Path::new(directory), flaw.expect("a flaw"));
-        Box::new(store)
+    fn open_place(place: &str) -> Box<dyn Storage> {
+        let (name, directory) = place.split_once(' ').expect("a fault and a directory");
+        let mut faults = Fault::ALL.into_iter();
+        let fault = faults.find(|fault| format!("{fault:?}") == name);
+        Box::new(Durable::open(Path::new(directory), fault.expect("a fault")))
+    }
+
+    fn lock_recovery() -> Duration {
+        Duration::from_secs(2)
     }
 }
 
-type Values = BTreeMap<String, String>;
+/// By the key in hexadecimal: version, owner and data.
+type Sessions = BTreeMap<String, (String, Option<String>, String)>;
 
-#[derive(Clone, Debug)]
-struct DurableStore {
-    flaw: Flaw,
+#[derive(Debug)]
+struct Durable {
+    fault: Fault,
     directory: PathBuf,
-    locks: LocalLocks,
-    /// What is to be written later.
-    later: Sender<(PathBuf, Values)>,
+    locks: LockFiles,
+    own_locks: LocalLocks,
+    own_sessions: Arc<Mutex<Sessions>>,
 }
 
-impl DurableStore {
-    fn open(directory: &Path, flaw: Flaw) -> Self {
-        let (later, due) = mpsc::channel::<(PathBuf, Values)>();
-        if flaw == Flaw::WritesLater {
-            thread::spawn(move || {
-                for (path, values) in due {
-                    thread::sleep(Duration::from_millis(5));
-                    let _ = write(&path, &values);
-                }
-            });
-        }
-        Self {
-            flaw,
+/// The locks of writers are apart from those of sessions.
+const WRITERS: SessionKey = SessionKey::ONLY;
+
+impl Durable {
+    fn open(directory: &Path, fault: Fault) -> Self {
+        let toy = Self {
+            fault,
             directory: directory.to_owned(),
-            locks: LocalLocks::default(),
-            later,
+            locks: LockFiles::new(directory.join("locks")),
+            own_locks: LocalLocks::default(),
+            own_sessions: Arc::default(),
+        };
+        if toy.has_own_sessions() {
+            *toy.own_sessions.lock().unwrap() = toy.read("sessions").unwrap();
+        }
+        toy
+    }
+
+    fn has_own_sessions(&self) -> bool {
+        [F::RecordsByProcess, F::WritesLater].contains(&self.fault)
+    }
+
+    fn lock_to_write(&self) -> Result<Option<LockedFile>, StorageError> {
+        let locks = LockFiles::new(self.directory.join("writers"));
+        let needs = self.fault != F::WritesWithoutLock;
+        needs
+            .then(|| locks.lock(&WRITERS, Duration::from_secs(30)))
+            .transpose()
+    }
+
+    fn read(&self, name: &str) -> Result<Sessions, StorageError> {
+        match fs::read(self.directory.join(name)) {
+            Ok(text) => serde_json::from_slice(&text).map_err(failed),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Sessions::new()),
+            Err(error) => Err(failed(error)),
         }
     }
 
-    fn path(&self, id: &SessionId) -> PathBuf {
-        self.directory.join(id.digest_hex())
-    }
-}
-
-impl SessionStore for DurableStore {
-    fn session(&self, id: &SessionId) -> Arc<dyn Storage> {
-        Arc::new(DurableSession {
-            store: self.clone(),
-            path: self.path(id),
-            session: id.digest(),
-        })
-    }
-
-    fn rename(&self, from: &SessionId, to: &SessionId) -> Result<(), StorageError> {
-        let (from, to) = (self.path(from), self.path(to));
-        if from == to || !from.exists() {
-            return Ok(());
+    fn sessions(&self) -> Result<Sessions, StorageError> {
+        match self.has_own_sessions() {
+            true => Ok(self.own_sessions.lock().unwrap().clone()),
+            false => self.read("sessions"),
         }
-        if self.flaw == Flaw::RenamesByCopying {
-            write(&to, &read(&from)?)?;
+    }
+
+    fn write(&self, sessions: &Sessions) -> Result<(), StorageError> {
+        let file = self.directory.join("sessions");
+        if self.has_own_sessions() {
+            *self.own_sessions.lock().unwrap() = sessions.clone();
+        }
+        match self.fault {
+            F::WritesLater => {
+                self.write_later();
+                return Ok(());
+            }
+            F::WritesInPlace => {
+                fs::write(&file, "").map_err(failed)?;
+                linger();
+            }
+            _ => {}
+        }
+        put_file(&self.directory, "sessions", sessions)?;
+        if self.fault == F::IndexesAfterwards {
             linger();
-            return fs::remove_file(from).map_err(failed);
-        }
-        fs::rename(&from, &to).map_err(failed)?;
-        if self.flaw == Flaw::NotesOwnersAfterwards {
-            linger();
-            let [from, to] = [from, to].map(|path| path.with_extension("owner"));
-            write(&to, &read(&from)?)?;
-            fs::remove_file(from).map_err(failed)?;
+            put_file(&self.directory, "index", sessions)?;
         }
         Ok(())
     }
 
-    fn remove(&self, id: &SessionId) -> Result<(), StorageError> {
-        if self.flaw == Flaw::RemovesNothing {
-            return Ok(());
+    fn write_later(&self) {
+        let (directory, sessions) = (self.directory.clone(), self.own_sessions.clone());
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(5));
+            put_file(&directory, "sessions", &sessions.lock().unwrap())
+        });
+    }
+
+    fn change(
+        &self,
+        compared: &[(&SessionKey, Option<Version>)],
+        changes: Vec<(SessionKey, Option<Record>)>,
+    ) -> Result<(), StorageError> {
+        let _held = self.lock_to_write()?;
+        let mut sessions = self.sessions()?;
+        for (session, expected) in compared {
+            let found = sessions.get(&session.to_hex());
+            if found.map(|found| &found.0) != expected.map(text_of).as_ref() {
+                return Err(StorageError::conflict());
+            }
         }
-        match fs::remove_file(self.path(id)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        if self.fault == F::WritesWithoutLock {
+            linger();
+        }
+        for (session, record) in changes {
+            match record {
+                Some(record) => sessions.insert(session.to_hex(), stored(&record)),
+                None => sessions.remove(&session.to_hex()),
+            };
+            if self.fault == F::ReplacesInTwoSteps {
+                self.write(&sessions)?;
+                linger();
+            }
+        }
+        self.write(&sessions)
+    }
+}
+
+impl Storage for Durable {
+    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
+        Ok(self
+            .sessions()?
+            .get(&session.to_hex())
+            .map(|(version, owner, data)| {
+                let version = u128::from_str_radix(version, 16).expect("a version");
+                let owner = owner.as_ref().map(|owner| owner.parse().expect("an owner"));
+                Record::stored(Version::from_bytes(version.to_be_bytes()), owner, data)
+            }))
+    }
+
+    fn save(
+        &self,
+        session: &SessionKey,
+        record: &Record,
+        expected: Option<Version>,
+    ) -> Result<(), StorageError> {
+        match self.fault {
+            F::FailsAtTimes if record.data().len() > 1000 => return Err(failed("too long")),
+            F::Ends if record.data().len() > 1000 => std::process::exit(0),
             _ => {}
         }
-        match self.flaw {
-            Flaw::NotesOwnersAfterwards => {
-                write(&self.path(id).with_extension("owner"), &Values::new())
-            }
-            _ => Ok(()),
+        self.change(
+            &[(session, expected)],
+            vec![(*session, Some(record.clone()))],
+        )
+    }
+
+    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
+        match self.fault {
+            F::RemovesNothing => Ok(()),
+            _ => self.change(&[], vec![(*session, None)]),
         }
     }
 
-    fn purge_expired(&self) -> Result<u64, StorageError> {
-        Ok(0)
+    fn replace(
+        &self,
+        from: &SessionKey,
+        expected: Option<Version>,
+        to: &SessionKey,
+        record: &Record,
+    ) -> Result<(), StorageError> {
+        self.change(
+            &[(from, expected), (to, None)],
+            vec![(*to, Some(record.clone())), (*from, None)],
+        )
     }
 
-    /// Looks at every session.
-    fn sessions_of(&self, owner: &OwnerDigest) -> Result<Vec<FoundSession>, StorageError> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let Some(session) = digest(&path) else {
-                continue;
-            };
-            let values = match self.flaw {
-                Flaw::NotesOwnersAfterwards => read(&path.with_extension("owner"))?,
-                _ => read(&path)?,
-            };
-            let value = values.get(PersistKey::Owner.as_str());
-            let is = value.and_then(|value| SessionOwner::of_value(value));
-            if is.is_some_and(|is| is.is(owner)) {
-                let store = self.clone();
-                let storage = DurableSession {
-                    store,
-                    path,
-                    session,
-                };
-                found.push(FoundSession::new(session, Arc::new(storage)));
+    fn lock(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+    ) -> Result<StorageLock<'_>, StorageError> {
+        Ok(match self.fault {
+            F::LocksByProcess => StorageLock::new(self.own_locks.lock(session, timeout)?),
+            F::LocksOutlive => {
+                StorageLock::new(Outliving::new(self.directory.join("lock"), timeout)?)
             }
+            _ => StorageLock::new(self.locks.lock(session, timeout)?),
+        })
+    }
+
+    fn find(&self, owner: &OwnerDigest) -> Result<Vec<SessionKey>, StorageError> {
+        let sessions = match self.fault {
+            F::IndexesAfterwards => self.read("index")?,
+            _ => self.sessions()?,
+        };
+        let is_theirs = |found: &Option<String>| {
+            let found = found.as_ref().map(|text| text.parse().expect("an owner"));
+            found.is_some_and(|found: logto_core::SessionOwner| found.matches(owner))
+        };
+        let theirs = sessions.iter().filter(|(_, session)| is_theirs(&session.1));
+        Ok(theirs
+            .filter_map(|(key, _)| SessionKey::from_hex(key))
+            .collect())
+    }
+}
+
+/// A file that is there while the lock is held.
+struct Outliving(PathBuf);
+
+impl Outliving {
+    fn new(path: PathBuf, timeout: Duration) -> Result<Self, StorageError> {
+        let end = std::time::Instant::now() + timeout;
+        while let Err(error) = File::create_new(&path) {
+            if std::time::Instant::now() > end {
+                let busy = StorageError::new(StorageErrorKind::Busy, "the lock is held");
+                return Err(busy.with_source(error));
+            }
+            linger();
         }
-        Ok(found)
+        Ok(Self(path))
     }
 }
 
-#[derive(Debug)]
-struct DurableSession {
-    store: DurableStore,
-    path: PathBuf,
-    session: [u8; 32],
-}
-
-impl Storage for DurableSession {
-    fn get(&self, key: PersistKey) -> Result<Option<String>, StorageError> {
-        Ok(read(&self.path)?.remove(key.as_str()))
-    }
-
-    fn set(&self, key: PersistKey, value: Option<&str>) -> Result<(), StorageError> {
-        self.update(&[Change { key, value }])
-    }
-
-    fn update(&self, changes: &[Change<'_>]) -> Result<(), StorageError> {
-        let mut values = read(&self.path)?;
-        for change in changes {
-            let key = change.key.as_str().to_owned();
-            match change.value {
-                Some(value) => values.insert(key, value.to_owned()),
-                None => values.remove(&key),
-            };
-            if self.store.flaw == Flaw::WritesKeyByKey {
-                write(&self.path, &values)?;
-                linger();
-            }
-        }
-        match self.store.flaw {
-            Flaw::WritesLater => {
-                let later = self.store.later.send((self.path.clone(), values));
-                later.expect("somebody who writes");
-                Ok(())
-            }
-            Flaw::WritesInPlace => {
-                fs::write(&self.path, "").map_err(failed)?;
-                linger();
-                write(&self.path, &values)
-            }
-            Flaw::NotesOwnersAfterwards => {
-                write(&self.path, &values)?;
-                linger();
-                let owner = PersistKey::Owner.as_str();
-                values.retain(|key, _| key == owner);
-                write(&self.path.with_extension("owner"), &values)
-            }
-            Flaw::FailsAtTimes if changes.len() < 3 => Err(StorageError::new(
-                StorageErrorKind::Backend,
-                "too few changes",
-            )),
-            Flaw::Ends if changes.len() < 3 => std::process::exit(0),
-            _ => write(&self.path, &values),
-        }
-    }
-
-    fn lock(&self, timeout: Duration) -> Result<StorageLock<'_>, StorageError> {
-        let held = self.store.locks.lock(self.session, timeout)?;
-        Ok(StorageLock::new(held))
+impl Drop for Outliving {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 
-/// The session that the file of this name holds.
-fn digest(path: &Path) -> Option<[u8; 32]> {
-    let name = path.file_name()?.to_str().filter(|name| name.len() == 64)?;
-    let mut digest = [0; 32];
-    for (at, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(digest)
+/// The whole file, or nothing.
+fn put_file(directory: &Path, name: &str, sessions: &Sessions) -> Result<(), StorageError> {
+    let text = serde_json::to_vec(sessions).expect("JSON");
+    let new = format!("{name}.{}.{:?}", std::process::id(), thread::current().id());
+    let new = directory.join(new);
+    fs::write(&new, text).map_err(failed)?;
+    fs::rename(new, directory.join(name)).map_err(failed)
 }
 
-fn read(path: &Path) -> Result<Values, StorageError> {
-    match fs::read(path) {
-        Ok(text) => serde_json::from_slice(&text)
-            .map_err(|error| failed(std::io::Error::new(ErrorKind::InvalidData, error))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Values::new()),
-        Err(error) => Err(failed(error)),
-    }
+fn stored(record: &Record) -> (String, Option<String>, String) {
+    let owner = record.owner().map(|owner| owner.to_string());
+    (text_of(record.version()), owner, record.data().to_owned())
 }
 
-/// The whole session, or nothing.
-fn write(path: &Path, values: &Values) -> Result<(), StorageError> {
-    let whole = path.with_extension("new");
-    let text = serde_json::to_vec(values).expect("JSON");
-    fs::write(&whole, text).map_err(failed)?;
-    fs::rename(whole, path).map_err(failed)
+fn text_of(version: Version) -> String {
+    format!("{:x}", u128::from_be_bytes(*version.as_bytes()))
 }
 
 /// Long enough to be killed.
@@ -310,6 +356,6 @@ fn linger() {
     thread::sleep(Duration::from_millis(1));
 }
 
-fn failed(error: std::io::Error) -> StorageError {
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {
     StorageError::new(StorageErrorKind::Backend, "a file failed").with_source(error)
 }

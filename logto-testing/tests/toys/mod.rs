@@ -1,4 +1,0 @@
-//! Backends that break promises.
-
-pub(crate) mod files;
-pub(crate) mod memory;
