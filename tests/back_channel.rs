@@ -145,7 +145,7 @@ fn logout_token_that_is_refused_ends_nothing() {
     for token in [id_token, forged, "opaque".to_owned(), String::new()] {
         let answer = post(&auth, &token);
         assert_eq!(answer.status(), 400);
-        assert_eq!(answer.headers()["cache-control"], "no-storage");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
         assert!(answer.body().starts_with(b"{\"error\":"));
     }
     assert_eq!(post_body(&auth, vec![b'a'; LONGEST_BODY + 1]).status(), 400);

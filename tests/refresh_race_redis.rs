@@ -8,13 +8,12 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, thread};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use logto::storage::RedisStorage;
-use logto::{LogtoClient, SessionId, Storage};
+use logto::storage::{RedisStorage, Storage};
+use logto::{LogtoClient, SessionId};
 use logto_testing::TestClock;
 use server::{Cluster, RedisServer, Reply, eventually};
 use support::asker::{self, Asker, PROCESSES, ROUND, Random, application, sign_in};
@@ -30,8 +29,8 @@ fn process_that_asks() {
     asker::play(open);
 }
 
-fn open(url: &str) -> Box<dyn Storage> {
-    Box::new(RedisStorage::open(url).unwrap())
+fn open(url: &str) -> Arc<dyn Storage> {
+    Arc::new(RedisStorage::open(url).unwrap())
 }
 
 /// A signed-in user, and processes that share the session.

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use logto::SessionKey;
 use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 
@@ -42,6 +43,12 @@ impl Secrets {
     /// The first name of a secret stays.
     fn insert(&mut self, secret: &str, name: String) {
         self.0.entry(secret.to_owned()).or_insert(name);
+    }
+
+    /// Adds the key of a session, as digits and as bytes.
+    pub fn add_key(&mut self, key: &SessionKey) {
+        self.add("the key of a session", &key.to_hex());
+        self.add("the key of a session", &format!("{:?}", key.as_bytes()));
     }
 
     /// Adds what a session has stored under this name, which is JSON or a token.

@@ -8,13 +8,13 @@ use logto::storage::{
     SledStorage, SqliteStorage, Storage,
 };
 use logto::{
-    AccessTokenRequest, Logto, LogtoClient, LogtoConfig, LogtoError, SessionId, SignInOptions,
-    StorageErrorKind, UserInfoScope,
+    AccessTokenRequest, Logto, LogtoClient, LogtoConfig, LogtoError, Session, SessionId,
+    SignInOptions, StorageErrorKind, UserInfoScope,
 };
 use logto_testing::{
     Endpoint, FakeApp, FakeLogto, FakeUser, Faulty, Misbehaviour, StorageCall, TestClock,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::captured;
 use crate::hunt::{Secrets, chain, debug};
@@ -31,14 +31,14 @@ struct Scene {
     fake: FakeLogto,
     clock: TestClock,
     logto: Logto,
-    store: Arc<dyn Storage>,
+    storage: Arc<dyn Storage>,
     id: SessionId,
     secrets: Secrets,
     printed: String,
 }
 
 impl Scene {
-    fn new(app_secret: Option<&str>, store: Arc<dyn Storage>) -> Self {
+    fn new(app_secret: Option<&str>, storage: Arc<dyn Storage>) -> Self {
         captured::install();
         let app = match app_secret {
             Some(secret) => FakeApp::web("app", secret),
@@ -65,7 +65,7 @@ impl Scene {
             fake,
             clock,
             logto,
-            store,
+            storage,
             id: SessionId::random(),
             secrets,
             printed: String::new(),
@@ -73,7 +73,7 @@ impl Scene {
     }
 
     fn client(&self) -> LogtoClient {
-        self.logto.session(&*self.store, &self.id)
+        self.logto.session(&self.storage, &self.id)
     }
 
     fn expire(&self) {
@@ -83,10 +83,17 @@ impl Scene {
     /// Collects the secrets that exist now.
     fn look(&mut self) {
         self.secrets.add("a session id", self.id.expose());
-        let session = self.store.session(&self.id);
+        self.secrets.add_key(&self.id.key());
+        let session = Session::new(Arc::clone(&self.storage), self.id.key());
         for key in PersistKey::ALL {
             if let Some(stored) = session.get(key).unwrap() {
                 self.secrets.add_stored(&format!("the {key}"), &stored);
+            }
+        }
+        if let Some(record) = self.storage.load(&self.id.key()).unwrap() {
+            let data: Value = serde_json::from_str(record.data()).unwrap();
+            if let Some(token) = data["pendingRefreshToken"].as_str() {
+                self.secrets.add("the pendingRefreshToken", token);
             }
         }
         for request in self.fake.requests() {
@@ -126,7 +133,7 @@ impl Scene {
         let callback = self.begin();
         let (id, user) = self
             .logto
-            .finish_sign_in(&*self.store, &self.id, &callback)
+            .finish_sign_in(&self.storage, &self.id, &callback)
             .unwrap();
         self.printed += &debug(&user);
         self.id = id;
@@ -241,9 +248,9 @@ impl Scene {
 
     fn fail_to_store(&mut self) {
         self.sign_in();
-        for call in [StorageCall::Get, StorageCall::Set, StorageCall::Update] {
+        for call in [StorageCall::Load, StorageCall::Lock, StorageCall::Save] {
             self.expire();
-            let faulty = Faulty::new(Arc::clone(&self.store));
+            let faulty = Faulty::new(Arc::clone(&self.storage));
             let client = self.logto.session(&faulty, &self.id);
             faulty.fail(call, 1, StorageErrorKind::Backend);
             if let Err(error) = client.access_token(RESOURCE) {
@@ -286,13 +293,14 @@ impl Scene {
             "the idToken",
             "a part of the idToken",
             "the refreshToken",
+            "the key of a session",
             "the accessTokenMap's token",
             "a part of the accessTokenMap's token",
             "a session id",
         ] {
             assert!(names.contains(expected), "{expected} is not in {names:?}");
         }
-        self.printed += &debug(&self.store);
+        self.printed += &debug(&self.storage);
         self.secrets.are_not_in(&self.printed, "printed");
         self.secrets.are_not_in(&captured::text(), "the log");
         self.requests_are_logged();
@@ -359,8 +367,8 @@ fn sign_ins_of_a_native_application_in_memory() {
 fn sign_ins_in_encrypted_memory() {
     let key = EncryptionKey::generate_base64();
     let sealer = EncryptionKey::from_base64(key.expose()).unwrap();
-    let store = EncryptedStorage::new(MemoryStorage::new(), sealer);
-    let mut scene = Scene::new(Some(APP_SECRET), Arc::new(store));
+    let storage = EncryptedStorage::new(MemoryStorage::new(), sealer);
+    let mut scene = Scene::new(Some(APP_SECRET), Arc::new(storage));
     scene.secrets.add("the key", key.expose());
     scene.run();
 }
@@ -368,22 +376,22 @@ fn sign_ins_in_encrypted_memory() {
 #[test]
 fn sign_ins_in_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
-    Scene::new(Some(APP_SECRET), Arc::new(store)).run();
+    let storage = SqliteStorage::open(directory.path().join("sessions.db")).unwrap();
+    Scene::new(Some(APP_SECRET), Arc::new(storage)).run();
 }
 
 #[test]
 fn sign_ins_in_sled() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SledStorage::open(directory.path().join("sessions")).unwrap();
-    Scene::new(Some(APP_SECRET), Arc::new(store)).run();
+    let storage = SledStorage::open(directory.path().join("sessions")).unwrap();
+    Scene::new(Some(APP_SECRET), Arc::new(storage)).run();
 }
 
 #[test]
 fn sign_ins_in_redis() {
     let server = RedisServer::builder().password(REDIS_PASSWORD).start();
-    let store = RedisStorage::open(&server.url()).unwrap();
-    let mut scene = Scene::new(Some(APP_SECRET), Arc::new(store));
+    let storage = RedisStorage::open(&server.url()).unwrap();
+    let mut scene = Scene::new(Some(APP_SECRET), Arc::new(storage));
     scene.secrets.add("the password of Redis", REDIS_PASSWORD);
     scene.run();
 }
@@ -391,16 +399,16 @@ fn sign_ins_in_redis() {
 #[test]
 fn sign_ins_in_a_cluster() {
     let cluster = Cluster::start(3, 0);
-    let store = RedisStorage::open(&cluster.url()).unwrap();
-    Scene::new(None, Arc::new(store)).run();
+    let storage = RedisStorage::open(&cluster.url()).unwrap();
+    Scene::new(None, Arc::new(storage)).run();
 }
 
 #[test]
 fn sign_ins_in_files_with_a_passphrase() {
     let directory = tempfile::tempdir().unwrap();
     let key = EncryptionKey::from_passphrase(PASSPHRASE).unwrap();
-    let store = FileStorage::open(directory.path().join("sessions"), key).unwrap();
-    let mut scene = Scene::new(None, Arc::new(store));
+    let storage = FileStorage::open(directory.path().join("sessions"), key).unwrap();
+    let mut scene = Scene::new(None, Arc::new(storage));
     scene.secrets.add("the passphrase", PASSPHRASE);
     scene.run();
 }
