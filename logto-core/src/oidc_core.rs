@@ -103,7 +103,7 @@ impl Transport {
     ) -> Result<Response<Vec<u8>>, LogtoError> {
         let request = request.map_err(|InvalidRequest { url, source }| HttpError::Other {
             url,
-            source: source.into(),
+            source: Arc::new(source),
         })?;
         Ok(send_logged(self.http.as_ref(), request, body_limit)?)
     }
@@ -334,7 +334,7 @@ impl OidcCore {
     ///
     /// # Errors
     ///
-    /// [`IdTokenError`] if it is refused; else, if the keys cannot be had.
+    /// [`IdTokenError`](crate::IdTokenError) if it is refused; else, if the keys cannot be had.
     #[doc(alias = "verifyIdToken")]
     pub fn verify_id_token(
         &self,
