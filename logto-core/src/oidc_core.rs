@@ -318,10 +318,7 @@ impl OidcCore {
         client_secret: Option<&str>,
         exchange: &TokenExchange<'_>,
     ) -> Result<TokenResponse, LogtoError> {
-        let client = ClientCredentials {
-            id: client_id,
-            secret: client_secret,
-        };
+        let client = ClientCredentials::new(client_id, client_secret);
         let request = exchange.request(&self.metadata.token_endpoint, client);
         token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
@@ -421,10 +418,7 @@ impl OidcCore {
         let Some(endpoint) = &self.metadata.revocation_endpoint else {
             return Ok(false);
         };
-        let client = ClientCredentials {
-            id: client_id,
-            secret: client_secret,
-        };
+        let client = ClientCredentials::new(client_id, client_secret);
         let request = end_session::revocation_request(endpoint, client, refresh_token);
         end_session::check_revocation(&self.transport.send(request, ANSWER_LIMIT)?)?;
         Ok(true)
@@ -494,10 +488,7 @@ impl OidcCore {
         let endpoint = endpoint.ok_or(DiscoveryError::MissingEndpoint {
             name: "introspection_endpoint",
         })?;
-        let client = ClientCredentials {
-            id: client_id,
-            secret: Some(client_secret),
-        };
+        let client = ClientCredentials::new(client_id, Some(client_secret));
         let request = introspect::request(endpoint, client, token);
         introspect::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
