@@ -37,7 +37,7 @@ use crate::oidc::response::{OAuthError, ResponseError};
 /// }
 /// ```
 #[doc(alias = "LogtoException")]
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogtoError {
     /// The configuration is incomplete or wrong.
@@ -142,29 +142,6 @@ impl LogtoError {
         match self {
             Self::OAuth(error) => Some(error),
             _ => None,
-        }
-    }
-
-    /// The same for another caller who waited for it. A source is kept as its text.
-    pub(crate) fn duplicate(&self) -> Self {
-        match self {
-            Self::Config(error) => error.clone().into(),
-            Self::SignIn(error) => error.clone().into(),
-            Self::Callback(error) => error.clone().into(),
-            Self::Device(error) => error.clone().into(),
-            Self::Discovery(error) => error.clone().into(),
-            Self::IdToken(error) => error.clone().into(),
-            Self::AccessToken(error) => error.clone().into(),
-            Self::LogoutToken(error) => error.clone().into(),
-            Self::Jwt(error) => error.clone().into(),
-            Self::OAuth(error) => Self::OAuth(error.clone()),
-            Self::Response(error) => Self::Response(error.clone()),
-            Self::Http(error) => error.duplicate().into(),
-            Self::Storage(error) => StorageError::new(error.kind(), error.to_string()).into(),
-            Self::UserInfoSubjectMismatch => Self::UserInfoSubjectMismatch,
-            Self::SessionIssuerMismatch => Self::SessionIssuerMismatch,
-            Self::SessionAudienceMismatch => Self::SessionAudienceMismatch,
-            Self::NotAuthenticated => Self::NotAuthenticated,
         }
     }
 }

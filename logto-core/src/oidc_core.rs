@@ -103,7 +103,7 @@ impl Transport {
     ) -> Result<Response<Vec<u8>>, LogtoError> {
         let request = request.map_err(|InvalidRequest { url, source }| HttpError::Other {
             url,
-            source: source.into(),
+            source: Arc::new(source),
         })?;
         Ok(send_logged(self.http.as_ref(), request, body_limit)?)
     }
@@ -318,10 +318,7 @@ impl OidcCore {
         client_secret: Option<&str>,
         exchange: &TokenExchange<'_>,
     ) -> Result<TokenResponse, LogtoError> {
-        let client = ClientCredentials {
-            id: client_id,
-            secret: client_secret,
-        };
+        let client = ClientCredentials::new(client_id, client_secret);
         let request = exchange.request(&self.metadata.token_endpoint, client);
         token::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
@@ -334,7 +331,7 @@ impl OidcCore {
     ///
     /// # Errors
     ///
-    /// [`IdTokenError`] if it is refused; else, if the keys cannot be had.
+    /// [`IdTokenError`](crate::IdTokenError) if it is refused; else, if the keys cannot be had.
     #[doc(alias = "verifyIdToken")]
     pub fn verify_id_token(
         &self,
@@ -421,10 +418,7 @@ impl OidcCore {
         let Some(endpoint) = &self.metadata.revocation_endpoint else {
             return Ok(false);
         };
-        let client = ClientCredentials {
-            id: client_id,
-            secret: client_secret,
-        };
+        let client = ClientCredentials::new(client_id, client_secret);
         let request = end_session::revocation_request(endpoint, client, refresh_token);
         end_session::check_revocation(&self.transport.send(request, ANSWER_LIMIT)?)?;
         Ok(true)
@@ -494,10 +488,7 @@ impl OidcCore {
         let endpoint = endpoint.ok_or(DiscoveryError::MissingEndpoint {
             name: "introspection_endpoint",
         })?;
-        let client = ClientCredentials {
-            id: client_id,
-            secret: Some(client_secret),
-        };
+        let client = ClientCredentials::new(client_id, Some(client_secret));
         let request = introspect::request(endpoint, client, token);
         introspect::response(&self.transport.send(request, ANSWER_LIMIT)?)
     }

@@ -164,7 +164,7 @@ impl HttpClient for Server {
         state.sent.push(sent);
         assert!(state.sent.len() <= state.most, "{} requests", state.most);
         if answer.is_broken {
-            let source = "the connection broke".into();
+            let source = std::sync::Arc::new(std::io::Error::other("the connection broke"));
             return Err(HttpError::Interrupted { url, source });
         }
         if answer.body.len() as u64 > body_limit {

@@ -24,7 +24,7 @@ impl HttpClient for Unplugged {
         match self.is_unplugged.load(Ordering::SeqCst) {
             true => Err(HttpError::Connect {
                 url: request.uri().path().to_owned(),
-                source: "no route to host".into(),
+                source: Arc::new(std::io::Error::other("no route to host")),
             }),
             false => self.inner.send(request, body_limit),
         }

@@ -66,10 +66,7 @@ impl VerifiedTokens {
             return None;
         }
         let token = entry.token.clone();
-        let gone = generations.put(*digest, entry, self.generation);
-        drop(generations);
-        // Thousands of tokens are freed while nobody waits.
-        drop(gone);
+        generations.put(*digest, entry, self.generation);
         Some(token)
     }
 
@@ -80,8 +77,7 @@ impl VerifiedTokens {
             verified_at: now,
             until: valid_until.min(now.saturating_add(LONGEST_REMEMBERED)),
         };
-        let gone = self.lock().put(digest, entry, self.generation);
-        drop(gone);
+        self.lock().put(digest, entry, self.generation);
     }
 
     #[cfg(test)]
@@ -100,13 +96,11 @@ impl VerifiedTokens {
 
 impl Generations {
     /// Returns the old generation, where it had to go.
-    fn put(&mut self, digest: Digest, entry: Entry, most: usize) -> HashMap<Digest, Entry> {
-        let gone = match self.young.len() >= most {
-            true => mem::replace(&mut self.old, mem::take(&mut self.young)),
-            false => HashMap::new(),
-        };
+    fn put(&mut self, digest: Digest, entry: Entry, most: usize) {
+        if self.young.len() >= most {
+            self.old = mem::take(&mut self.young);
+        }
         self.young.insert(digest, entry);
-        gone
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 /// What kind of storage failure it is: what a program decides on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,12 +44,14 @@ pub enum StorageErrorKind {
 /// assert_eq!(error.kind(), StorageErrorKind::Backend);
 /// assert!(!error.is_retryable());
 /// ```
+#[derive(Clone)]
 pub struct StorageError(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: StorageErrorKind,
     message: Cow<'static, str>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl StorageError {
@@ -71,7 +74,7 @@ impl StorageError {
 
     /// Keeps the backend's own error as the source.
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -134,7 +134,7 @@ fn place(uri: &Uri) -> String {
 }
 
 /// The server could not be asked. `url` is always without its query.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// No connection could be made, so the request was not sent.
@@ -143,7 +143,7 @@ pub enum HttpError {
         /// Where the request was to go.
         url: String,
         /// What the HTTP client reports.
-        source: Box<dyn Error + Send + Sync>,
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// It took too long. The request may have reached the server.
     #[error("{url}: the server did not answer in time")]
@@ -151,7 +151,7 @@ pub enum HttpError {
         /// Where the request was to go.
         url: String,
         /// What the HTTP client reports.
-        source: Box<dyn Error + Send + Sync>,
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// The exchange broke off. The request may have reached the server.
     #[error("{url}: the connection broke")]
@@ -159,7 +159,7 @@ pub enum HttpError {
         /// Where the request was to go.
         url: String,
         /// What the HTTP client reports.
-        source: Box<dyn Error + Send + Sync>,
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// The answer is longer than any answer should be.
     #[error("{url}: the answer is longer than {limit} bytes")]
@@ -178,7 +178,7 @@ pub enum HttpError {
         /// Where the request was to go.
         url: String,
         /// What the HTTP client reports.
-        source: Box<dyn Error + Send + Sync>,
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// The request, the answer or the settings do not allow it.
     #[error("{url}: the request failed")]
@@ -186,7 +186,7 @@ pub enum HttpError {
         /// Where the request was to go.
         url: String,
         /// What the HTTP client reports.
-        source: Box<dyn Error + Send + Sync>,
+        source: Arc<dyn Error + Send + Sync>,
     },
 }
 
@@ -202,36 +202,5 @@ impl HttpError {
     /// Whether the request may have reached the server.
     pub fn may_have_been_sent(&self) -> bool {
         !matches!(self, Self::Connect { .. } | Self::Certificate { .. })
-    }
-
-    /// The same with its source as text.
-    pub(crate) fn duplicate(&self) -> Self {
-        let text = |source: &(dyn Error + Send + Sync)| source.to_string().into();
-        match self {
-            Self::Connect { url, source } => Self::Connect {
-                url: url.clone(),
-                source: text(source.as_ref()),
-            },
-            Self::Timeout { url, source } => Self::Timeout {
-                url: url.clone(),
-                source: text(source.as_ref()),
-            },
-            Self::Interrupted { url, source } => Self::Interrupted {
-                url: url.clone(),
-                source: text(source.as_ref()),
-            },
-            Self::Certificate { url, source } => Self::Certificate {
-                url: url.clone(),
-                source: text(source.as_ref()),
-            },
-            Self::BodyTooLarge { url, limit } => Self::BodyTooLarge {
-                url: url.clone(),
-                limit: *limit,
-            },
-            Self::Other { url, source } => Self::Other {
-                url: url.clone(),
-                source: text(source.as_ref()),
-            },
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::ureq::Agent;
@@ -240,7 +241,7 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
     match error {
         ref refusal if is_about_certificate(refusal) => HttpError::Certificate {
             url,
-            source: error.into(),
+            source: Arc::new(error),
         },
         Error::BodyExceedsLimit(_) => HttpError::BodyTooLarge {
             url,
@@ -251,23 +252,23 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
         | Error::ConnectProxyFailed(_)
         | Error::Timeout(Timeout::Resolve | Timeout::Connect) => HttpError::Connect {
             url,
-            source: error.into(),
+            source: Arc::new(error),
         },
         Error::Timeout(_) => HttpError::Timeout {
             url,
-            source: error.into(),
+            source: Arc::new(error),
         },
         Error::Io(ref io) if is_before_sending(io) => HttpError::Connect {
             url,
-            source: error.into(),
+            source: Arc::new(error),
         },
         Error::Io(_) | Error::Protocol(_) | Error::BodyStalled => HttpError::Interrupted {
             url,
-            source: error.into(),
+            source: Arc::new(error),
         },
         error => HttpError::Other {
             url,
-            source: error.into(),
+            source: Arc::new(error),
         },
     }
 }

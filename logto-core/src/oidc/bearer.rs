@@ -88,13 +88,8 @@ fn challenge(error: &AccessTokenError, realm: &str) -> Response<String> {
 fn verdict(error: &AccessTokenError) -> (StatusCode, Option<&'static str>, &'static str) {
     use AccessTokenError::*;
     let invalid = |description| (StatusCode::UNAUTHORIZED, Some("invalid_token"), description);
-    let insufficient = |description| {
-        (
-            StatusCode::FORBIDDEN,
-            Some("insufficient_scope"),
-            description,
-        )
-    };
+    let scope = Some("insufficient_scope");
+    let insufficient = |description| (StatusCode::FORBIDDEN, scope, description);
     match error {
         Missing | OtherScheme => (
             StatusCode::UNAUTHORIZED,

@@ -137,7 +137,7 @@ impl Parameters {
 pub struct SignInOutcome {
     /// The claims of the verified ID token.
     pub claims: IdTokenClaims,
-    /// The [`post_redirect_uri`](SignInOptions::post_redirect_uri) of the sign-in; `None` if it had none.
+    /// The [`post_redirect_uri`](crate::SignInOptions::post_redirect_uri) of the sign-in; `None` if it had none.
     pub post_redirect_uri: Option<String>,
 }
 

@@ -250,10 +250,10 @@ struct Answer {
 }
 
 fn credentials(config: &LogtoConfig) -> ClientCredentials<'_> {
-    ClientCredentials {
-        id: &config.app_id,
-        secret: config.app_secret.as_ref().map(Secret::expose),
-    }
+    ClientCredentials::new(
+        &config.app_id,
+        config.app_secret.as_ref().map(Secret::expose),
+    )
 }
 
 fn interval(sent: Option<&Value>) -> Duration {

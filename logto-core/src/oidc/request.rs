@@ -101,6 +101,12 @@ pub(crate) struct ClientCredentials<'a> {
     pub secret: Option<&'a str>,
 }
 
+impl<'a> ClientCredentials<'a> {
+    pub fn new(id: &'a str, secret: Option<&'a str>) -> Self {
+        Self { id, secret }
+    }
+}
+
 /// With a secret `client_secret_basic`, whose parts are form-encoded first (section 2.3.1);
 /// without, the `client_id` in the body.
 pub(crate) fn authenticate(

@@ -40,10 +40,7 @@ impl fmt::Debug for CodeGrant<'_> {
 
 impl CodeGrant<'_> {
     pub(crate) fn request(&self, endpoint: &str) -> BuiltRequest {
-        let client = ClientCredentials {
-            id: self.client_id,
-            secret: self.client_secret,
-        };
+        let client = ClientCredentials::new(self.client_id, self.client_secret);
         let form = Form::default()
             .public("grant_type", "authorization_code")
             .secret("code", self.code)
@@ -94,10 +91,7 @@ impl fmt::Debug for RefreshTokenGrant<'_> {
 
 impl RefreshTokenGrant<'_> {
     pub(crate) fn request(&self, endpoint: &str) -> BuiltRequest {
-        let client = ClientCredentials {
-            id: self.client_id,
-            secret: self.client_secret,
-        };
+        let client = ClientCredentials::new(self.client_id, self.client_secret);
         let form = Form::default()
             .public("grant_type", "refresh_token")
             .secret("refresh_token", self.refresh_token);
@@ -206,10 +200,7 @@ impl fmt::Debug for ClientCredentialsGrant<'_> {
 
 impl ClientCredentialsGrant<'_> {
     pub(crate) fn request(&self, endpoint: &str) -> BuiltRequest {
-        let client = ClientCredentials {
-            id: self.client_id,
-            secret: Some(self.client_secret),
-        };
+        let client = ClientCredentials::new(self.client_id, Some(self.client_secret));
         let form = Form::default().public("grant_type", "client_credentials");
         let mut form = with_target(form, self.resource, self.organization_id);
         if !self.scope.is_empty() {

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn body(exchange: TokenExchange<'_>, secret: Option<&str>) -> String {
-        let client = ClientCredentials { id: "app", secret };
+        let client = ClientCredentials::new("app", secret);
         let endpoint = "https://foo.logto.app/oidc/token";
         let request = exchange.request(endpoint, client).unwrap();
         String::from_utf8(request.into_body()).unwrap()

@@ -102,7 +102,7 @@ impl KeyCache {
             }
             Err(error) => {
                 // After the fetch: one that hangs takes longer than the time to wait.
-                misses.failure = Some((core.now(), error.duplicate()));
+                misses.failure = Some((core.now(), error.clone()));
                 Err(error)
             }
         }
@@ -151,7 +151,7 @@ impl NegativeCache {
 
     fn failure(&self, now: i64) -> Option<LogtoError> {
         let (at, error) = self.failure.as_ref()?;
-        (now.abs_diff(*at) < FAILURE_COOL_DOWN).then(|| error.duplicate())
+        (now.abs_diff(*at) < FAILURE_COOL_DOWN).then(|| error.clone())
     }
 }
 

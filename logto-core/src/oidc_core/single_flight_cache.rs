@@ -163,9 +163,7 @@ impl<T: Clone> State<T> {
     /// How the last fetch has failed, if it ended after there had been so many.
     fn failure_after(&self, attempts: u64) -> Option<LogtoError> {
         let failure = self.failure.as_ref();
-        failure
-            .filter(|_| self.attempts != attempts)
-            .map(LogtoError::duplicate)
+        failure.filter(|_| self.attempts != attempts).cloned()
     }
 
     fn keep(&mut self, value: T, now: i64) -> T {
@@ -182,7 +180,7 @@ impl<T: Clone> State<T> {
 
     fn note(&mut self, error: &LogtoError) {
         self.attempts += 1;
-        self.failure = Some(error.duplicate());
+        self.failure = Some(error.clone());
     }
 
     /// Metadata that is refused is the server's word, and means what it says. All else may come from a

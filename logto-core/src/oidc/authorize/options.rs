@@ -151,7 +151,7 @@ pub struct SignInOptions {
     /// Further parameters, sent as they are.
     pub extra_params: Vec<(String, String)>,
     /// Where the application means to go after the sign-in: a path, or a URL of the redirect URI's
-    /// origin. [`SignInOutcome`] hands it back; `None` if it does not matter.
+    /// origin. [`SignInOutcome`](crate::SignInOutcome) hands it back; `None` if it does not matter.
     pub post_redirect_uri: Option<String>,
     /// Scopes to ask for at this sign-in, beside the configuration's.
     pub scopes: Vec<Scope>,
