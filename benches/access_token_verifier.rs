@@ -9,7 +9,7 @@ mod signing;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use logto::{AccessTokenVerifier, Clock, Requirements, SystemClock};
+use logto::{AccessTokenVerifier, Clock, SystemClock, TokenRequirements};
 use serde_json::json;
 
 use canned::Canned;
@@ -21,7 +21,7 @@ const API: &str = "https://api.example.com";
 fn access_token_verifier(criterion: &mut Criterion) {
     for algorithm in ["ES384", "ES256", "EdDSA", "RS256"] {
         let mut group = criterion.benchmark_group("access token verifier");
-        let required = Requirements::scopes(["read:orders"]);
+        let required = TokenRequirements::scopes(["read:orders"]);
         let key = SigningKey::new(algorithm);
         let token = token(&key);
         let verifier = |capacity| {

@@ -34,8 +34,8 @@ mod open;
 pub use logto_core::{
     Argon2Cost, DEFAULT_IDLE_LIFETIME, EncryptedStorage, EncryptionKey, EncryptionKeyError,
     IdleLifetime, LocalLock, LocalLocks, MemoryStorage, MemoryStorageBuilder, Migration,
-    MigrationCounts, MigrationError, Opened, OwnerDigest, PersistKey, Record, SealError, Sealer,
-    SessionId, SessionKey, SessionOwner, Storage, StorageError, StorageErrorKind, StorageLock,
+    MigrationCounts, MigrationError, OwnerDigest, PersistKey, Record, SealError, Sealer, SessionId,
+    SessionKey, SessionOwner, Storage, StorageError, StorageErrorKind, StorageLock, Unsealed,
     Version, files, migrate,
 };
 #[cfg(feature = "file")]

@@ -9,7 +9,7 @@ use logto::storage::MemoryStorage;
 use logto::{
     AccessTokenError, AccessTokenRequest, AccessTokenVerifier, AccessTokenVerifierBuilder,
     ApiAudience, Clock, ConfigError, JwtError, Logto, LogtoClient, LogtoConfig, LogtoError,
-    Requirements, UserInfoScope,
+    TokenRequirements, UserInfoScope,
 };
 use logto_testing::{
     Endpoint, FakeApp, FakeLogto, FakeUser, Misbehaviour, SigningAlgorithm, TestClock,
@@ -109,8 +109,8 @@ fn refused<T: std::fmt::Debug>(result: Result<T, LogtoError>) -> AccessTokenErro
     }
 }
 
-fn read_orders() -> Requirements {
-    Requirements::scopes(["read:orders"])
+fn read_orders() -> TokenRequirements {
+    TokenRequirements::scopes(["read:orders"])
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn every_other_token_has_its_own_error_and_costs_no_request() {
     let other_api = scene.token(OTHER_API);
     let organization = scene.client.organization_token("org_1").unwrap().unwrap();
     scene.fake.clear_requests();
-    let verify = |token: &str| refused(scene.verifier.verify(token, &Requirements::none()));
+    let verify = |token: &str| refused(scene.verifier.verify(token, &TokenRequirements::none()));
     assert!(matches!(
         verify(&id_token),
         AccessTokenError::Jwt(JwtError::WrongType { typ: None, .. })
@@ -175,8 +175,8 @@ fn every_other_token_has_its_own_error_and_costs_no_request() {
         let header = format!("Bearer {refused}");
         let error = scene
             .verifier
-            .verify_header(header.as_str(), &Requirements::none());
-        let answer = scene.verifier.refusal(&error.unwrap_err());
+            .verify_header(header.as_str(), &TokenRequirements::none());
+        let answer = scene.verifier.error_response(&error.unwrap_err());
         assert_eq!(answer.status(), status);
         let challenge = answer.headers()[WWW_AUTHENTICATE].to_str().unwrap();
         assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
@@ -188,7 +188,7 @@ fn every_other_token_has_its_own_error_and_costs_no_request() {
 fn a_token_of_another_server_is_refused() {
     let (scene, elsewhere) = (Scene::new(), Scene::new());
     let foreign = elsewhere.token(API);
-    let verify = || refused(scene.verifier.verify(&foreign, &Requirements::none()));
+    let verify = || refused(scene.verifier.verify(&foreign, &TokenRequirements::none()));
     assert_eq!(verify(), AccessTokenError::IssuerMismatch);
     // Nor does its issuer's name help it.
     let trusting = AccessTokenVerifier::builder(scene.fake.endpoint(), API)
@@ -197,12 +197,12 @@ fn a_token_of_another_server_is_refused() {
         .build()
         .unwrap();
     assert_eq!(
-        refused(trusting.verify(&foreign, &Requirements::none())),
+        refused(trusting.verify(&foreign, &TokenRequirements::none())),
         AccessTokenError::Jwt(JwtError::NoMatchingKey)
     );
     assert!(
         trusting
-            .verify(&scene.token(API), &Requirements::none())
+            .verify(&scene.token(API), &TokenRequirements::none())
             .is_ok()
     );
 }
@@ -219,7 +219,7 @@ fn a_custom_domain_is_a_further_name_of_the_server() {
         "alg": "ES384", "kid": scene.fake.jwks()["keys"][0]["kid"], "typ": "at+jwt",
     });
     let token = scene.fake.sign_jwt(header, claims);
-    let none = Requirements::none();
+    let none = TokenRequirements::none();
     scene.verifier.verify(&token, &none).unwrap();
     let strict = scene.verifier_of(API);
     assert_eq!(
@@ -246,7 +246,7 @@ fn a_signature_counts_to_its_last_bit() {
     let token = scene.token(API);
     scene
         .verifier
-        .verify(&token, &Requirements::none())
+        .verify(&token, &TokenRequirements::none())
         .unwrap();
     let at = token.len() - 10;
     let other = if token.as_bytes()[at] == b'A' {
@@ -256,7 +256,7 @@ fn a_signature_counts_to_its_last_bit() {
     };
     let forged = format!("{}{other}{}", &token[..at], &token[at + 1..]);
     assert_eq!(
-        refused(scene.verifier.verify(&forged, &Requirements::none())),
+        refused(scene.verifier.verify(&forged, &TokenRequirements::none())),
         AccessTokenError::Jwt(JwtError::InvalidSignature)
     );
 }
@@ -272,10 +272,10 @@ fn a_missing_scope_is_403_whether_or_not_the_token_is_known() {
         &["orders"],
     ] {
         for _ in 0..2 {
-            let required = Requirements::scopes(scopes.iter().copied());
+            let required = TokenRequirements::scopes(scopes.iter().copied());
             let error = scene.verifier.verify_header(header.as_str(), &required);
             let error = error.unwrap_err();
-            let answer = scene.verifier.refusal(&error);
+            let answer = scene.verifier.error_response(&error);
             assert_eq!(answer.status(), 403, "{scopes:?}");
             let challenge = answer.headers()[WWW_AUTHENTICATE].to_str().unwrap();
             let scope = format!("scope=\"{}\"", scopes.join(" "));
@@ -294,7 +294,7 @@ fn an_organizations_token_for_the_api_is_wanted_by_name() {
     let of = |id| scene.token(AccessTokenRequest::from(API).organization(id));
     let (one, two, none) = (of("org_1"), of("org_2"), scene.token(API));
     let required = read_orders().organization("org_1");
-    let verify = |token: &str, required: &Requirements| scene.verifier.verify(token, required);
+    let verify = |token: &str, required: &TokenRequirements| scene.verifier.verify(token, required);
     for _ in 0..2 {
         let token = verify(&one, &required).unwrap();
         assert_eq!(token.organization_id(), Some("org_1"));
@@ -323,29 +323,29 @@ fn an_api_can_be_an_organization_or_all_of_them() {
 
     let this = scene.verifier_of("urn:logto:organization:org_1");
     let any = scene.verifier_of(ApiAudience::AnyOrganization);
-    let whichever = Requirements::none().any_organization();
-    for (verifier, required) in [(&this, &Requirements::none()), (&any, &whichever)] {
+    let whichever = TokenRequirements::none().any_organization();
+    for (verifier, required) in [(&this, &TokenRequirements::none()), (&any, &whichever)] {
         let token = verifier.verify(&one, required).unwrap();
         assert_eq!(token.organization_id(), Some("org_1"));
         for other in [&for_api, &scene.token(API)] {
             assert_eq!(
-                refused(verifier.verify(other, &Requirements::none())),
+                refused(verifier.verify(other, &TokenRequirements::none())),
                 AccessTokenError::AudienceMismatch
             );
         }
     }
     assert_eq!(
-        refused(this.verify(&two, &Requirements::none())),
+        refused(this.verify(&two, &TokenRequirements::none())),
         AccessTokenError::AudienceMismatch
     );
     assert_eq!(
-        refused(any.verify(&two, &Requirements::none())),
+        refused(any.verify(&two, &TokenRequirements::none())),
         AccessTokenError::UnexpectedOrganization
     );
     let token = any.verify(&two, &whichever).unwrap();
     assert_eq!(token.organization_id(), Some("org_2"));
     assert_eq!(
-        refused(any.verify(&two, &Requirements::none().organization("org_1"))),
+        refused(any.verify(&two, &TokenRequirements::none().organization("org_1"))),
         AccessTokenError::OrganizationMismatch
     );
 }
@@ -442,7 +442,7 @@ fn a_server_that_is_down_at_the_start_is_503_and_then_forgotten() {
     scene.break_down();
     let error = scene.verifier.verify(&token, &read_orders()).unwrap_err();
     assert!(error.is_retryable() && !matches!(error, LogtoError::AccessToken(_)));
-    let answer = scene.verifier.refusal(&error);
+    let answer = scene.verifier.error_response(&error);
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()[RETRY_AFTER], "5");
     assert!(!answer.headers().contains_key(WWW_AUTHENTICATE));
@@ -454,7 +454,10 @@ fn a_server_that_is_down_at_the_start_is_503_and_then_forgotten() {
     };
     scene.fake.misbehave_times(Endpoint::Jwks, 1, busy);
     let error = scene.verifier.verify(&token, &read_orders()).unwrap_err();
-    assert_eq!(scene.verifier.refusal(&error).headers()[RETRY_AFTER], "17");
+    assert_eq!(
+        scene.verifier.error_response(&error).headers()[RETRY_AFTER],
+        "17"
+    );
     scene.verifier.verify(&token, &read_orders()).unwrap();
 }
 
@@ -501,7 +504,7 @@ fn sixteen_threads_share_one_fetch_and_more_tokens_than_are_remembered() {
                 for token in tokens.iter().cycle().skip(n).take(32) {
                     let verified = verifier.verify(token, &read_orders()).unwrap();
                     assert_eq!(verified.claims().sub, "alice");
-                    let missing = Requirements::scopes(["write:orders"]);
+                    let missing = TokenRequirements::scopes(["write:orders"]);
                     assert!(verifier.verify(token, &missing).is_err());
                 }
             });

@@ -33,7 +33,7 @@ impl Application {
         let data = request.data().expect("the body is read once");
         data.take(64 * 1024).read_to_end(&mut body).unwrap();
         let result = self.log_out(request.header("Content-Type"), &body);
-        let answer = Logto::logout_answer(&result);
+        let answer = Logto::back_channel_logout_response(&result);
         Response::text(answer.body()).with_status_code(answer.status().as_u16())
     }
 

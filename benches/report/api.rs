@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use logto::{AccessTokenVerifier, Clock, Requirements, SystemClock};
+use logto::{AccessTokenVerifier, Clock, SystemClock, TokenRequirements};
 use ring::digest::{SHA256, digest};
 use serde_json::json;
 
@@ -52,7 +52,7 @@ fn verification(key: SigningKey, token: String, capacity: usize) -> impl FnMut()
         .cache_capacity(capacity)
         .build()
         .unwrap();
-    let required = Requirements::scopes(["read:orders"]);
+    let required = TokenRequirements::scopes(["read:orders"]);
     move || drop(black_box(verifier.verify(&token, &required).unwrap()))
 }
 

@@ -1,6 +1,6 @@
 //! The routes.
 
-use logto::{AccessTokenVerifier, LogtoError, Requirements, VerifiedAccessToken};
+use logto::{AccessTokenVerifier, LogtoError, TokenRequirements, VerifiedAccessToken};
 use rouille::{Request, Response};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ impl Api {
         self.route(request).unwrap_or_else(|error| {
             // Quoted: the path is whatever the caller says, line ends too.
             eprintln!("{} {:?}: {error}", request.method(), request.url());
-            rouille_response(self.verifier.refusal(&error))
+            rouille_response(self.verifier.error_response(&error))
         })
     }
 
@@ -26,11 +26,11 @@ impl Api {
         let path: Vec<_> = url.split('/').skip(1).collect();
         match (request.method(), path.as_slice()) {
             ("GET", ["orders"]) => {
-                let required = Requirements::scopes(["read:orders"]);
+                let required = TokenRequirements::scopes(["read:orders"]);
                 self.orders(&self.verify(request, &required)?)
             }
             ("GET", ["organizations", id, "orders"]) => {
-                let required = Requirements::scopes(["read:orders"]).organization(*id);
+                let required = TokenRequirements::scopes(["read:orders"]).organization(*id);
                 self.orders(&self.verify(request, &required)?)
             }
             _ => Ok(json_response(404, &json!({ "error": "not_found" }))),
@@ -40,7 +40,7 @@ impl Api {
     fn verify(
         &self,
         request: &Request,
-        required: &Requirements,
+        required: &TokenRequirements,
     ) -> Result<VerifiedAccessToken, LogtoError> {
         self.verifier
             .verify_header(request.header("Authorization"), required)

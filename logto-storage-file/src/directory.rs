@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use logto_core::files::{
     LockFiles, LockedFile, create_private_directory, mode_for_others, sync_directory,
 };
-use logto_core::{Opened, Record, Sealer, SessionId, SessionKey, StorageError};
+use logto_core::{Record, Sealer, SessionId, SessionKey, StorageError, Unsealed};
 
 use crate::fs::{self, Fs, LONGEST_FILE, PrivateFile};
 use crate::{error, record};
@@ -44,7 +44,7 @@ pub(crate) struct Directory {
 }
 
 /// A record and whether the current key has sealed it.
-pub(crate) struct Unsealed {
+pub(crate) struct Opened {
     pub(crate) record: Record,
     pub(crate) is_current: bool,
 }
@@ -117,7 +117,7 @@ impl Directory {
         file: &PrivateFile,
         path: &Path,
         context: &[&[u8]],
-    ) -> Result<Opened, StorageError> {
+    ) -> Result<Unsealed, StorageError> {
         let opened = self.sealer.open(context, &file.content(path)?);
         opened.map_err(|e| error::sealed_box("opened", path, e))
     }
@@ -176,11 +176,11 @@ impl Directory {
         &self,
         session: &SessionKey,
         file: &PrivateFile,
-    ) -> Result<Unsealed, StorageError> {
+    ) -> Result<Opened, StorageError> {
         let path = self.session_path(session);
         let opened = self.unseal(file, &path, &self.context(session))?;
         let record = record::parse(opened.plaintext()).ok_or_else(|| error::malformed(&path))?;
-        Ok(Unsealed {
+        Ok(Opened {
             record,
             is_current: opened.is_current(),
         })

@@ -12,7 +12,7 @@ use logto_core::{
     SessionOwner, Storage, StorageError, StorageErrorKind, StorageLock, SystemClock, Version,
 };
 
-use crate::directory::{Directory, Unsealed};
+use crate::directory::{Directory, Opened};
 use crate::error;
 use crate::fs::{Fs, OsFs, PrivateFile};
 use crate::owners::Owners;
@@ -85,7 +85,7 @@ impl FileStorage {
     }
 
     /// The session, if it has not expired.
-    fn read(&self, session: &SessionKey) -> Result<Option<Unsealed>, StorageError> {
+    fn read(&self, session: &SessionKey) -> Result<Option<Opened>, StorageError> {
         self.unseal(session, self.live_file(session)?)
     }
 
@@ -93,7 +93,7 @@ impl FileStorage {
         &self,
         session: &SessionKey,
         file: Option<PrivateFile>,
-    ) -> Result<Option<Unsealed>, StorageError> {
+    ) -> Result<Option<Opened>, StorageError> {
         file.map(|file| self.0.directory.read(session, &file))
             .transpose()
     }
@@ -140,7 +140,7 @@ impl FileStorage {
         compare(&before, expected)?;
         let now = record.owner();
         // The same owner under the same key has its marks already.
-        let is_marked = |before: &Unsealed| before.is_current && before.record.owner() == now;
+        let is_marked = |before: &Opened| before.is_current && before.record.owner() == now;
         let is_marked = before.as_ref().is_some_and(is_marked);
         if !is_marked {
             owners.mark(session, now)?;
@@ -155,7 +155,7 @@ impl FileStorage {
     fn remove_in_turn(
         &self,
         session: &SessionKey,
-        before: Option<Unsealed>,
+        before: Option<Opened>,
     ) -> Result<(), StorageError> {
         self.0.directory.remove(session)?;
         self.0.owners.unmark(session, owner_of(&before), None);
@@ -312,14 +312,14 @@ impl fmt::Debug for FileStorage {
     }
 }
 
-fn compare(found: &Option<Unsealed>, expected: Option<Version>) -> Result<(), StorageError> {
+fn compare(found: &Option<Opened>, expected: Option<Version>) -> Result<(), StorageError> {
     match found.as_ref().map(|found| found.record.version()) == expected {
         true => Ok(()),
         false => Err(StorageError::conflict()),
     }
 }
 
-fn owner_of(found: &Option<Unsealed>) -> Option<SessionOwner> {
+fn owner_of(found: &Option<Opened>) -> Option<SessionOwner> {
     found.as_ref().and_then(|found| found.record.owner())
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logto_core::{DeviceAuthorization, DeviceSignInOptions, LogtoClient, LogtoError, SignedIn};
+use logto_core::{
+    DeviceAuthorization, DeviceSignInOptions, LogtoClient, LogtoError, SignInOutcome,
+};
 
 use super::cancel::Cancel;
 use super::error::DesktopError;
@@ -39,7 +41,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 pub fn device_sign_in(
     client: &LogtoClient,
     options: &DesktopDeviceOptions,
-) -> Result<SignedIn, DesktopError> {
+) -> Result<SignInOutcome, DesktopError> {
     let mut device = client.start_device_sign_in(&options.request)?;
     (options.show)(&device);
     let mut pauses = Pauses::new(options);

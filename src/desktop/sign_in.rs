@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logto_core::{CallbackError, LogtoClient, LogtoError, Secret, SignInOptions, SignedIn};
+use logto_core::{CallbackError, LogtoClient, LogtoError, Secret, SignInOptions, SignInOutcome};
 use url::Url;
 
 use super::browser::{self, Browser, OnUrl};
@@ -45,7 +45,7 @@ use super::page::Pages;
 pub fn sign_in(
     client: &LogtoClient,
     options: &DesktopSignInOptions,
-) -> Result<SignedIn, DesktopError> {
+) -> Result<SignInOutcome, DesktopError> {
     let mut listener = Listener::bind(&options.place)?;
     let mut request = options.request.clone();
     request.redirect_uri = listener.uri().to_owned();

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logto_core::{LogtoClient, OidcCore, Revocation, Secret, SignOut, SignOutOptions};
+use logto_core::{LogtoClient, OidcCore, Revocation, Secret, SignOutOptions, SignOutOutcome};
 use url::Url;
 
 use super::browser::{Browser, Opening, Reason};
@@ -54,7 +54,7 @@ pub fn sign_out(
     if uri.is_some() {
         request = request.state(&state);
     }
-    let SignOut {
+    let SignOutOutcome {
         url, revocation, ..
     } = client.sign_out(request)?;
     let opening = options.browser.open(&url);

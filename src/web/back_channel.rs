@@ -14,11 +14,11 @@ impl Inner {
         let body = request.body().as_ref();
         let ended = self
             .logto
-            .finish_logout_request(&self.storage, content_type, body);
+            .handle_back_channel_logout(&self.storage, content_type, body);
         match &ended {
             Ok(count) => log::info!("Logto has ended {count} sessions"),
             Err(error) => log::warn!("a logout request has failed: {error}"),
         }
-        Logto::logout_answer(&ended).map(String::into_bytes)
+        Logto::back_channel_logout_response(&ended).map(String::into_bytes)
     }
 }

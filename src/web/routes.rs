@@ -13,7 +13,7 @@ use super::guard::{Audience, unauthorized};
 use super::problem::{Problem, is_unreadable};
 use super::respond::{self, Answer};
 use crate::storage::SessionId;
-use crate::{CallbackError, FirstScreen, LogtoClient, LogtoError, SignInOptions, SignedIn};
+use crate::{CallbackError, FirstScreen, LogtoClient, LogtoError, SignInOptions, SignInOutcome};
 
 /// The claims of the protocol, which say nothing of the user.
 const PROTOCOL_CLAIMS: [&str; 15] = [
@@ -133,7 +133,7 @@ impl Inner {
     }
 
     /// What was asked for was checked when the sign-in began; the session may have been changed since.
-    fn target(&self, signed_in: &SignedIn) -> String {
+    fn target(&self, signed_in: &SignInOutcome) -> String {
         let target = signed_in.post_redirect_uri.as_deref();
         target
             .and_then(|target| self.landing(target))

@@ -13,13 +13,14 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 fn answer(scene: &Scene, token: &str) -> http::Response<String> {
     let form = format!("logout_token={token}");
     let content_type = Some("application/x-www-form-urlencoded");
-    let result = scene
-        .logto
-        .finish_logout_request(&scene.storage, content_type, form.as_bytes());
+    let result =
+        scene
+            .logto
+            .handle_back_channel_logout(&scene.storage, content_type, form.as_bytes());
     if let Err(error) = &result {
         scene.tells_no_secret(error);
     }
-    let answer = Logto::logout_answer(&result);
+    let answer = Logto::back_channel_logout_response(&result);
     assert_eq!(answer.headers()["cache-control"], "no-store");
     scene.secrets.are_not_in("the answer", answer.body());
     answer

@@ -8,7 +8,7 @@ use std::time::Duration;
 use logto::storage::{MemoryStorage, PersistKey, Record, Storage};
 use logto::{
     AccessTokenRequest, CallbackError, Logto, LogtoBuilder, LogtoClient, LogtoConfig, LogtoError,
-    SessionId, SignInOptions, SignedIn, UreqClient,
+    SessionId, SignInOptions, SignInOutcome, UreqClient,
 };
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, SigningAlgorithm, TestClock};
 use serde_json::{Map, Value};
@@ -173,11 +173,11 @@ impl Scene {
         callback
     }
 
-    pub fn finish(&self, callback: &str) -> Result<SignedIn, LogtoError> {
+    pub fn finish(&self, callback: &str) -> Result<SignInOutcome, LogtoError> {
         self.client.handle_sign_in_callback(callback)
     }
 
-    pub fn sign_in(&self, user: &str) -> SignedIn {
+    pub fn sign_in(&self, user: &str) -> SignInOutcome {
         let signed_in = self.finish(&self.callback_of(user)).unwrap();
         assert_eq!(signed_in.claims.sub, user);
         signed_in

@@ -66,7 +66,7 @@ const WITHOUT_SECRET: [&str; 66] = [
     "OwnerDigest",
     "PersistKey",
     "Prompt",
-    "Requirements",
+    "TokenRequirements",
     "ReservedResource",
     "Scope",
     "SealError",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use logto::desktop::{self, Cancel, DesktopError, DesktopSignInOptions};
 use logto::storage::MemoryStorage;
-use logto::{LogtoClient, LogtoConfig, SignedIn};
+use logto::{LogtoClient, LogtoConfig, SignInOutcome};
 use logto_testing::{FakeApp, FakeLogto};
 use url::{Position, Url};
 
@@ -20,7 +20,7 @@ pub struct Attempt {
     /// Where the browser was sent.
     pub url: String,
     pub cancel: Cancel,
-    thread: JoinHandle<Result<SignedIn, DesktopError>>,
+    thread: JoinHandle<Result<SignInOutcome, DesktopError>>,
 }
 
 impl Attempt {
@@ -70,7 +70,7 @@ impl Attempt {
         !self.thread.is_finished()
     }
 
-    pub fn result(self) -> Result<SignedIn, DesktopError> {
+    pub fn result(self) -> Result<SignInOutcome, DesktopError> {
         self.thread.join().unwrap()
     }
 

@@ -32,7 +32,7 @@ impl Logto {
     ///     content_type: Option<&str>,
     ///     body: &[u8],
     /// ) -> http::Response<String> {
-    ///     let ended = logto.finish_logout_request(storage, content_type, body);
+    ///     let ended = logto.handle_back_channel_logout(storage, content_type, body);
     ///     Logto::logout_answer(&ended)
     /// }
     /// ```
@@ -42,7 +42,7 @@ impl Logto {
     /// [`LogoutTokenError`](crate::LogoutTokenError) if the token is refused; then no session has changed.
     /// [`Unsupported`](crate::StorageErrorKind::Unsupported) if the storage cannot find sessions by their user.
     /// Else, if the server's keys cannot be had, or a session cannot be read or written.
-    pub fn finish_logout_request(
+    pub fn handle_back_channel_logout(
         &self,
         storage: &(impl Storage + Clone + 'static),
         content_type: Option<&str>,
