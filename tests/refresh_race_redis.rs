@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, thread};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logto::storage::{RedisStorage, Storage};
 use logto::{LogtoClient, SessionId};
 use logto_testing::TestClock;
@@ -157,7 +159,7 @@ fn nothing_is_lost(scene: Scene, case: &str) {
 }
 
 #[test]
-fn processes_over_one_server() {
+fn refresh_race_of_processes_over_one_redis_server() {
     let server = RedisServer::start();
     let mut scene = Scene::new(&server.url());
     (0..30).for_each(|_| scene.round(|| ()));
@@ -165,7 +167,7 @@ fn processes_over_one_server() {
 }
 
 #[test]
-fn processes_over_a_cluster() {
+fn refresh_race_of_processes_over_a_redis_cluster() {
     let cluster = Cluster::start(3, 0);
     let mut scene = Scene::new(&cluster.url());
     (0..10).for_each(|_| scene.round(|| ()));
@@ -175,7 +177,7 @@ fn processes_over_a_cluster() {
 /// In turns between two rounds and in the midst of one. A process that is killed has handed to the system what
 /// it has answered, so what `everysec` loses, a power failure within the second, is not seen here.
 #[test]
-fn the_server_is_killed_and_starts_again() {
+fn refresh_race_while_redis_is_killed_and_starts_again() {
     for when in ["always", "everysec"] {
         let server = RedisServer::builder().append_fsync(when).start();
         let mut scene = Scene::new(&format!("{}?{PATIENCE}", server.url()));
@@ -203,12 +205,12 @@ fn the_server_is_killed_and_starts_again() {
 /// One of its two replicas takes over, and the other one is enough for who waits for one; the old master comes back
 /// as a replica. Nothing is lost that each write has waited for, and who asks meanwhile waits.
 #[test]
-fn the_master_of_a_cluster_is_killed() {
+fn refresh_race_while_the_master_of_a_redis_cluster_is_killed() {
     const KILLS: usize = 4;
     let cluster = Cluster::start(3, 2);
     let mut scene = Scene::new(&format!("{}?replicas=1&{PATIENCE}", cluster.url()));
-    let digest = URL_SAFE_NO_PAD.encode(scene.session.digest());
-    let slot = cluster.slot_of(&format!("logto:{{{digest}}}"));
+    let key = URL_SAFE_NO_PAD.encode(scene.session.key().as_bytes());
+    let slot = cluster.slot_of(&format!("logto:{{{key}}}"));
     let mut random = Random(0x5eed);
     for _ in 0..KILLS {
         let master = &cluster.nodes()[cluster.owner_of(slot)];

@@ -209,6 +209,21 @@ fn migration_keeps_a_session_that_differs_in_both_storages() {
 }
 
 #[test]
+fn migration_removes_what_an_interrupted_run_has_emptied() {
+    let (from, to) = (Faulty::new(MemoryStorage::new()), MemoryStorage::new());
+    let key = add(from.inner(), 1);
+    let record = load(from.inner(), &key);
+    from.fail(StorageCall::Remove, 1, StorageErrorKind::Backend);
+    migrate(&from, &to).remove_moved(true).run().unwrap_err();
+    assert_eq!(data(from.inner(), &key).as_deref(), Some("{}"));
+    let mut expected = counts(1, 0);
+    (expected.already_there, expected.removed) = (1, 1);
+    assert_eq!(moved(&from, &to), expected);
+    assert_eq!(load(from.inner(), &key), None);
+    assert_eq!(load(&to, &key), record);
+}
+
+#[test]
 fn migration_does_not_remove_what_changed_since_the_copy() {
     let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
     let key = add(&from, 1);

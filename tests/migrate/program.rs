@@ -210,10 +210,9 @@ fn migrate_program_killed_while_it_moves_loses_nothing() {
     for at in [1, 100, 300, 301, 600] {
         killed += usize::from(scene.is_killed_at(at, &storage, &arguments));
         let (left, there) = (contents(&from_storage), contents(&storage));
-        // At most one session is in both.
+        // At most one session is in both, which is empty in the old storage if it was about to be removed.
         let in_both = there.keys().filter(|session| left.contains_key(*session));
         assert!(in_both.count() <= 1);
-        // What is moved is empty in the old storage, just before it is removed.
         let mut all = left;
         all.extend(there);
         assert!(all == before, "a session is lost, or changed");

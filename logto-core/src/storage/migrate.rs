@@ -9,6 +9,9 @@ use crate::error::{StorageError, StorageErrorKind};
 /// How long the migration waits for the lock of a session by default.
 const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The data of a session that is about to be removed.
+const EMPTY: &str = "{}";
+
 /// Copies every session of one storage into another one of any kind, such as when an application moves from one
 /// machine to many. Users stay signed in.
 ///
@@ -184,7 +187,8 @@ impl<'a> Migration<'a> {
                 // What cannot be read there is unreadable, and not there already.
                 let there = self.to.load(session)?;
                 self.counts.already_there += 1;
-                self.remove_moved && there.as_ref() == Some(&record)
+                // An interrupted run may have emptied the record already.
+                self.remove_moved && (there.as_ref() == Some(&record) || record.data() == EMPTY)
             }
             Err(error) => return Err(error),
         };
@@ -198,7 +202,7 @@ impl<'a> Migration<'a> {
     /// A session that stays in the old storage for now is no failure: it is in the new one.
     fn remove(&mut self, session: &SessionKey, copied: &Record) -> Result<(), StorageError> {
         // `remove` compares nothing. So an empty record comes first, by a save that does.
-        let empty = Record::new(None, "{}");
+        let empty = Record::new(None, EMPTY);
         let emptied = self.from.save(session, &empty, Some(copied.version()));
         match emptied.and_then(|()| self.from.remove(session)) {
             Ok(()) => self.counts.removed += 1,
