@@ -1,14 +1,13 @@
 //! Another process writes to the session between the moment at which ours loads it and the one at which it saves.
 
-use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+#[path = "support/hooked.rs"]
+mod hooked;
 
-use logto::storage::{
-    MemoryStorage, PersistKey, Record, SessionKey, Storage, StorageError, StorageErrorKind,
-    StorageLock, Version,
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hooked::Hooked;
+use logto::storage::{PersistKey, SessionKey, Storage, StorageErrorKind};
 use logto::{
     AccessTokenRequest, CallbackError, Logto, LogtoConfig, LogtoError, Session, SessionId,
 };
@@ -16,85 +15,10 @@ use logto_testing::{Endpoint, FakeLogto, FakeUser};
 
 const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
-type Interference = Box<dyn FnMut(&MemoryStorage) + Send>;
-
-/// A storage in which another process writes just before ours does.
-#[derive(Clone, Default)]
-struct Interfered {
-    inner: MemoryStorage,
-    before_writes: Arc<Mutex<Option<Interference>>>,
-    writes: Arc<AtomicUsize>,
-}
-
-impl Interfered {
-    /// Before this many of the next writes.
-    fn interfere(&self, mut times: usize, mut others: impl FnMut(&MemoryStorage) + Send + 'static) {
-        self.writes.store(0, Ordering::SeqCst);
-        *self.before_writes.lock().unwrap() = Some(Box::new(move |storage| {
-            if times > 0 {
-                times -= 1;
-                others(storage);
-            }
-        }));
-    }
-
-    fn before_a_write(&self) {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        if let Some(others) = &mut *self.before_writes.lock().unwrap() {
-            others(&self.inner);
-        }
-    }
-}
-
-impl fmt::Debug for Interfered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Interfered")
-    }
-}
-
-impl Storage for Interfered {
-    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
-        self.inner.load(session)
-    }
-
-    fn save(
-        &self,
-        session: &SessionKey,
-        record: &Record,
-        expected: Option<Version>,
-    ) -> Result<(), StorageError> {
-        self.before_a_write();
-        self.inner.save(session, record, expected)
-    }
-
-    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
-        self.inner.remove(session)
-    }
-
-    fn replace(
-        &self,
-        from: &SessionKey,
-        expected: Option<Version>,
-        to: &SessionKey,
-        record: &Record,
-    ) -> Result<(), StorageError> {
-        self.before_a_write();
-        self.inner.replace(from, expected, to, record)
-    }
-
-    fn lock(
-        &self,
-        session: &SessionKey,
-        timeout: Duration,
-    ) -> Result<StorageLock<'_>, StorageError> {
-        self.inner.lock(session, timeout)
-    }
-}
-
 struct Scene {
     fake: FakeLogto,
     logto: Logto,
-    storage: Interfered,
+    storage: Hooked,
     id: SessionId,
 }
 
@@ -105,7 +29,7 @@ impl Scene {
         Self {
             logto: Logto::builder(config).clock(fake.clock()).build().unwrap(),
             fake,
-            storage: Interfered::default(),
+            storage: Hooked::default(),
             id: SessionId::random(),
         }
     }
@@ -134,29 +58,33 @@ impl Scene {
         self.fake.requests_to(Endpoint::Token).len()
     }
 
-    /// Another process writes to the session, some times.
-    fn write_meanwhile(&self, times: usize) {
+    /// Another process writes to the session before this many of the next writes. Returns how often it did.
+    fn write_meanwhile(&self, times: usize) -> Arc<AtomicUsize> {
         let key = self.id.key();
+        let writes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&writes);
         self.storage.interfere(times, move |storage| {
+            counted.fetch_add(1, Ordering::SeqCst);
             let session = Session::new(storage.clone(), key);
             let now = session.get(PersistKey::RefreshToken).unwrap();
             let next = format!("{} and more", now.unwrap_or_default());
             session.set(PersistKey::RefreshToken, &next).unwrap();
         });
+        writes
     }
 }
 
 #[test]
 fn conflict_repeats_the_change_and_loses_nothing() {
     let scene = Scene::new();
-    scene.write_meanwhile(1);
+    let writes = scene.write_meanwhile(1);
     let url = scene.sign_in();
-    assert_eq!(scene.storage.writes.load(Ordering::SeqCst), 2);
+    assert_eq!(writes.load(Ordering::SeqCst), 1);
 
     let callback = scene.fake.authorize(&url);
-    scene.write_meanwhile(3);
+    let writes = scene.write_meanwhile(3);
     let new_id = scene.finish(&callback).unwrap();
-    assert_eq!(scene.storage.writes.load(Ordering::SeqCst), 4);
+    assert_eq!(writes.load(Ordering::SeqCst), 3);
     assert_eq!(scene.token_requests(), 1);
     assert!(scene.is_authenticated(&new_id));
     assert!(!scene.is_authenticated(&scene.id));

@@ -1,11 +1,14 @@
 //! Whose session it is stands in the storage for as long as somebody is signed in.
 
+#[path = "support/hooked.rs"]
+mod hooked;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use hooked::Hooked;
 use logto::storage::{
     EncryptedStorage, EncryptionKey, MemoryStorage, PersistKey, Record, SessionKey, Storage,
-    StorageError, Version,
 };
 use logto::{Logto, LogtoClient, LogtoConfig, OwnerDigest, Session, SessionId};
 use logto_testing::{FakeLogto, FakeUser};
@@ -194,42 +197,24 @@ fn owner_stays_when_the_refresh_token_is_refused() {
     assert_eq!(scene.found("alice"), [id.key()]);
 }
 
+/// At each moment a session has tokens if and only if it has an owner.
 #[test]
 fn owner_is_saved_with_the_tokens() {
-    let scene = Scene::new(Watched(MemoryStorage::new()));
+    let storage = Hooked::default();
+    storage.hook(|_, call| {
+        call.written().into_iter().for_each(assert_owned);
+        Ok(())
+    });
+    let scene = Scene::new(storage);
     let id = scene.sign_in("alice", &SessionId::random());
     scene.fake.clock().advance(Duration::from_secs(3600));
     scene.client(&id).access_token(RESOURCE).unwrap().unwrap();
     scene.client(&id).clear_all_tokens().unwrap();
 }
 
-/// At each moment a session has tokens if and only if it has an owner.
-#[derive(Debug)]
-struct Watched(MemoryStorage);
-
 fn assert_owned(record: &Record) {
     let data: serde_json::Value = serde_json::from_str(record.data()).unwrap();
     for token in ["idToken", "refreshToken"] {
         assert_eq!(record.owner().is_some(), data.get(token).is_some());
-    }
-}
-
-impl Storage for Watched {
-    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
-        self.0.load(session)
-    }
-
-    fn save(
-        &self,
-        session: &SessionKey,
-        record: &Record,
-        expected: Option<Version>,
-    ) -> Result<(), StorageError> {
-        assert_owned(record);
-        self.0.save(session, record, expected)
-    }
-
-    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
-        self.0.remove(session)
     }
 }

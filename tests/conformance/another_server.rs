@@ -1,18 +1,17 @@
 //! An application that was moved to another server, or has got another id, and has kept its storage: none of
 //! the tokens in it is sent.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use logto::storage::{PersistKey, Record, SessionKey, Storage, Version};
+use logto::storage::{PersistKey, Record, SessionKey, Storage};
 use logto::{
     AccessTokenRequest, CallbackError, ContextOptions, Logto, LogtoClient, LogtoConfig, LogtoError,
-    MemoryStorage, Revocation, StorageError,
+    Revocation,
 };
 use logto_testing::Endpoint;
 
 use crate::captured;
+use crate::hooked::Hooked;
 use crate::scene::{Check, RESOURCE, Scene, Stage, decoded, is, query_value};
 
 const HOME: &str = "http://localhost:3000/";
@@ -205,54 +204,20 @@ fn a_session_without_an_id_token_is_refreshed_and_has_one_then() {
     assert_eq!(scene.client.id_token_claims().unwrap().sub, "alice");
 }
 
-/// A storage that excludes nobody, where another session comes in the place of the first one just before
-/// the nth call.
-#[derive(Debug)]
-struct Replaced {
-    inner: MemoryStorage,
-    by: Record,
-    calls_before: AtomicUsize,
-}
-
-impl Replaced {
-    fn new(first: &Record, by: &Record, nth: usize) -> Self {
-        let inner = MemoryStorage::new();
-        inner.save(&SessionKey::ONLY, first, None).unwrap();
-        Self {
-            inner,
-            by: by.clone(),
-            calls_before: AtomicUsize::new(nth),
+/// A storage in which another session comes in the place of the first one just before the nth call.
+fn replaced(first: &Record, by: &Record, mut nth: usize) -> Hooked {
+    let storage = Hooked::default();
+    storage.save(&SessionKey::ONLY, first, None).unwrap();
+    let by = by.clone();
+    storage.hook(move |inner, _| {
+        nth = nth.wrapping_sub(1);
+        if nth == 0 {
+            inner.remove(&SessionKey::ONLY)?;
+            inner.save(&SessionKey::ONLY, &by, None)?;
         }
-    }
-
-    fn before_a_call(&self) {
-        if self.calls_before.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.inner.remove(&SessionKey::ONLY).unwrap();
-            self.inner.save(&SessionKey::ONLY, &self.by, None).unwrap();
-        }
-    }
-}
-
-impl Storage for Replaced {
-    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
-        self.before_a_call();
-        self.inner.load(session)
-    }
-
-    fn save(
-        &self,
-        session: &SessionKey,
-        record: &Record,
-        expected: Option<Version>,
-    ) -> Result<(), StorageError> {
-        self.before_a_call();
-        self.inner.save(session, record, expected)
-    }
-
-    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
-        self.before_a_call();
-        self.inner.remove(session)
-    }
+        Ok(())
+    });
+    storage
 }
 
 /// Every token that has come to a server.
@@ -283,11 +248,11 @@ fn another_session_in_its_place_sends_no_token_of_the_one_before() {
         ("user info", |client| client.fetch_user_info().map(drop)),
         ("sign-out", |client| client.sign_out(HOME).map(drop)),
     ];
-    for nth in 1..=6 {
+    for nth in 1..=8 {
         for (name, call) in calls {
             second.fake.clear_requests();
             for (before, after) in [(&of_first, &of_second), (&of_second, &of_first)] {
-                let storage = Replaced::new(before, after, nth);
+                let storage = replaced(before, after, nth);
                 let _ = call(&second.logto.client(storage));
             }
             let received = received(&second);

@@ -41,3 +41,5 @@ mod sessions;
 
 #[path = "../support/held_answer.rs"]
 mod held_answer;
+#[path = "../support/hooked.rs"]
+mod hooked;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use logto::storage::{
     EncryptedStorage, EncryptionKey, MemoryStorage, MigrationCounts, OwnerDigest, Record, Sealer,
-    SessionId, SessionKey, Storage, StorageError, StorageErrorKind, Version, migrate,
+    SessionId, SessionKey, Storage, StorageErrorKind, migrate,
 };
 use logto::{Logto, LogtoConfig};
 use logto_testing::{FakeLogto, FakeUser, Faulty, StorageCall};
 
 use crate::scene::{ISSUER, add, change, contents, data, load, owner, save};
+use crate::support::hooked::Hooked;
 
 fn run(from: &dyn Storage, to: &dyn Storage) -> MigrationCounts {
     migrate(from, to).run().unwrap()
@@ -225,10 +226,11 @@ fn migration_removes_what_an_interrupted_run_has_emptied() {
 
 #[test]
 fn migration_does_not_remove_what_changed_since_the_copy() {
-    let (from, to) = (MemoryStorage::new(), MemoryStorage::new());
+    let (from, to) = (Hooked::default(), MemoryStorage::new());
     let key = add(&from, 1);
     let before = load(&from, &key);
-    let found = moved(&Meddled(from.clone()), &to);
+    from.interfere(1, move |storage| change(storage, &key, "meddled"));
+    let found = moved(&from, &to);
     let mut expected = counts(1, 1);
     expected.not_removed = 1;
     assert_eq!(found, expected);
@@ -346,36 +348,4 @@ fn migration_keeps_users_signed_in() {
     assert_eq!(over_the_old.access_token(RESOURCE).unwrap(), None);
     fake.clock().advance(Duration::from_secs(3600));
     client.access_token(RESOURCE).unwrap();
-}
-
-/// A storage in which another process writes to each session as soon as it has been loaded.
-#[derive(Debug)]
-struct Meddled(MemoryStorage);
-
-impl Storage for Meddled {
-    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
-        let record = self.0.load(session)?;
-        change(&self.0, session, "meddled");
-        Ok(record)
-    }
-
-    fn save(
-        &self,
-        session: &SessionKey,
-        record: &Record,
-        expected: Option<Version>,
-    ) -> Result<(), StorageError> {
-        self.0.save(session, record, expected)
-    }
-
-    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
-        self.0.remove(session)
-    }
-
-    fn for_each(
-        &self,
-        visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        self.0.for_each(visit)
-    }
 }

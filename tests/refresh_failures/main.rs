@@ -9,3 +9,5 @@ mod storing;
 
 #[path = "../support/held_answer.rs"]
 mod held_answer;
+#[path = "../support/hooked.rs"]
+mod hooked;

@@ -1,45 +1,14 @@
 //! While somebody else is at the same session.
 
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use logto::storage::PersistKey;
-use logto::{AccessTokenRequest, HttpClient, HttpError, Revocation, UreqClient};
+use logto::{AccessTokenRequest, Revocation};
 use logto_testing::{Endpoint, Misbehaviour};
 
 use crate::held_answer::hold_the_answer;
-use crate::scene::{REDIRECT_URI, RESOURCE, Scene};
-
-type Action = Box<dyn FnOnce() + Send>;
-
-/// Does something after the next token request was answered, and before its answer is read.
-#[derive(Clone, Default)]
-struct Meanwhile {
-    inner: UreqClient,
-    action: Arc<Mutex<Option<Action>>>,
-}
-
-impl std::fmt::Debug for Meanwhile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Meanwhile")
-    }
-}
-
-impl HttpClient for Meanwhile {
-    fn send(
-        &self,
-        request: http::Request<Vec<u8>>,
-        body_limit: u64,
-    ) -> Result<http::Response<Vec<u8>>, HttpError> {
-        let is_token = request.uri().path().ends_with("/token");
-        let answer = self.inner.send(request, body_limit);
-        if is_token && let Some(action) = self.action.lock().unwrap().take() {
-            action();
-        }
-        answer
-    }
-}
+use crate::scene::{Meanwhile, REDIRECT_URI, RESOURCE, Scene};
 
 #[test]
 fn while_another_process_has_rotated_without_the_lock() {
@@ -57,11 +26,11 @@ fn while_another_process_has_rotated_without_the_lock() {
     session.delete(PersistKey::AccessTokenMap).unwrap();
 
     // While the stale token is on its way, the other process writes what it has.
-    *http.action.lock().unwrap() = Some(Box::new(move || {
+    http.set(move || {
         session.set(PersistKey::RefreshToken, &newer).unwrap();
         let map = map.unwrap();
         session.set(PersistKey::AccessTokenMap, &map).unwrap();
-    }));
+    });
     let refusal = Misbehaviour::Error {
         status: 400,
         error: "invalid_grant".to_owned(),

@@ -1,17 +1,17 @@
 //! One session whose refresh token is rotated at every use, and a storage that fails when it is told to.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use logto::storage::{
-    MemoryStorage, PersistKey, Record, SessionKey, Storage, StorageError, StorageErrorKind,
-    StorageLock, Version,
-};
+use logto::storage::{PersistKey, SessionKey};
 use logto::{
-    AccessTokenRequest, Logto, LogtoClient, LogtoConfig, LogtoError, Session, UserInfoScope,
+    AccessTokenRequest, HttpClient, HttpError, Logto, LogtoClient, LogtoConfig, LogtoError,
+    Session, UreqClient, UserInfoScope,
 };
 use logto_testing::{Endpoint, FakeApp, FakeLogto, FakeUser, TestClock};
+
+use crate::hooked::Hooked;
 
 pub const RESOURCE: &str = "https://api.example.com";
 pub const REDIRECT_URI: &str = "http://localhost:3000/callback";
@@ -21,7 +21,7 @@ pub struct Scene {
     pub fake: FakeLogto,
     pub clock: TestClock,
     pub logto: Logto,
-    pub storage: Arc<Watched>,
+    pub storage: Hooked,
     pub client: LogtoClient,
 }
 
@@ -46,8 +46,8 @@ impl Scene {
             .clock(clock.clone())
             .lock_timeout(Duration::from_secs(60));
         let logto = set(builder).build().unwrap();
-        let storage = Arc::new(Watched::default());
-        let client = logto.client(Arc::clone(&storage));
+        let storage = Hooked::default();
+        let client = logto.client(storage.clone());
         let scene = Self {
             fake,
             clock,
@@ -124,79 +124,38 @@ impl Scene {
     }
 }
 
-/// A memory storage whose nth write from now on fails, or whose lock is never had.
-#[derive(Debug, Default)]
-pub struct Watched {
-    pub inner: MemoryStorage,
-    pub fail_write: AtomicUsize,
-    pub fail_all_writes: AtomicBool,
-    pub fail_reads: AtomicBool,
-    pub is_locked: AtomicBool,
+type Action = Box<dyn FnOnce() + Send>;
+
+/// Does something after the next token request was answered, and before its answer is read.
+#[derive(Clone, Default)]
+pub struct Meanwhile {
+    inner: UreqClient,
+    action: Arc<Mutex<Option<Action>>>,
 }
 
-impl Watched {
-    /// 1 is the next.
-    pub fn fail_write(&self, nth: usize) {
-        self.fail_write.store(nth, Ordering::SeqCst);
-    }
-
-    fn write(&self) -> Result<(), StorageError> {
-        let counted = self
-            .fail_write
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            });
-        match counted {
-            _ if self.fail_all_writes.load(Ordering::SeqCst) => Err(StorageError::new(
-                StorageErrorKind::Backend,
-                "the disk is full",
-            )),
-            Ok(1) => Err(StorageError::new(
-                StorageErrorKind::Backend,
-                "the disk is full",
-            )),
-            _ => Ok(()),
-        }
+impl Meanwhile {
+    pub fn set(&self, action: impl FnOnce() + Send + 'static) {
+        *self.action.lock().unwrap() = Some(Box::new(action));
     }
 }
 
-impl Storage for Watched {
-    fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
-        match self.fail_reads.load(Ordering::SeqCst) {
-            true => Err(StorageError::new(
-                StorageErrorKind::Backend,
-                "the disk is gone",
-            )),
-            false => self.inner.load(session),
-        }
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meanwhile")
     }
+}
 
-    fn save(
+impl HttpClient for Meanwhile {
+    fn send(
         &self,
-        session: &SessionKey,
-        record: &Record,
-        expected: Option<Version>,
-    ) -> Result<(), StorageError> {
-        self.write()?;
-        self.inner.save(session, record, expected)
-    }
-
-    fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
-        self.write()?;
-        self.inner.remove(session)
-    }
-
-    fn lock(
-        &self,
-        session: &SessionKey,
-        timeout: Duration,
-    ) -> Result<StorageLock<'_>, StorageError> {
-        match self.is_locked.load(Ordering::SeqCst) {
-            true => Err(StorageError::new(
-                StorageErrorKind::Busy,
-                "another process has it",
-            )),
-            false => self.inner.lock(session, timeout),
+        request: http::Request<Vec<u8>>,
+        body_limit: u64,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
+        let is_token = request.uri().path().ends_with("/token");
+        let answer = self.inner.send(request, body_limit);
+        if is_token && let Some(action) = self.action.lock().unwrap().take() {
+            action();
         }
+        answer
     }
 }

@@ -9,7 +9,7 @@ use logto::storage::{
 };
 use logto::{
     AccessToken, AccessTokenMap, AccessTokenVerifier, ClientCredentialsGrant, CodeGrant,
-    DeviceSignInOptions, IdTokenClaims, LastBoxKey, Logto, LogtoConfig, LogtoContext, OidcCore,
+    DeviceSignInOptions, IdTokenClaims, Logto, LogtoConfig, LogtoContext, OidcCore,
     RefreshTokenGrant, Secret, Session, SessionId, SignInOptions, SignInSession, SignOutOptions,
     TokenExchange, TokenResponse, UreqClient,
 };
@@ -99,7 +99,7 @@ const WITHOUT_SECRET: [&str; 66] = [
     "ResponseError",
     "Revocation",
     "SignInError",
-    "SignedIn",
+    "SignInOutcome",
     "StorageError",
 ];
 
@@ -145,9 +145,8 @@ fn values() -> Vec<(&'static str, String)> {
     let logto = Logto::new(config()).unwrap();
     let key = || EncryptionKey::from_bytes(*key_bytes());
     let sealer = Sealer::new(key());
-    let last_key = LastBoxKey::default();
     let sealed = sealer.seal(&[], SECRET.as_bytes()).unwrap();
-    let opened = sealer.open_again(&last_key, &[], sealed);
+    let opened = sealer.open(&[], &sealed);
     let fake = FakeLogto::start();
     let core = Logto::new(LogtoConfig::new(fake.endpoint(), "app").app_secret(SECRET));
     let core: OidcCore = core.unwrap().oidc_core().unwrap();
@@ -216,7 +215,6 @@ fn values() -> Vec<(&'static str, String)> {
             debug(&EncryptionKey::from_passphrase(SECRET).unwrap()),
         ),
         ("IdTokenClaims", debug(&claims)),
-        ("LastBoxKey", debug(&last_key)),
         ("Logto", debug(&logto)),
         ("LogtoBuilder", debug(&Logto::builder(config()))),
         ("LogtoClient", debug(&logto.client(signed_in()))),
@@ -224,7 +222,7 @@ fn values() -> Vec<(&'static str, String)> {
         ("LogtoContext", debug(&context)),
         ("MachineClient", debug(&logto.machine_with(signed_in()))),
         ("OidcCore", debug(&core)),
-        ("Opened", debug(&opened.unwrap())),
+        ("Unsealed", debug(&opened.unwrap())),
         ("Record", debug(&Record::new(None, SECRET))),
         ("RefreshTokenGrant", debug(&refresh)),
         ("Sealer", debug(&sealer)),
@@ -234,7 +232,7 @@ fn values() -> Vec<(&'static str, String)> {
         ("SessionKey", debug(&session_key())),
         ("SignInOptions", debug(&options)),
         ("SignInSession", debug(&session)),
-        ("SignOut", signed_out()),
+        ("SignOutOutcome", signed_out()),
         (
             "SignOutOptions",
             debug(&SignOutOptions::from("https://example.com/").state(SECRET)),

@@ -10,6 +10,7 @@ pub mod curl;
 #[cfg(feature = "desktop")]
 pub mod desktop;
 // Only on Unix does `cargo run` become the program that it runs, so that killing the one kills the other.
+pub mod hooked;
 pub mod least;
 #[cfg(unix)]
 pub mod program;
