@@ -1,10 +1,15 @@
 //! For API servers: the access tokens that they are called with.
 
+mod builder;
+mod verified;
+
 use std::fmt;
 use std::sync::Arc;
 
 use http::Response;
 
+pub use self::builder::{AccessTokenVerifierBuilder, DangerousVerifier};
+use self::verified::VerifiedTokens;
 use crate::crypto::sha256;
 use crate::error::LogtoError;
 use crate::logto::Logto;
@@ -14,12 +19,6 @@ use crate::oidc::access_token::{
 use crate::oidc::jwt::{Jwt, LONGEST_TOKEN, TokenKind};
 use crate::oidc::{bearer, discovery};
 use crate::oidc_core::{DiscoveryCache, OidcCore, Transport};
-
-mod builder;
-mod verified;
-
-pub use self::builder::{AccessTokenVerifierBuilder, DangerousVerifier};
-use self::verified::VerifiedTokens;
 
 /// Verifies the access tokens that an API is called with: make one at start. It needs no application
 /// at Logto, only the server's address and the API's indicator.

@@ -1,5 +1,8 @@
 //! The protocol with its I/O: what the pure requests and answers are sent over.
 
+mod keys;
+mod single_flight_cache;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +10,8 @@ use std::time::Duration;
 use http::Response;
 use url::Url;
 
+use self::keys::{KeyCache, KeyQuery};
+use self::single_flight_cache::SingleFlightCache;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogtoConfig, is_secure};
 use crate::error::LogtoError;
@@ -26,12 +31,6 @@ use crate::oidc::token_exchange::TokenExchange;
 use crate::oidc::userinfo::{self, UserInfoResponse};
 use crate::oidc::{authorize, end_session};
 use crate::secret::Secret;
-
-mod keys;
-mod single_flight_cache;
-
-use self::keys::{KeyCache, KeyQuery};
-use self::single_flight_cache::SingleFlightCache;
 
 /// The most that is read of metadata and key sets, in bytes.
 const METADATA_LIMIT: u64 = 1024 * 1024;

@@ -1,22 +1,20 @@
 //! The sealed box: how stored sessions are encrypted.
 
-use std::fmt;
-use std::sync::Arc;
-
-use zeroize::Zeroizing;
-
-use crate::crypto::random_bytes;
-use crate::error::{StorageError, StorageErrorKind};
-
 mod key;
 mod passphrase;
 mod sealed_box;
 #[cfg(test)]
 mod tests;
 
-use self::sealed_box::{Fresh, Header};
+use std::fmt;
+use std::sync::Arc;
 
-pub use key::{Argon2Cost, EncryptionKey, EncryptionKeyError};
+use zeroize::Zeroizing;
+
+pub use self::key::{Argon2Cost, EncryptionKey, EncryptionKeyError};
+use self::sealed_box::{Fresh, Header};
+use crate::crypto::random_bytes;
+use crate::error::{StorageError, StorageErrorKind};
 
 /// Seals bytes into boxes and opens them: with one key, and older ones for reading.
 ///

@@ -1,5 +1,7 @@
 //! The way to the server.
 
+mod ureq;
+
 use std::error::Error;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,11 +9,8 @@ use std::time::{Duration, Instant};
 
 use ::http::{Request, Response, Uri};
 
-use crate::secret::Redactions;
-
-mod ureq;
-
 pub use self::ureq::UreqClient;
+use crate::secret::Redactions;
 
 /// How long a connection may take, unless the HTTP client is told otherwise.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
