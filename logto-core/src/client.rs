@@ -12,7 +12,7 @@ mod user;
 
 use std::fmt;
 
-pub(crate) use self::refresh::{UnsavedTokens, is_newer};
+pub(crate) use self::refresh::is_newer;
 pub use self::session::Session;
 use self::session::SessionLock;
 pub use self::user::{ContextOptions, LogtoContext};
