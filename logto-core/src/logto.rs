@@ -3,6 +3,7 @@
 mod builder;
 mod introspection;
 mod logout;
+mod unsaved_tokens;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
 use self::logout::ReplayCache;
 pub use self::logout::VerifiedLogoutToken;
-use crate::client::UnsavedTokens;
+use self::unsaved_tokens::UnsavedTokens;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
 use crate::oidc::discovery;

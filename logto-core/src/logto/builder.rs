@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::logout::ReplayCache;
+use super::unsaved_tokens::UnsavedTokens;
 use super::{Inner, Logto};
-use crate::client::UnsavedTokens;
 use crate::clock::Clock;
 use crate::config::{ConfigError, LogtoConfig};
 use crate::error::LogtoError;
