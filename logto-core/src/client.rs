@@ -1,7 +1,6 @@
 //! One user session.
 
 mod access_token;
-mod back_channel;
 mod callback;
 mod device;
 mod refresh;
@@ -14,7 +13,7 @@ use std::fmt;
 
 pub(crate) use self::refresh::is_newer;
 pub use self::session::Session;
-use self::session::SessionLock;
+pub(crate) use self::session::{Draft, SessionLock};
 pub use self::user::{ContextOptions, LogtoContext};
 use crate::config::LogtoConfig;
 use crate::error::{LogtoError, StorageError};

@@ -13,7 +13,7 @@ pub(crate) use self::builder::checked_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
 use self::logout::ReplayCache;
 pub use self::logout::VerifiedLogoutToken;
-pub(crate) use self::unsaved_tokens::UnsavedTokens;
+use self::unsaved_tokens::UnsavedTokens;
 use crate::config::LogtoConfig;
 use crate::error::LogtoError;
 use crate::oidc::discovery;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::logout::ReplayCache;
-use super::{Inner, Logto, UnsavedTokens};
+use super::unsaved_tokens::UnsavedTokens;
+use super::{Inner, Logto};
 use crate::clock::Clock;
 use crate::config::{ConfigError, LogtoConfig};
 use crate::error::LogtoError;

@@ -1,4 +1,4 @@
-//! Refresh tokens that the storage could not take.
+//! Rotated refresh tokens that could not be saved.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use crate::crypto::sha256;
 use crate::secret::Secret;
 
 /// Rotated refresh tokens that could not be saved, by the digest of the one that each replaces: as long as
-/// the [`Logto`](crate::Logto) lives, a full disk signs no user out.
+/// the [`Logto`](super::Logto) lives, a full disk signs no user out.
 #[derive(Default)]
 pub(crate) struct UnsavedTokens(Mutex<HashMap<[u8; 32], Secret>>);
 
@@ -15,7 +15,6 @@ impl UnsavedTokens {
     /// A storage that fails for more sessions fails for good.
     const MOST: usize = 10_000;
 
-    /// Remembers a token that could not be saved.
     pub fn keep(&self, rotated: &Secret, replaced: &Secret) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() < Self::MOST {
@@ -29,7 +28,6 @@ impl UnsavedTokens {
         tokens.retain(|_, rotated| rotated != sent);
     }
 
-    /// The token that was to replace this one.
     pub fn instead_of(&self, replaced: &Secret) -> Option<Secret> {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.is_empty() {
