@@ -9,7 +9,7 @@ use super::{Inner, Logto};
 use crate::clock::Clock;
 use crate::config::{ConfigError, LogtoConfig};
 use crate::error::LogtoError;
-use crate::http::{HttpClient, TOTAL_TIMEOUT};
+use crate::http::{HttpClient, RESPONSE_TIMEOUT};
 use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Transport};
 use crate::storage::LocalLocks;
 
@@ -21,7 +21,7 @@ const LARGEST_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// Long enough for the one before us to ask the server twice. A refresh that must also fetch metadata
 /// and keys from a server that hangs can take longer; then this caller is told to try again.
-const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * TOTAL_TIMEOUT.as_secs());
+const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * RESPONSE_TIMEOUT.as_secs());
 
 /// Settings of [`Logto`].
 ///

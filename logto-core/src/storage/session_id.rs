@@ -117,7 +117,10 @@ impl SessionKey {
 
     /// The key in lower-case hexadecimal, 64 characters: for a file name or a text column.
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        digits
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect()
     }
 
     /// The key of 64 hexadecimal characters in lower case; `None` of any other text.
