@@ -9,6 +9,7 @@ use http::Response;
 use super::Logto;
 use crate::crypto::sha256;
 use crate::error::LogtoError;
+use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::logout_token::{self, Expected, LogoutTokenClaims, LogoutTokenError};
 use crate::utilities::unpoisoned;
@@ -72,7 +73,7 @@ impl Logto {
             .algorithm(TokenKind::Logout)
             .map_err(LogoutTokenError::from)?;
         let core = self.oidc_core()?;
-        core.verify_signature(&jwt, algorithm)?
+        core.verify_signature(&jwt, algorithm, TokenSource::Unknown)?
             .map_err(LogoutTokenError::from)?;
         let now = self.now();
         let expected = Expected {
