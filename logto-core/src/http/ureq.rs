@@ -246,11 +246,9 @@ fn is_loopback(uri: &Uri) -> bool {
 fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
     use ::ureq::{Error, Timeout};
 
-    match error {
-        ref refusal if is_about_certificate(refusal) => HttpError::Certificate {
-            url,
-            source: Arc::new(error),
-        },
+    let source = Arc::new(error);
+    match &*source {
+        refusal if is_about_certificate(refusal) => HttpError::Certificate { url, source },
         Error::BodyExceedsLimit(_) => HttpError::BodyTooLarge {
             url,
             limit: body_limit,
@@ -258,26 +256,13 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
         Error::HostNotFound
         | Error::ConnectionFailed
         | Error::ConnectProxyFailed(_)
-        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => HttpError::Connect {
-            url,
-            source: Arc::new(error),
-        },
-        Error::Timeout(_) => HttpError::Timeout {
-            url,
-            source: Arc::new(error),
-        },
-        Error::Io(ref io) if is_before_sending(io) => HttpError::Connect {
-            url,
-            source: Arc::new(error),
-        },
-        Error::Io(_) | Error::Protocol(_) | Error::BodyStalled => HttpError::Interrupted {
-            url,
-            source: Arc::new(error),
-        },
-        error => HttpError::Other {
-            url,
-            source: Arc::new(error),
-        },
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => HttpError::Connect { url, source },
+        Error::Timeout(_) => HttpError::Timeout { url, source },
+        Error::Io(io) if is_before_sending(io) => HttpError::Connect { url, source },
+        Error::Io(_) | Error::Protocol(_) | Error::BodyStalled => {
+            HttpError::Interrupted { url, source }
+        }
+        _ => HttpError::Other { url, source },
     }
 }
 
