@@ -89,7 +89,7 @@ impl Directory {
         };
         let path = self.path.join(MARKER);
         let plaintext = [&[FORMAT], &id[..]].concat();
-        let sealed = self.sealer.seal(&[MARKER_CONTEXT], &plaintext);
+        let sealed = self.sealer.seal(&[MARKER_CONTEXT], plaintext);
         let sealed = sealed.map_err(|e| error::sealed_box("sealed", &path, e))?;
         self.replace(&path, &sealed, None)?;
         Ok(id)
@@ -195,10 +195,11 @@ impl Directory {
     ) -> Result<(), StorageError> {
         let path = self.session_path(session);
         let plaintext = record.to_bytes();
+        let plaintext = plaintext.as_ref();
         if (plaintext.len() + BOX_OVERHEAD) as u64 > LONGEST_FILE {
             return Err(error::record_too_long(&path, LONGEST_FILE));
         }
-        let sealed = self.sealer.seal(&self.context(session), &plaintext);
+        let sealed = self.sealer.seal(&self.context(session), plaintext);
         let sealed = sealed.map_err(|e| error::sealed_box("sealed", &path, e))?;
         self.replace(&path, &sealed, used_at)
     }

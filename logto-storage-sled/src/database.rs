@@ -217,7 +217,7 @@ impl Transaction<'_> {
 /// Returns the stored bytes of a session: its last use in milliseconds since 1970 (8 bytes, big-endian) and the
 /// [record](Record::to_bytes).
 pub(crate) fn to_bytes(record: &Record, used_at: i64) -> Vec<u8> {
-    [&used_at.to_be_bytes()[..], &record.to_bytes()].concat()
+    [&used_at.to_be_bytes()[..], record.to_bytes().as_ref()].concat()
 }
 
 /// Returns the last use and the record of a stored session; `None` if the bytes are damaged.

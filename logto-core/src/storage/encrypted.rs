@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use zeroize::Zeroizing;
 
 use super::{OwnerDigest, Record, SessionKey, Storage, StorageLock, Version};
 use crate::error::StorageError;
@@ -73,31 +72,21 @@ impl EncryptedStorage {
         }
     }
 
-    /// The box holds the text of the owner, a line feed and the data.
     fn seal(&self, session: &SessionKey, record: &Record) -> Result<Record, SealError> {
-        let owner = record.owner();
-        let text = owner.map(|owner| owner.to_string()).unwrap_or_default();
-        let plaintext = Zeroizing::new([&text, "\n", record.data()].concat());
-        let sealed = self.sealer.seal(&context(session), plaintext.as_bytes())?;
-        Ok(Record::stored(
-            record.version(),
-            owner.map(|owner| owner.hidden(&self.sealer)),
-            URL_SAFE_NO_PAD.encode(sealed),
-        ))
+        let plaintext = record.to_bytes();
+        let sealed = self.sealer.seal(&context(session), plaintext.as_ref())?;
+        let owner = record.owner().map(|owner| owner.hidden(&self.sealer));
+        let text = URL_SAFE_NO_PAD.encode(sealed);
+        Ok(Record::stored(record.version(), owner, text))
     }
 
-    fn open(&self, session: &SessionKey, record: &Record) -> Result<Record, SealError> {
-        let sealed = URL_SAFE_NO_PAD
-            .decode(record.data())
-            .map_err(|_| SealError::NotABox)?;
-        let opened = self.sealer.open(&context(session), &sealed)?;
-        let text = std::str::from_utf8(opened.plaintext()).map_err(|_| SealError::Corrupt)?;
-        let (owner, data) = text.split_once('\n').ok_or(SealError::Corrupt)?;
-        let owner = match owner {
-            "" => None,
-            text => Some(text.parse().map_err(|_| SealError::Corrupt)?),
-        };
-        Ok(Record::stored(record.version(), owner, data))
+    fn open(&self, session: &SessionKey, sealed: &Record) -> Result<Record, SealError> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed.data());
+        let bytes = bytes.map_err(|_| SealError::NotABox)?;
+        let opened = self.sealer.open(&context(session), &bytes)?;
+        let record = Record::from_bytes(opened.plaintext());
+        let record = record.filter(|record| record.version() == sealed.version());
+        record.ok_or(SealError::Corrupt)
     }
 }
 

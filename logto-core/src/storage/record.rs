@@ -65,8 +65,9 @@ impl Record {
     }
 
     /// Returns the record as bytes, for a backend that has one value per session: the version (16 bytes), the
-    /// number of owner digests (1), the digests (32 each, the user's first) and the data in UTF-8.
-    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+    /// number of owner digests (1), the digests (32 each, the user's first) and the data in UTF-8. They are overwritten
+    /// when they are dropped.
+    pub fn to_bytes(&self) -> impl AsRef<[u8]> + use<> {
         let owner = self.owner.iter().flat_map(SessionOwner::digests);
         let digests: Vec<_> = owner.map(|digest| *digest.as_bytes()).collect();
         let count = [digests.len() as u8]; // at most 2
@@ -77,7 +78,7 @@ impl Record {
             digests.as_flattened(),
             self.data.as_bytes(),
         ];
-        Zeroizing::new(parts.concat())
+        Zeroizing::new(parts.concat().into_boxed_slice())
     }
 
     /// Returns the record that [`to_bytes`](Self::to_bytes) wrote; `None` if the bytes are malformed.
@@ -149,21 +150,22 @@ mod tests {
         for (count, owner) in owners().into_iter().enumerate() {
             let record = Record::stored(Version([7; 16]), owner, "{\"ü\"}");
             let bytes = record.to_bytes();
+            let bytes = bytes.as_ref();
             assert_eq!(bytes[..17], [&[7; 16][..], &[count as u8]].concat());
             assert_eq!(bytes[17 + 32 * count..], *"{\"ü\"}".as_bytes());
-            assert_eq!(bytes.len(), bytes.capacity());
-            assert_eq!(Record::from_bytes(&bytes), Some(record));
+            assert_eq!(Record::from_bytes(bytes), Some(record));
         }
         let owner = SessionOwner::from_digests(OwnerDigest::from_bytes([8; 32]), None);
         let record = Record::stored(Version([9; 16]), Some(owner), "data");
         let expected = [&[9; 16][..], &[1], &[8; 32], b"data"].concat();
-        assert_eq!(*record.to_bytes(), expected);
+        assert_eq!(record.to_bytes().as_ref(), expected);
     }
 
     #[test]
     fn record_bytes_that_are_cut_or_overwritten_are_malformed() {
         for owner in owners() {
             let bytes = Record::new(owner, "").to_bytes();
+            let bytes = bytes.as_ref();
             for length in 0..bytes.len() {
                 assert_eq!(Record::from_bytes(&bytes[..length]), None, "{length}");
             }
