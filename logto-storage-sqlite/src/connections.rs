@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use logto_core::{LocalLocks, SessionKey, StorageError, StorageErrorKind, files};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::{error, schema};
 
@@ -74,10 +74,11 @@ impl Connections {
         outcome.map_err(|error| error::failed("read", &self.path, error))
     }
 
-    /// Calls `work` with the connection that writes, when it is this thread's turn.
+    /// Calls `work` in a transaction, when it is this thread's turn: all of what it does is durable afterwards, or
+    /// nothing if it fails.
     pub(crate) fn write<T>(
         &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         self.write_within(self.busy_timeout, work)
     }
@@ -86,7 +87,7 @@ impl Connections {
     pub(crate) fn write_within<T>(
         &self,
         timeout: Duration,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         let failed = |error| error::failed("written", &self.path, error);
         let turn = self.turns.lock(&SessionKey::ONLY, timeout);
@@ -98,7 +99,7 @@ impl Connections {
             None => self.connect()?,
         };
         connection.busy_timeout(timeout).map_err(failed)?;
-        let outcome = work(&mut connection);
+        let outcome = transact(&mut connection, work);
         *writer = Some(connection);
         outcome.map_err(failed)
     }
@@ -139,8 +140,22 @@ impl Connections {
     }
 }
 
+/// Immediate: it waits for other writers at its beginning, where SQLite can, and not at its first write.
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outcome = work(&transaction)?;
+    transaction.commit()?;
+    Ok(outcome)
+}
+
 /// Creates the file empty, for this user alone, if it is missing. SQLite gives the files beside it the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
+    // On Unix, closing the file ends all locks of this process on it: no other thread may have opened it by then.
+    static CREATING: Mutex<()> = Mutex::new(());
+    let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     files::private(&mut options);

@@ -99,6 +99,7 @@
 
 mod connections;
 mod error;
+mod rows;
 mod schema;
 mod storage;
 
