@@ -1,7 +1,6 @@
 //! The storages by themselves, beside the libraries under them doing the same work.
 
 use std::hint::black_box;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -16,9 +16,10 @@ use crate::logto::Logto;
 use crate::oidc::access_token::{
     self, AccessTokenClaims, AccessTokenError, ApiAudience, Expected, TokenRequirements,
 };
+use crate::oidc::bearer;
+use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwt::{Jwt, LONGEST_TOKEN, TokenKind};
-use crate::oidc::{bearer, discovery};
-use crate::oidc_core::{DiscoveryCache, OidcCore, Transport};
+use crate::oidc_core::Provider;
 
 /// Verifies the access tokens that an API is called with: make one at start. It needs no application
 /// at Logto, only the server's address and the API's indicator.
@@ -63,23 +64,11 @@ pub struct AccessTokenVerifier {
 }
 
 struct Inner {
-    source: Source,
+    provider: Arc<Provider>,
     issuers: Vec<String>,
     audience: ApiAudience,
     realm: String,
     verified: VerifiedTokens,
-}
-
-/// Where the server's keys are had from.
-enum Source {
-    Shared(Logto),
-    Own(Box<Server>),
-}
-
-struct Server {
-    discovery_url: String,
-    discovery: DiscoveryCache,
-    transport: Transport,
 }
 
 impl AccessTokenVerifier {
@@ -159,7 +148,7 @@ impl AccessTokenVerifier {
     /// The token, if it is good in itself.
     fn verified(&self, token: &str) -> Result<VerifiedAccessToken, LogtoError> {
         let inner = &self.inner;
-        let now = inner.now();
+        let now = inner.provider.transport.now();
         // What could not be good is not worth hashing.
         if token.len() > LONGEST_TOKEN || !inner.verified.is_on() {
             return self.check(token, now);
@@ -172,7 +161,7 @@ impl AccessTokenVerifier {
         let valid_until = verified
             .claims()
             .exp
-            .saturating_add(inner.clock_tolerance());
+            .saturating_add(inner.provider.transport.clock_tolerance());
         inner
             .verified
             .insert(digest, verified.clone(), now, valid_until);
@@ -191,12 +180,13 @@ impl AccessTokenVerifier {
             issuers: &self.inner.issuers,
             audience: &self.inner.audience,
             now,
-            clock_tolerance: self.inner.clock_tolerance(),
+            clock_tolerance: self.inner.provider.transport.clock_tolerance(),
         };
         let organization = access_token::check(&claims, &expected)?;
         self.inner
+            .provider
             .core()?
-            .verify_signature(&jwt, algorithm)?
+            .verify_signature(&jwt, algorithm, TokenSource::Unknown)?
             .map_err(AccessTokenError::from)?;
         Ok(VerifiedAccessToken::new(claims, organization))
     }
@@ -220,35 +210,6 @@ impl Logto {
     }
 }
 
-impl Inner {
-    fn core(&self) -> Result<OidcCore, LogtoError> {
-        match &self.source {
-            Source::Shared(logto) => logto.oidc_core(),
-            Source::Own(server) => server.discovery.get(&server.transport, || {
-                let metadata = server.transport.fetch_metadata(&server.discovery_url)?;
-                if !self.issuers.contains(&metadata.issuer) {
-                    discovery::check_issuer(&metadata, &self.issuers[0])?;
-                }
-                Ok(metadata)
-            }),
-        }
-    }
-
-    fn now(&self) -> i64 {
-        match &self.source {
-            Source::Shared(logto) => logto.now(),
-            Source::Own(server) => server.transport.clock.unix_seconds(),
-        }
-    }
-
-    fn clock_tolerance(&self) -> i64 {
-        match &self.source {
-            Source::Shared(logto) => logto.clock_tolerance(),
-            Source::Own(server) => server.transport.clock_tolerance,
-        }
-    }
-}
-
 impl fmt::Debug for AccessTokenVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessTokenVerifier")
@@ -261,40 +222,33 @@ impl fmt::Debug for AccessTokenVerifier {
 /// What a verified access token says. `Clone` is cheap and shares it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifiedAccessToken {
-    inner: Arc<Token>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Token {
-    claims: AccessTokenClaims,
-    organization_id: Option<String>,
+    claims: Arc<AccessTokenClaims>,
+    organization_id: Option<Arc<str>>,
 }
 
 impl VerifiedAccessToken {
     fn new(claims: AccessTokenClaims, organization_id: Option<String>) -> Self {
         Self {
-            inner: Arc::new(Token {
-                claims,
-                organization_id,
-            }),
+            claims: Arc::new(claims),
+            organization_id: organization_id.map(Arc::from),
         }
     }
 
     /// All that it says: the user as `sub`, the application as `client_id`, your own claims by
     /// [`extra_as`](AccessTokenClaims::extra_as).
     pub fn claims(&self) -> &AccessTokenClaims {
-        &self.inner.claims
+        &self.claims
     }
 
     /// The organization that it is for: that of its audience
     /// (`urn:logto:organization:<organization_id>`) or of the claim `organization_id`; `None` if it is for
     /// none.
     pub fn organization_id(&self) -> Option<&str> {
-        self.inner.organization_id.as_deref()
+        self.organization_id.as_deref()
     }
 
     /// Whether exactly this scope is granted.
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.inner.claims.has_scope(scope)
+        self.claims.has_scope(scope)
     }
 }

@@ -1,7 +1,6 @@
 //! One user session.
 
 mod access_token;
-mod back_channel;
 mod callback;
 mod device;
 mod refresh;
@@ -12,9 +11,9 @@ mod user;
 
 use std::fmt;
 
-pub(crate) use self::refresh::{UnsavedTokens, is_newer};
+pub(crate) use self::refresh::is_newer;
 pub use self::session::Session;
-use self::session::SessionLock;
+pub(crate) use self::session::{Draft, SessionLock};
 pub use self::user::{ContextOptions, LogtoContext};
 use crate::config::LogtoConfig;
 use crate::error::{LogtoError, StorageError};

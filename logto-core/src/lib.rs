@@ -6,6 +6,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access_token_verifier;
+mod back_channel;
 mod client;
 mod clock;
 mod config;

@@ -1,22 +1,22 @@
 //! What an application has one of.
 
 mod builder;
-mod introspection;
 mod logout;
+mod unsaved_tokens;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::builder::checked_clock_tolerance;
+pub(crate) use self::builder::check_clock_tolerance;
 pub use self::builder::{Dangerous, LogtoBuilder};
 use self::logout::ReplayCache;
 pub use self::logout::VerifiedLogoutToken;
-use crate::client::UnsavedTokens;
-use crate::config::LogtoConfig;
+use self::unsaved_tokens::UnsavedTokens;
+use crate::config::{ConfigError, LogtoConfig};
 use crate::error::LogtoError;
-use crate::oidc::discovery;
-use crate::oidc_core::{DiscoveryCache, OidcCore, Transport};
+use crate::oidc::introspect::{self, Introspection};
+use crate::oidc_core::{OidcCore, Provider};
 use crate::storage::LocalLocks;
 
 /// An application of Logto: make one at start, and a [`LogtoClient`](crate::LogtoClient) of it for each user session.
@@ -45,8 +45,7 @@ pub struct Logto {
 
 struct Inner {
     config: LogtoConfig,
-    link: Transport,
-    discovery: DiscoveryCache,
+    provider: Arc<Provider>,
     lock_timeout: Duration,
     refresh_leeway: i64,
     seen_tokens: ReplayCache,
@@ -82,22 +81,50 @@ impl Logto {
     ///
     /// If the metadata cannot be had, or is refused.
     pub fn oidc_core(&self) -> Result<OidcCore, LogtoError> {
-        let inner = &self.inner;
-        inner.discovery.get(&inner.link, || {
-            let metadata = inner.link.fetch_metadata(&inner.config.discovery_url())?;
-            discovery::check_issuer(&metadata, &inner.config.expected_issuer())?;
-            Ok(metadata)
-        })
+        self.inner.provider.core()
     }
 
     /// In Unix seconds.
+    /// Asks the server what it knows of an opaque token, which is one without a resource
+    /// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)). Each call is a request; a token for an API is a
+    /// JWT, which an [`AccessTokenVerifier`](crate::AccessTokenVerifier) verifies without one.
+    ///
+    /// ```no_run
+    /// # use logto_core as logto;
+    /// # use logto::{Logto, LogtoError};
+    /// # fn example(logto: &Logto, token: &str) -> Result<(), LogtoError> {
+    /// let token = logto.introspect(token)?;
+    /// if token.active {
+    ///     println!("the token of {:?}", token.sub);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::MissingAppSecret`] if this application has no secret: the server tells a public client
+    /// nothing of the tokens of others. Else as of [`OidcCore::introspect`](crate::OidcCore::introspect).
+    pub fn introspect(&self, token: &str) -> Result<Introspection, LogtoError> {
+        let config = self.config();
+        let secret = config.app_secret.as_ref();
+        let secret = secret.ok_or(ConfigError::MissingAppSecret)?;
+        introspect::check_opaque(token)?;
+        self.oidc_core()?
+            .introspect(&config.app_id, secret.expose(), token)
+    }
+
+    pub(crate) fn provider(&self) -> &Arc<Provider> {
+        &self.inner.provider
+    }
+
     pub(crate) fn now(&self) -> i64 {
-        self.inner.link.clock.unix_seconds()
+        self.inner.provider.transport.now()
     }
 
     /// In seconds.
     pub(crate) fn clock_tolerance(&self) -> i64 {
-        self.inner.link.clock_tolerance
+        self.inner.provider.transport.clock_tolerance()
     }
 
     pub(crate) fn lock_timeout(&self) -> Duration {
@@ -126,3 +153,6 @@ impl fmt::Debug for Logto {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,6 @@ const METADATA_LIMIT: u64 = 1024 * 1024;
 /// The most that is read of tokens and user information, in bytes.
 const ANSWER_LIMIT: u64 = 256 * 1024;
 
-/// How much the clocks of server and client may differ, unless the client is told otherwise.
-pub(crate) const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-
 /// The OpenID Connect functions under the client: for a program that needs one of them by itself.
 ///
 /// It knows one provider's metadata and keeps the provider's keys. `Clone` is cheap and shares them.
@@ -74,12 +71,11 @@ pub(crate) struct Refreshed {
 }
 
 /// How the server is reached, and how much is asked of it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Transport {
     pub http: Arc<dyn HttpClient>,
     pub clock: Arc<dyn Clock>,
-    /// In seconds.
-    pub clock_tolerance: i64,
+    pub clock_tolerance: Duration,
     pub allow_insecure_http: bool,
 }
 
@@ -88,13 +84,23 @@ impl Default for Transport {
         Self {
             http: Arc::new(UreqClient::new()),
             clock: Arc::new(SystemClock),
-            clock_tolerance: DEFAULT_CLOCK_TOLERANCE.as_secs() as i64,
+            clock_tolerance: Duration::from_secs(60),
             allow_insecure_http: false,
         }
     }
 }
 
 impl Transport {
+    /// In Unix seconds.
+    pub fn now(&self) -> i64 {
+        self.clock.unix_seconds()
+    }
+
+    /// In seconds.
+    pub fn clock_tolerance(&self) -> i64 {
+        self.clock_tolerance.as_secs() as i64
+    }
+
     fn send(
         &self,
         request: BuiltRequest,
@@ -108,7 +114,7 @@ impl Transport {
     }
 
     /// Fetches metadata, not holding it to an issuer.
-    pub fn fetch_metadata(&self, discovery_url: &str) -> Result<OidcProviderMetadata, LogtoError> {
+    fn fetch_metadata(&self, discovery_url: &str) -> Result<OidcProviderMetadata, LogtoError> {
         let answer = self.send(request::get(discovery_url), METADATA_LIMIT)?;
         let metadata = discovery::response(&answer)?;
         discovery::check_endpoints(&metadata, self.allow_insecure_http)?;
@@ -350,26 +356,18 @@ impl OidcCore {
             issuer: &self.metadata.issuer,
             client_id,
             now: self.now(),
-            clock_tolerance: self.transport.clock_tolerance,
+            clock_tolerance: self.transport.clock_tolerance(),
             source,
         };
         id_token::validate(id_token, &expected, |jwt, algorithm| {
-            self.verify_signature_of(jwt, algorithm, source)
+            self.verify_signature(jwt, algorithm, source)
         })
     }
 
-    /// What the provider's keys say of the signature of a token that anybody may have sent. They are
-    /// fetched where they are not known, and again for a key that is not among them, but not for each
-    /// of many such tokens.
+    /// What the provider's keys say of the signature of a token. They are fetched where they are not
+    /// known, and again for a key that is not among them, but not for each of many tokens that anybody
+    /// may have sent.
     pub(crate) fn verify_signature(
-        &self,
-        jwt: &Jwt<'_>,
-        algorithm: SigningAlgorithm,
-    ) -> Result<Result<(), JwtError>, LogtoError> {
-        self.verify_signature_of(jwt, algorithm, TokenSource::Unknown)
-    }
-
-    fn verify_signature_of(
         &self,
         jwt: &Jwt<'_>,
         algorithm: SigningAlgorithm,
@@ -429,7 +427,7 @@ impl OidcCore {
     }
 
     fn now(&self) -> i64 {
-        self.transport.clock.unix_seconds()
+        self.transport.now()
     }
 }
 
@@ -493,24 +491,35 @@ impl OidcCore {
     }
 }
 
-/// The metadata of one server, fetched once and kept.
-#[derive(Default)]
-pub(crate) struct DiscoveryCache {
+/// One server: how it is reached, and its metadata and keys, fetched once and kept.
+pub(crate) struct Provider {
+    pub transport: Transport,
+    /// What it may be called in its metadata.
+    pub issuers: Vec<String>,
+    discovery_url: String,
     core: SingleFlightCache<OidcCore>,
 }
 
-impl DiscoveryCache {
-    /// `fetch` also holds the metadata to be of the right issuer.
-    pub fn get(
-        &self,
-        transport: &Transport,
-        fetch: impl FnOnce() -> Result<OidcProviderMetadata, LogtoError>,
-    ) -> Result<OidcCore, LogtoError> {
-        self.core.get(transport.clock.unix_seconds(), |old| {
-            let metadata = fetch()?;
+impl Provider {
+    /// Of the configuration only the server is looked at.
+    pub fn new(transport: Transport, config: &LogtoConfig, further_issuers: &[String]) -> Self {
+        Self {
+            transport,
+            issuers: [&[config.expected_issuer()], further_issuers].concat(),
+            discovery_url: config.discovery_url(),
+            core: SingleFlightCache::default(),
+        }
+    }
+
+    pub fn core(&self) -> Result<OidcCore, LogtoError> {
+        self.core.get(self.transport.now(), |old| {
+            let metadata = self.transport.fetch_metadata(&self.discovery_url)?;
+            if !self.issuers.contains(&metadata.issuer) {
+                discovery::check_issuer(&metadata, &self.issuers[0])?;
+            }
             Ok(match old {
                 Some(old) => old.with_newer_metadata(metadata),
-                None => OidcCore::with_transport(metadata, transport.clone()),
+                None => OidcCore::with_transport(metadata, self.transport.clone()),
             })
         })
     }

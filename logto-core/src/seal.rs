@@ -141,10 +141,12 @@ impl Sealer {
                 continue;
             };
             let box_key = key.root().box_key(&header.box_salt);
-            let plaintext = sealed_box::open(&box_key, &header, header_len, context, sealed)?;
+            let mut bytes = Zeroizing::new(Box::from(sealed));
+            let length = sealed_box::open(&box_key, &header, header_len, context, &mut bytes)?;
             let as_today = key.opened();
             return Ok(Unsealed {
-                plaintext,
+                bytes,
+                length,
                 is_current: age == 0 && as_today,
             });
         }
@@ -179,19 +181,16 @@ impl fmt::Debug for Sealer {
 
 /// What was in a box. Overwritten in memory when it is dropped.
 pub struct Unsealed {
-    plaintext: Zeroizing<Vec<u8>>,
+    /// Boxed, since a vector would be overwritten byte by byte.
+    bytes: Zeroizing<Box<[u8]>>,
+    length: usize,
     is_current: bool,
 }
 
 impl Unsealed {
     /// What was sealed.
     pub fn plaintext(&self) -> &[u8] {
-        &self.plaintext
-    }
-
-    /// What was sealed, handed over: it is then on the caller to have it overwritten.
-    pub fn into_plaintext(mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.plaintext)
+        &self.bytes[..self.length]
     }
 
     /// Whether a new box would be made in the same way. If not, an older key or an older cost made

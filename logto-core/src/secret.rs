@@ -20,12 +20,12 @@ use zeroize::Zeroizing;
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
     /// Keeps this string.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(Zeroizing::new(value.into()))
+        Self(Zeroizing::new(value.into().into_boxed_str()))
     }
 
     /// The string itself. Its name is meant to be seen in a review.

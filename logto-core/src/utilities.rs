@@ -1,5 +1,7 @@
 //! Small helpers that the seed of this SDK offers too.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -47,6 +49,11 @@ pub fn urlsafe_encode(data: &[u8]) -> String {
 /// that say nothing, are refused.
 pub(crate) fn urlsafe_decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// The lock of what a panic elsewhere leaves whole.
+pub(crate) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Removes the members whose value is `null`, `false`, zero, or an empty string, list or object.

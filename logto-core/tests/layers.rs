@@ -6,10 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module at the crate's root, and its layer.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 19] = [
     ("access_token_verifier", 5),
+    ("back_channel", 5),
     ("client", 5),
     ("logto", 5),
+    ("machine", 5),
     ("oidc_core", 4),
     ("storage", 3),
     ("http", 3),

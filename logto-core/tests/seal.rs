@@ -33,7 +33,7 @@ fn what_is_sealed_opens_whatever_it_is() {
         let opened = sealer.open(&context, &sealed).unwrap();
         assert_eq!(opened.plaintext(), plaintext);
         assert!(opened.is_current());
-        assert_eq!(opened.into_plaintext(), plaintext);
+        assert_eq!(opened.plaintext(), plaintext);
     }
 }
 
@@ -288,7 +288,7 @@ fn passphrase(text: &str, (memory, passes, lanes): (u32, u32, u32)) -> Encryptio
 }
 
 fn plaintext(sealer: &Sealer, context: &[&[u8]], sealed: &[u8]) -> Vec<u8> {
-    sealer.open(context, sealed).unwrap().into_plaintext()
+    sealer.open(context, sealed).unwrap().plaintext().to_vec()
 }
 
 fn refused(context: &[&[u8]], sealed: &[u8]) -> SealError {

@@ -11,8 +11,8 @@ use logto_core::files::{
 };
 use logto_core::{Record, Sealer, SessionId, SessionKey, StorageError, Unsealed};
 
+use crate::error;
 use crate::fs::{self, Fs, LONGEST_FILE, PrivateFile};
-use crate::{error, record};
 
 /// The file with the id of the directory. A directory with it is one of ours.
 const MARKER: &str = "marker";
@@ -179,9 +179,9 @@ impl Directory {
     ) -> Result<Opened, StorageError> {
         let path = self.session_path(session);
         let opened = self.unseal(file, &path, &self.context(session))?;
-        let record = record::parse(opened.plaintext()).ok_or_else(|| error::malformed(&path))?;
+        let record = Record::from_bytes(opened.plaintext());
         Ok(Opened {
-            record,
+            record: record.ok_or_else(|| error::malformed(&path))?,
             is_current: opened.is_current(),
         })
     }
@@ -194,7 +194,7 @@ impl Directory {
         used_at: Option<SystemTime>,
     ) -> Result<(), StorageError> {
         let path = self.session_path(session);
-        let plaintext = record::encode(record);
+        let plaintext = record.to_bytes();
         if (plaintext.len() + BOX_OVERHEAD) as u64 > LONGEST_FILE {
             return Err(error::record_too_long(&path, LONGEST_FILE));
         }

@@ -81,18 +81,11 @@ pub(crate) struct PrivateFile {
 impl PrivateFile {
     /// Opens the file itself, no link to it; `None` if there is none.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, StorageError> {
-        match path.symlink_metadata() {
-            Ok(there) if there.is_symlink() => return Err(error::link(path)),
-            Ok(there) if !there.is_file() => return Err(error::not_a_file(path)),
-            // Opening it tells what is wrong.
-            _ => {}
-        }
         let opened = match system::open_itself(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.and_then(|file| Ok((file.metadata()?, file))),
         };
-        let (metadata, file) = opened.map_err(|e| error::not_read(path, e))?;
-        // Another file may have taken the name since the first look.
+        let (metadata, file) = opened.map_err(|error| what_is_at(path, error))?;
         if !metadata.is_file() {
             return Err(error::not_a_file(path));
         }
@@ -133,6 +126,15 @@ pub(crate) fn names(directory: &Path) -> Result<Vec<OsString>, StorageError> {
     names.map_err(|e| error::no_directory(directory, e))
 }
 
+/// Why a file was not opened: systems have different errors for a link.
+fn what_is_at(path: &Path, error: io::Error) -> StorageError {
+    match path.symlink_metadata() {
+        Ok(there) if there.is_symlink() => error::link(path),
+        Ok(there) if !there.is_file() => error::not_a_file(path),
+        _ => error::not_read(path, error),
+    }
+}
+
 #[cfg(unix)]
 mod system {
     use std::fs::{File, OpenOptions};
@@ -156,13 +158,17 @@ mod system {
 
     use logto_core::files::is_at;
 
-    /// Looks whether a link was put there, because the flag that refuses one is not portable. Windows sets
+    /// Looks for a link before and after, because the flag that refuses one is not portable. Windows sets
     /// the time of a file that is open to write only.
     pub(super) fn open_itself(path: &Path) -> io::Result<File> {
+        let link = || io::Error::other("it is a symbolic link");
+        if path.is_symlink() {
+            return Err(link());
+        }
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        match path.is_symlink() && !is_at(&file, path)? {
-            true => Err(io::Error::other("a symbolic link was put in its place")),
-            false => Ok(file),
+        match is_at(&file, path)? {
+            true => Ok(file),
+            false => Err(link()),
         }
     }
 }

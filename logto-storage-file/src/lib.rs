@@ -155,7 +155,6 @@ mod directory;
 mod error;
 mod fs;
 mod owners;
-mod record;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,6 @@ use sled::{Db, IVec, Transactional as _, Tree};
 use crate::directory::{self, Directory};
 use crate::durable::Durable;
 use crate::error;
-use crate::record::{self, Stored};
 
 /// The memory that sled may keep pages in.
 const CACHE: u64 = 64 * 1024 * 1024;
@@ -106,17 +105,7 @@ impl Database {
         &self,
         steps: impl Fn(&Transaction<'_>) -> Step<T>,
     ) -> Result<T, StorageError> {
-        let value = self.change_unsynced(steps)?;
-        self.sync()?;
-        Ok(value)
-    }
-
-    /// Same as [`change`](Self::change), but durable after the next [`sync`](Self::sync).
-    pub(crate) fn change_unsynced<T>(
-        &self,
-        steps: impl Fn(&Transaction<'_>) -> Step<T>,
-    ) -> Result<T, StorageError> {
-        self.ask("written", || {
+        let value = self.ask("written", || {
             let outcome = (&self.sessions, &self.owners)
                 .transaction(|(sessions, owners)| steps(&Transaction { sessions, owners }));
             match outcome {
@@ -124,11 +113,9 @@ impl Database {
                 Err(TransactionError::Abort(error)) => Ok(Err(error)),
                 Err(TransactionError::Storage(error)) => Err(error),
             }
-        })?
-    }
-
-    pub(crate) fn sync(&self) -> Result<(), StorageError> {
-        self.ask("written", || self.durable.sync(|| self.db.flush()))
+        })??;
+        self.ask("written", || self.durable.sync(|| self.db.flush()))?;
+        Ok(value)
     }
 
     /// The keys of all sessions whose bytes are `wanted`.
@@ -195,7 +182,7 @@ impl Transaction<'_> {
 
     /// Writes a session and its index entries.
     pub(crate) fn put(&self, session: &SessionKey, record: &Record, used_at: i64) -> Step<()> {
-        let bytes = record::to_bytes(record, used_at);
+        let bytes = to_bytes(record, used_at);
         let before = self.sessions.insert(session.as_bytes(), bytes)?;
         self.index(session, before, record.owner())
     }
@@ -213,7 +200,7 @@ impl Transaction<'_> {
         before: Option<IVec>,
         owner: Option<SessionOwner>,
     ) -> Step<()> {
-        let before = before.and_then(|bytes| Stored::parse(&bytes).ok()?.owner);
+        let before = before.and_then(|bytes| parse(&bytes)?.1.owner());
         if before == owner {
             return Ok(());
         }
@@ -225,6 +212,18 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the stored bytes of a session: its last use in milliseconds since 1970 (8 bytes, big-endian) and the
+/// [record](Record::to_bytes).
+pub(crate) fn to_bytes(record: &Record, used_at: i64) -> Vec<u8> {
+    [&used_at.to_be_bytes()[..], &record.to_bytes()].concat()
+}
+
+/// Returns the last use and the record of a stored session; `None` if the bytes are damaged.
+pub(crate) fn parse(bytes: &[u8]) -> Option<(i64, Record)> {
+    let (used_at, record) = bytes.split_first_chunk()?;
+    Some((i64::from_be_bytes(*used_at), Record::from_bytes(record)?))
 }
 
 fn index_entry(owner: &OwnerDigest, session: &SessionKey) -> Vec<u8> {

@@ -121,8 +121,6 @@ mod database;
 mod directory;
 mod durable;
 mod error;
-
-mod record;
 mod storage;
 
 pub use storage::{SledStorage, SledStorageBuilder};

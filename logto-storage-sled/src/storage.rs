@@ -11,8 +11,7 @@ use logto_core::{
 };
 use sled::transaction::ConflictableTransactionError::Abort;
 
-use crate::database::{Database, Step, Transaction};
-use crate::record::{self, Stored};
+use crate::database::{self, Database, Step, Transaction};
 
 /// Sessions in a sled database.
 ///
@@ -63,15 +62,18 @@ impl SledStorage {
         expected: Option<Version>,
     ) -> Step<()> {
         let bytes = transaction.get(session)?;
-        let stored = bytes.as_deref().map(Stored::parse).transpose();
-        let found = stored
-            .map_err(|_| Abort(self.database.damaged()))?
-            .filter(|stored| stored.used_at >= self.oldest_live())
-            .map(|stored| stored.version);
-        match found == expected {
+        let found = bytes.map(|bytes| self.parse(&bytes)).transpose();
+        let live = found
+            .map_err(Abort)?
+            .filter(|(used_at, _)| *used_at >= self.oldest_live());
+        match live.map(|(_, record)| record.version()) == expected {
             true => Ok(()),
             false => Err(Abort(StorageError::conflict())),
         }
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<(i64, Record), StorageError> {
+        database::parse(bytes).ok_or_else(|| self.database.damaged())
     }
 
     fn oldest_live(&self) -> i64 {
@@ -93,15 +95,14 @@ impl Storage for SledStorage {
         let Some(bytes) = self.database.get(session)? else {
             return Ok(None);
         };
-        let stored = Stored::parse(&bytes).map_err(|_| self.database.damaged())?;
+        let (used_at, record) = self.parse(&bytes)?;
         let now = self.idle.now();
-        if self.idle.is_over(stored.used_at, now) {
+        if self.idle.is_over(used_at, now) {
             return Ok(None);
         }
-        let record = stored.to_record();
-        if self.idle.should_note(stored.used_at, now) {
+        if self.idle.should_note(used_at, now) {
             // If another thread was faster, it has noted or saved something itself.
-            let used_now = record::to_bytes(&record, now);
+            let used_now = database::to_bytes(&record, now);
             self.database.exchange(session, &bytes, used_now)?;
         }
         Ok(Some(record))
@@ -152,22 +153,25 @@ impl Storage for SledStorage {
         ))
     }
 
-    /// Reads all sessions, and removes each expired one by itself. A session that cannot be read stays.
+    /// Reads all sessions, and removes the expired ones, a hundred in a step. A session that cannot be read stays.
     fn purge_expired(&self) -> Result<u64, StorageError> {
         let oldest_live = self.oldest_live();
         let is_expired = |bytes: &[u8]| is_expired(bytes, oldest_live);
         let mut purged = 0;
-        for session in self.database.keys_where(is_expired)? {
-            // Another thread may have saved it again since.
-            purged += self.database.change_unsynced(|transaction| {
-                let bytes = transaction.get(&session)?;
-                match bytes.is_some_and(|bytes| is_expired(&bytes)) {
-                    true => transaction.remove(&session).map(|()| 1),
-                    false => Ok(0),
+        for sessions in self.database.keys_where(is_expired)?.chunks(100) {
+            purged += self.database.change(|transaction| {
+                let mut purged = 0;
+                for session in sessions {
+                    // Another thread may have saved it again since.
+                    let bytes = transaction.get(session)?;
+                    if bytes.is_some_and(|bytes| is_expired(&bytes)) {
+                        transaction.remove(session)?;
+                        purged += 1;
+                    }
                 }
+                Ok(purged)
             })?;
         }
-        self.database.sync()?;
         Ok(purged)
     }
 
@@ -177,9 +181,9 @@ impl Storage for SledStorage {
         let mut found = Vec::new();
         for session in self.database.keys_of(owner)? {
             let bytes = self.database.get(&session)?;
-            let stored = bytes.as_deref().and_then(|bytes| Stored::parse(bytes).ok());
-            if stored.is_some_and(|stored| {
-                stored.used_at >= oldest_live && stored.owner.is_some_and(|o| o.matches(owner))
+            let stored = bytes.and_then(|bytes| database::parse(&bytes));
+            if stored.is_some_and(|(used_at, record)| {
+                used_at >= oldest_live && record.owner().is_some_and(|o| o.matches(owner))
             }) {
                 found.push(session);
             }
@@ -202,7 +206,7 @@ impl Storage for SledStorage {
 
 /// A session that cannot be read does not expire.
 fn is_expired(bytes: &[u8], oldest_live: i64) -> bool {
-    Stored::parse(bytes).is_ok_and(|stored| stored.used_at < oldest_live)
+    database::parse(bytes).is_some_and(|(used_at, _)| used_at < oldest_live)
 }
 
 /// Settings of a [`SledStorage`].

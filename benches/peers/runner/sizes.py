@@ -12,17 +12,17 @@ from .measure import peak_mib, say, seconds_to_first_line
 STARTS = 15
 
 # The features, and how the program's storage and HTTP client are made with them.
-MEMORY = "logto::storage::MemoryStore::new()"
-FILE = "logto::storage::FileStore::open(&place, &logto::EncryptionKey::from_bytes([7; 32])).unwrap()"
+MEMORY = "logto::storage::MemoryStorage::new()"
+FILE = "logto::storage::FileStorage::open(&place, &logto::EncryptionKey::from_bytes([7; 32])).unwrap()"
 FEATURE_SETS = {
     "none": ("", MEMORY, ""),
     "default": ("rustls", MEMORY, ""),
     "platform-verifier": ("platform-verifier", MEMORY, ".http_client(logto::UreqClient::with_platform_verifier())"),
     "native-tls": ("native-tls", MEMORY, ".http_client(logto::UreqClient::with_native_tls())"),
     "aws-lc-rs": ("rustls aws-lc-rs", MEMORY, ""),
-    "sqlite": ("rustls sqlite", "logto::storage::SqliteStore::open(&place).unwrap()", ""),
+    "sqlite": ("rustls sqlite", "logto::storage::SqliteStorage::open(&place).unwrap()", ""),
     "redis": ("rustls redis", MEMORY, ""),
-    "sled": ("rustls sled", "logto::storage::SledStore::open(&place).unwrap()", ""),
+    "sled": ("rustls sled", "logto::storage::SledStorage::open(&place).unwrap()", ""),
     "file": ("rustls file", FILE, ""),
     "web": ("rustls web", MEMORY, ""),
     "rouille": ("rustls rouille", MEMORY, ""),

@@ -45,7 +45,8 @@ impl App {
     fn login(&self, is_on_other_device: bool) -> Result<(), Failure> {
         // Before anything is asked of the user: whether there is a server at all.
         self.logto.oidc_core()?;
-        let storage = Vault::new(&self.settings).open_or_create()?;
+        let vault = Vault::new(&self.settings);
+        let storage = vault.open_or_create()?;
         let client = self.logto.client(storage.clone());
         let signed_in = match is_on_other_device {
             true => self.sign_in_elsewhere(&client),
@@ -61,6 +62,7 @@ impl App {
                 // Best effort: the failure of the sign-in is what matters.
                 if let Ok(false) = client.is_authenticated() {
                     let _ = storage.remove(&SessionKey::ONLY);
+                    vault.discard_empty();
                 }
                 Err(failure)
             }
@@ -114,6 +116,7 @@ impl App {
             options = options.without_browser();
         }
         let signed_out = desktop::sign_out(&client, &options)?;
+        Vault::new(&self.settings).discard_empty();
         say("You are signed out.");
         if let Revocation::Failed(error) = signed_out.revocation {
             say(&format!(

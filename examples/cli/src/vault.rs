@@ -59,6 +59,15 @@ impl<'a> Vault<'a> {
         open(&self.by_passphrase(), &key_of(passphrase)?)
     }
 
+    /// Removes what is left of a session that is gone: its directory stays sealed to a key. Best effort.
+    pub fn discard_empty(&self) {
+        for directory in [self.by_keyring(), self.by_passphrase()] {
+            if !is_there(&directory) {
+                let _ = std::fs::remove_dir_all(directory);
+            }
+        }
+    }
+
     fn by_keyring(&self) -> PathBuf {
         self.settings.folder.join("session.keyring")
     }

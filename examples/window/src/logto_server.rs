@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::demo_picture::DemoPicture;
-use crate::settings::{passphrase, session_file, variable};
+use crate::settings::{passphrase, session_folder, variable};
 
 const FAKE_RESOURCE: &str = "https://api.example.com";
 const FAKE_SCOPES: [&str; 2] = ["read:items", "write:items"];
@@ -77,7 +77,7 @@ impl LogtoServer {
         let (config, passphrase) = (self.config.clone(), self.passphrase());
         move || match passphrase {
             Some(passphrase) => {
-                let file = session_file(&config.endpoint, &config.app_id);
+                let file = session_folder(&config.endpoint, &config.app_id);
                 let key = EncryptionKey::from_passphrase(passphrase)?;
                 Ok(LogtoClient::new(config, FileStorage::open(file, &key)?)?)
             }

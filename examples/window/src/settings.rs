@@ -16,7 +16,7 @@ pub fn passphrase() -> Option<Secret> {
 }
 
 /// The file of the session. One of another server or application means nothing to this one.
-pub fn session_file(endpoint: &str, app_id: &str) -> PathBuf {
+pub fn session_folder(endpoint: &str, app_id: &str) -> PathBuf {
     let name: String = format!("{endpoint} {app_id}")
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })

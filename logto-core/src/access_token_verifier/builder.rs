@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::verified::VerifiedTokens;
-use super::{AccessTokenVerifier, Inner, Server, Source};
+use super::{AccessTokenVerifier, Inner};
 use crate::clock::Clock;
 use crate::config::{ConfigError, LogtoConfig, check_endpoint};
 use crate::error::LogtoError;
 use crate::http::HttpClient;
-use crate::logto::{Logto, checked_clock_tolerance};
+use crate::logto::{Logto, check_clock_tolerance};
 use crate::oidc::access_token::ApiAudience;
-use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Transport};
+use crate::oidc_core::{Provider, Transport};
 use crate::utilities::build_organization_urn;
 
 /// How many tokens are remembered. A token of Logto's takes about 2 KiB.
@@ -38,10 +38,7 @@ pub struct AccessTokenVerifierBuilder {
     realm: Option<String>,
     cache_capacity: usize,
     shared: Option<Logto>,
-    http: Option<Arc<dyn HttpClient>>,
-    clock: Option<Arc<dyn Clock>>,
-    clock_tolerance: Duration,
-    allow_insecure_http: bool,
+    transport: Transport,
 }
 
 impl AccessTokenVerifierBuilder {
@@ -53,10 +50,7 @@ impl AccessTokenVerifierBuilder {
             realm: None,
             cache_capacity: DEFAULT_CACHE_CAPACITY,
             shared: None,
-            http: None,
-            clock: None,
-            clock_tolerance: DEFAULT_CLOCK_TOLERANCE,
-            allow_insecure_http: false,
+            transport: Transport::default(),
         }
     }
 
@@ -98,19 +92,19 @@ impl AccessTokenVerifierBuilder {
 
     /// What requests are sent with. Default: [`UreqClient::new`](crate::UreqClient::new).
     pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
-        self.http = Some(Arc::new(client));
+        self.transport.http = Arc::new(client);
         self
     }
 
     /// The clock. Default: [`SystemClock`](crate::SystemClock).
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.transport.clock = Arc::new(clock);
         self
     }
 
     /// How much the server's clock may differ from this one. Default: 60 s; at most 300 s.
     pub fn clock_tolerance(mut self, tolerance: Duration) -> Self {
-        self.clock_tolerance = tolerance;
+        self.transport.clock_tolerance = tolerance;
         self
     }
 
@@ -135,12 +129,12 @@ impl AccessTokenVerifierBuilder {
         if self.issuers.iter().any(|issuer| issuer.trim().is_empty()) {
             return Err(ConfigError::EmptyIssuer.into());
         }
-        let (source, issuer) = self.source()?;
-        self.issuers.insert(0, issuer);
+        let provider = self.provider()?;
+        self.issuers.insert(0, provider.issuers[0].clone());
         let realm = self.realm.unwrap_or_else(|| realm_of(&self.audience));
         Ok(AccessTokenVerifier {
             inner: Arc::new(Inner {
-                source,
+                provider,
                 issuers: self.issuers,
                 audience: self.audience,
                 realm,
@@ -149,27 +143,15 @@ impl AccessTokenVerifierBuilder {
         })
     }
 
-    fn source(&mut self) -> Result<(Source, String), LogtoError> {
-        if let Some(logto) = self.shared.take() {
-            let issuer = logto.config().expected_issuer();
-            return Ok((Source::Shared(logto), issuer));
+    fn provider(&self) -> Result<Arc<Provider>, LogtoError> {
+        if let Some(logto) = &self.shared {
+            return Ok(Arc::clone(logto.provider()));
         }
-        check_endpoint(&self.endpoint, self.allow_insecure_http)?;
-        let defaults = Transport::default();
-        let transport = Transport {
-            http: self.http.take().unwrap_or(defaults.http),
-            clock: self.clock.take().unwrap_or(defaults.clock),
-            clock_tolerance: checked_clock_tolerance(self.clock_tolerance)?,
-            allow_insecure_http: self.allow_insecure_http,
-        };
-        // Of an application only the endpoint is looked at.
+        check_endpoint(&self.endpoint, self.transport.allow_insecure_http)?;
+        check_clock_tolerance(self.transport.clock_tolerance)?;
         let config = LogtoConfig::new(&self.endpoint, "");
-        let server = Server {
-            discovery_url: config.discovery_url(),
-            discovery: DiscoveryCache::default(),
-            transport,
-        };
-        Ok((Source::Own(Box::new(server)), config.expected_issuer()))
+        let provider = Provider::new(self.transport.clone(), &config, &self.issuers);
+        Ok(Arc::new(provider))
     }
 }
 
@@ -190,7 +172,7 @@ impl DangerousVerifier {
     /// Allows plain `http` to hosts other than loopback: anybody on the way can put keys of their own in
     /// the place of the server's. For a network that nobody else is on. Default: refused.
     pub fn allow_insecure_http(mut self) -> AccessTokenVerifierBuilder {
-        self.0.allow_insecure_http = true;
+        self.0.transport.allow_insecure_http = true;
         self.0
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use super::VerifiedAccessToken;
+use crate::utilities::unpoisoned;
 
 /// How long a token is believed without a look at its signature, in seconds. A key that the server
 /// withdrew, because it leaked, is believed for so much longer than the key cache does: after the hour,
@@ -53,7 +54,7 @@ impl VerifiedTokens {
 
     /// The token of this hash, if it is still good. A clock that was set back ends it too.
     pub fn get(&self, digest: &Digest, now: i64) -> Option<VerifiedAccessToken> {
-        let mut generations = self.lock();
+        let mut generations = unpoisoned(&self.generations);
         if let Some(entry) = generations.young.get(digest) {
             if entry.is_good(now) {
                 return Some(entry.token.clone());
@@ -77,20 +78,13 @@ impl VerifiedTokens {
             verified_at: now,
             until: valid_until.min(now.saturating_add(LONGEST_REMEMBERED)),
         };
-        self.lock().put(digest, entry, self.generation);
+        unpoisoned(&self.generations).put(digest, entry, self.generation);
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        let generations = self.lock();
+        let generations = unpoisoned(&self.generations);
         generations.young.len() + generations.old.len()
-    }
-
-    /// A panic elsewhere leaves the maps whole.
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        self.generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,13 +5,10 @@
 //! lock, and saves the rotated token before it looks at anything else of the answer. A token that may
 //! have been used is sent again within the three seconds or not at all by this call.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::LogtoClient;
 use super::session::{Draft, SessionLock, Snapshot};
-use crate::crypto::sha256;
 use crate::error::{LogtoError, StorageError, StorageErrorKind};
 use crate::http::HttpError;
 use crate::oidc::access_token_request::AccessTokenRequest;
@@ -30,37 +27,6 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(700);
 
 /// How often a refresh is begun again because another holder of the session has changed its tokens.
 const MOST_ATTEMPTS: usize = 3;
-
-/// Rotated refresh tokens that could not be saved, by the digest of the one that each replaces: as long as
-/// the [`Logto`](crate::Logto) lives, a full disk signs no user out.
-#[derive(Default)]
-pub(crate) struct UnsavedTokens(Mutex<HashMap<[u8; 32], Secret>>);
-
-impl UnsavedTokens {
-    /// A storage that fails for more sessions fails for good.
-    const MOST: usize = 10_000;
-
-    fn keep(&self, rotated: &Secret, replaced: &Secret) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.len() < Self::MOST {
-            tokens.insert(sha256(replaced.expose().as_bytes()), rotated.clone());
-        }
-    }
-
-    /// To be called when a token was sent and its answer is saved.
-    fn forget(&self, sent: &Secret) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|_, rotated| rotated != sent);
-    }
-
-    fn instead_of(&self, replaced: &Secret) -> Option<Secret> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.is_empty() {
-            return None;
-        }
-        tokens.get(&sha256(replaced.expose().as_bytes())).cloned()
-    }
-}
 
 /// How an attempt to refresh ended.
 enum Attempt {

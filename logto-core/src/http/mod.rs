@@ -15,8 +15,8 @@ use crate::secret::Redactions;
 /// How long a connection may take, unless the HTTP client is told otherwise.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a request may take in all, unless the HTTP client is told otherwise.
-pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a server may take until its response begins, unless the HTTP client is told otherwise.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// In a request's [extensions](Request::extensions): how long a connection for it may take, by name
 /// and by socket each. It goes before the client's own limits, because what comes later is worse than

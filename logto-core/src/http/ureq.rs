@@ -12,13 +12,16 @@ use http::{Request, Response, Uri};
 use url::Url;
 
 use super::HttpError;
-use super::{CONNECT_TIMEOUT, ConnectWithin, HttpClient, TOTAL_TIMEOUT, place};
+use super::{CONNECT_TIMEOUT, ConnectWithin, HttpClient, RESPONSE_TIMEOUT, place};
 use crate::config;
 #[cfg(feature = "rustls")]
 use crate::config::ConfigError;
 
 /// A second under the five after which Logto closes an idle connection.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
+
+/// How long it may take to send a request, or to receive the body of its response.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The HTTP client by default: [ureq](https://docs.rs/ureq), with one pool of connections.
 ///
@@ -32,8 +35,9 @@ pub struct UreqClient {
 }
 
 impl UreqClient {
-    /// With the defaults: 5 s to connect, 15 s in all, connections kept for 4 s, no redirects, the
-    /// proxy of the environment, TLS by rustls with Mozilla's root certificates.
+    /// With the defaults: 5 s to connect, 15 s until the response begins, 5 s for each body, connections kept for
+    /// 4 s, no redirects, the proxy of the environment, TLS by rustls with Mozilla's root certificates. The operating
+    /// system's resolver bounds the look-up of the host.
     ///
     /// The environment is read once, here: the first of `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY`
     /// (or in lower case) that has a proxy's URL, whatever the scheme of the server's; except for the
@@ -164,8 +168,12 @@ fn is_sequence(der: &[u8]) -> bool {
 
 fn default_config() -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
+        // No `timeout_global`: with it ureq starts a thread for each request, to look the host up.
         .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(TOTAL_TIMEOUT))
+        .timeout_send_request(Some(TRANSFER_TIMEOUT))
+        .timeout_send_body(Some(TRANSFER_TIMEOUT))
+        .timeout_recv_response(Some(RESPONSE_TIMEOUT))
+        .timeout_recv_body(Some(TRANSFER_TIMEOUT))
         .max_idle_age(LONGEST_IDLE)
         .user_agent(concat!("logto-rust/", env!("CARGO_PKG_VERSION")))
 }
@@ -238,11 +246,9 @@ fn is_loopback(uri: &Uri) -> bool {
 fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
     use ::ureq::{Error, Timeout};
 
-    match error {
-        ref refusal if is_about_certificate(refusal) => HttpError::Certificate {
-            url,
-            source: Arc::new(error),
-        },
+    let source = Arc::new(error);
+    match &*source {
+        refusal if is_about_certificate(refusal) => HttpError::Certificate { url, source },
         Error::BodyExceedsLimit(_) => HttpError::BodyTooLarge {
             url,
             limit: body_limit,
@@ -250,26 +256,13 @@ fn failure(url: String, body_limit: u64, error: ::ureq::Error) -> HttpError {
         Error::HostNotFound
         | Error::ConnectionFailed
         | Error::ConnectProxyFailed(_)
-        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => HttpError::Connect {
-            url,
-            source: Arc::new(error),
-        },
-        Error::Timeout(_) => HttpError::Timeout {
-            url,
-            source: Arc::new(error),
-        },
-        Error::Io(ref io) if is_before_sending(io) => HttpError::Connect {
-            url,
-            source: Arc::new(error),
-        },
-        Error::Io(_) | Error::Protocol(_) | Error::BodyStalled => HttpError::Interrupted {
-            url,
-            source: Arc::new(error),
-        },
-        error => HttpError::Other {
-            url,
-            source: Arc::new(error),
-        },
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => HttpError::Connect { url, source },
+        Error::Timeout(_) => HttpError::Timeout { url, source },
+        Error::Io(io) if is_before_sending(io) => HttpError::Connect { url, source },
+        Error::Io(_) | Error::Protocol(_) | Error::BodyStalled => {
+            HttpError::Interrupted { url, source }
+        }
+        _ => HttpError::Other { url, source },
     }
 }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::logout::ReplayCache;
+use super::unsaved_tokens::UnsavedTokens;
 use super::{Inner, Logto};
-use crate::client::UnsavedTokens;
 use crate::clock::Clock;
 use crate::config::{ConfigError, LogtoConfig};
 use crate::error::LogtoError;
-use crate::http::{HttpClient, TOTAL_TIMEOUT};
-use crate::oidc_core::{DEFAULT_CLOCK_TOLERANCE, DiscoveryCache, Transport};
+use crate::http::{HttpClient, RESPONSE_TIMEOUT};
+use crate::oidc_core::{Provider, Transport};
 use crate::storage::LocalLocks;
 
 /// The most that the clocks may differ.
@@ -21,7 +21,7 @@ const LARGEST_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// Long enough for the one before us to ask the server twice. A refresh that must also fetch metadata
 /// and keys from a server that hangs can take longer; then this caller is told to try again.
-const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * TOTAL_TIMEOUT.as_secs());
+const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * RESPONSE_TIMEOUT.as_secs());
 
 /// Settings of [`Logto`].
 ///
@@ -39,42 +39,36 @@ const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2 * TOTAL_TIMEOUT.as_
 #[must_use = "nothing is made until `build`"]
 pub struct LogtoBuilder {
     config: LogtoConfig,
-    http: Option<Arc<dyn HttpClient>>,
-    clock: Option<Arc<dyn Clock>>,
-    clock_tolerance: Duration,
+    transport: Transport,
     lock_timeout: Duration,
     refresh_leeway: Duration,
-    allow_insecure_http: bool,
 }
 
 impl LogtoBuilder {
     pub(super) fn new(config: LogtoConfig) -> Self {
         Self {
             config,
-            http: None,
-            clock: None,
-            clock_tolerance: DEFAULT_CLOCK_TOLERANCE,
+            transport: Transport::default(),
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             refresh_leeway: Duration::from_secs(60),
-            allow_insecure_http: false,
         }
     }
 
     /// What requests are sent with. Default: [`UreqClient::new`](crate::UreqClient::new).
     pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
-        self.http = Some(Arc::new(client));
+        self.transport.http = Arc::new(client);
         self
     }
 
     /// The clock. Default: [`SystemClock`](crate::SystemClock).
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.transport.clock = Arc::new(clock);
         self
     }
 
     /// How much the server's clock may differ from this one. Default: 60 s; at most 300 s.
     pub fn clock_tolerance(mut self, tolerance: Duration) -> Self {
-        self.clock_tolerance = tolerance;
+        self.transport.clock_tolerance = tolerance;
         self
     }
 
@@ -101,23 +95,15 @@ impl LogtoBuilder {
     ///
     /// [`ConfigError`] if the configuration could not work, or a setting is out of its bounds.
     pub fn build(self) -> Result<Logto, LogtoError> {
-        self.config.validate(self.allow_insecure_http)?;
-        let clock_tolerance = checked_clock_tolerance(self.clock_tolerance)?;
-        let refresh_leeway = bounded("refresh_leeway", self.refresh_leeway, LARGEST_LEEWAY)?;
-        let defaults = Transport::default();
-        let link = Transport {
-            http: self.http.unwrap_or(defaults.http),
-            clock: self.clock.unwrap_or(defaults.clock),
-            clock_tolerance,
-            allow_insecure_http: self.allow_insecure_http,
-        };
+        self.config.validate(self.transport.allow_insecure_http)?;
+        check_clock_tolerance(self.transport.clock_tolerance)?;
+        check_bound("refresh_leeway", self.refresh_leeway, LARGEST_LEEWAY)?;
         Ok(Logto {
             inner: Arc::new(Inner {
+                provider: Arc::new(Provider::new(self.transport, &self.config, &[])),
                 config: self.config,
-                link,
-                discovery: DiscoveryCache::default(),
                 lock_timeout: self.lock_timeout,
-                refresh_leeway,
+                refresh_leeway: self.refresh_leeway.as_secs() as i64,
                 seen_tokens: ReplayCache::default(),
                 locks: LocalLocks::default(),
                 unsaved_tokens: UnsavedTokens::default(),
@@ -127,18 +113,17 @@ impl LogtoBuilder {
 }
 
 /// In seconds, if it is not too large.
-pub(crate) fn checked_clock_tolerance(tolerance: Duration) -> Result<i64, ConfigError> {
-    bounded("clock_tolerance", tolerance, LARGEST_CLOCK_TOLERANCE)
+pub(crate) fn check_clock_tolerance(tolerance: Duration) -> Result<(), ConfigError> {
+    check_bound("clock_tolerance", tolerance, LARGEST_CLOCK_TOLERANCE)
 }
 
-/// In seconds, if it is not more than the limit.
-fn bounded(name: &'static str, value: Duration, limit: Duration) -> Result<i64, ConfigError> {
+fn check_bound(name: &'static str, value: Duration, limit: Duration) -> Result<(), ConfigError> {
     match value > limit {
         true => Err(ConfigError::TooLong {
             name,
             limit: limit.as_secs(),
         }),
-        false => Ok(value.as_secs() as i64),
+        false => Ok(()),
     }
 }
 
@@ -151,7 +136,7 @@ impl Dangerous {
     /// Allows plain `http` to hosts other than loopback: anybody on the way can read and replace
     /// tokens. For a test network that nobody else is on. Default: refused.
     pub fn allow_insecure_http(mut self) -> LogtoBuilder {
-        self.0.allow_insecure_http = true;
+        self.0.transport.allow_insecure_http = true;
         self.0
     }
 }

@@ -1,16 +1,18 @@
 //! A sign-out that the server tells of.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use http::Response;
 
 use super::Logto;
 use crate::crypto::sha256;
 use crate::error::LogtoError;
+use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwt::{Jwt, TokenKind};
 use crate::oidc::logout_token::{self, Expected, LogoutTokenClaims, LogoutTokenError};
+use crate::utilities::unpoisoned;
 
 impl Logto {
     /// Verifies the request by which the server tells of a sign-out, in the route of the back-channel
@@ -71,7 +73,7 @@ impl Logto {
             .algorithm(TokenKind::Logout)
             .map_err(LogoutTokenError::from)?;
         let core = self.oidc_core()?;
-        core.verify_signature(&jwt, algorithm)?
+        core.verify_signature(&jwt, algorithm, TokenSource::Unknown)?
             .map_err(LogoutTokenError::from)?;
         let now = self.now();
         let expected = Expected {
@@ -144,65 +146,34 @@ const CAPACITY: usize = 16 * 1024;
 /// The SHA-256 of a token's id, so that each takes the same little room.
 pub(super) type Digest = [u8; 32];
 
-/// Remembers each token until it has expired.
+/// Remembers each token until it has expired: its digest, and until when in Unix seconds.
 #[derive(Default)]
-pub(super) struct ReplayCache {
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    /// Until when each is remembered, in Unix seconds.
-    until: HashMap<Digest, i64>,
-    in_order: BTreeSet<(i64, Digest)>,
-}
+pub(super) struct ReplayCache(Mutex<HashMap<Digest, i64>>);
 
 impl ReplayCache {
     /// Remembers the token of this id until then, in Unix seconds; `None` if it is remembered already.
     pub fn take(&self, id: &str, until: i64, now: i64) -> Option<Digest> {
         let digest = sha256(id.as_bytes());
-        let mut seen = self.lock();
-        seen.forget_expired(now);
-        if seen.until.contains_key(&digest) {
+        let mut seen = unpoisoned(&self.0);
+        if seen.get(&digest).is_some_and(|until| now < *until) {
             return None;
         }
-        if seen.until.len() >= CAPACITY {
-            seen.forget_first();
+        if seen.len() >= CAPACITY {
+            seen.retain(|_, until| now < *until);
         }
-        seen.until.insert(digest, until);
-        seen.in_order.insert((until, digest));
+        if seen.len() >= CAPACITY {
+            let first = seen.iter().min_by_key(|(_, until)| **until);
+            first
+                .map(|(digest, _)| *digest)
+                .map(|first| seen.remove(&first));
+        }
+        seen.insert(digest, until);
         Some(digest)
     }
 
     /// Forgets a token, so that it may come again.
     pub fn release(&self, digest: &Digest) {
-        let mut seen = self.lock();
-        if let Some(until) = seen.until.remove(digest) {
-            seen.in_order.remove(&(until, *digest));
-        }
-    }
-
-    /// A panic elsewhere leaves at most a token in one of the two, which does no harm.
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seen {
-    fn forget_expired(&mut self, now: i64) {
-        while self
-            .in_order
-            .first()
-            .is_some_and(|(until, _)| *until <= now)
-        {
-            self.forget_first();
-        }
-    }
-
-    fn forget_first(&mut self) {
-        if let Some((_, digest)) = self.in_order.pop_first() {
-            self.until.remove(&digest);
-        }
+        unpoisoned(&self.0).remove(digest);
     }
 }
 
@@ -230,11 +201,7 @@ mod replay_tests {
         assert!(seen.take("0", 1000, 0).is_some(), "forgotten");
         let last = CAPACITY.to_string();
         assert!(seen.take(&last, 1000, 0).is_none(), "remembered");
-        let seen = seen.lock();
-        assert_eq!(
-            (seen.until.len(), seen.in_order.len()),
-            (CAPACITY, CAPACITY)
-        );
+        assert_eq!(unpoisoned(&seen.0).len(), CAPACITY);
     }
 }
 

@@ -31,11 +31,8 @@ pub struct AccessTokenClaims {
     #[serde(deserialize_with = "numeric_date")]
     pub iat: i64,
     /// When the token becomes valid, in Unix seconds.
-    #[serde(
-        default,
-        deserialize_with = "optional_numeric_date",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// The scopes that are granted, separated by spaces; empty if there are none.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -5,8 +5,7 @@
 use std::fmt;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected,
-    Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -24,11 +23,11 @@ use serde_json::{Map, Number, Value};
 /// assert_eq!(one.as_slice(), ["my-app"]);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "OneOrMany")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OneOrMany", into = "OneOrMany")]
 pub struct Audience(Vec<String>);
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
@@ -60,31 +59,12 @@ impl PartialEq<&str> for Audience {
     }
 }
 
-impl<'de> Deserialize<'de> for Audience {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AudienceVisitor)
-    }
-}
-
-struct AudienceVisitor;
-
-impl<'de> Visitor<'de> for AudienceVisitor {
-    type Value = Audience;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name, or a list of names")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Audience, E> {
-        Ok(Audience(vec![name.to_owned()]))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Audience, A::Error> {
-        let mut audience = Vec::new();
-        while let Some(name) = names.next_element()? {
-            audience.push(name);
-        }
-        Ok(Audience(audience))
+impl From<OneOrMany> for Audience {
+    fn from(names: OneOrMany) -> Self {
+        Self(match names {
+            OneOrMany::One(name) => vec![name],
+            OneOrMany::Many(names) => names,
+        })
     }
 }
 
@@ -103,43 +83,22 @@ const LARGEST: f64 = 9_007_199_254_740_992.0;
 /// A `NumericDate` in whole seconds. It may be written with a fraction, which is cut off
 /// ([RFC 7519, section 2](https://www.rfc-editor.org/rfc/rfc7519#section-2)).
 pub(crate) fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    deserializer.deserialize_f64(NumericDate)
+    whole_seconds(&Number::deserialize(deserializer)?)
 }
 
 /// The same, where there may be none.
 pub(crate) fn optional_numeric_date<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    struct Wrapped(#[serde(deserialize_with = "numeric_date")] i64);
-
-    let wrapped = Option::<Wrapped>::deserialize(deserializer)?;
-    Ok(wrapped.map(|Wrapped(seconds)| seconds))
+    let number = Option::<Number>::deserialize(deserializer)?;
+    number.as_ref().map(whole_seconds).transpose()
 }
 
-struct NumericDate;
-
-impl Visitor<'_> for NumericDate {
-    type Value = i64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a time in seconds")
-    }
-
-    fn visit_i64<E: Error>(self, seconds: i64) -> Result<i64, E> {
-        Ok(seconds)
-    }
-
-    fn visit_u64<E: Error>(self, seconds: u64) -> Result<i64, E> {
-        i64::try_from(seconds).map_err(|_| E::invalid_value(Unexpected::Unsigned(seconds), &self))
-    }
-
-    fn visit_f64<E: Error>(self, seconds: f64) -> Result<i64, E> {
-        match seconds.abs() <= LARGEST {
-            true => Ok(seconds.floor() as i64),
-            false => Err(E::invalid_value(Unexpected::Float(seconds), &self)),
-        }
-    }
+fn whole_seconds<E: Error>(number: &Number) -> Result<i64, E> {
+    let cut_off = |seconds: f64| (seconds.abs() <= LARGEST).then(|| seconds.floor() as i64);
+    let seconds = number.as_i64();
+    let seconds = seconds.or_else(|| number.as_f64().and_then(cut_off));
+    seconds.ok_or_else(|| E::custom("not a time in seconds"))
 }
 
 /// How the error begins.
@@ -259,6 +218,15 @@ fn number(members: &Map<String, Value>) -> Option<Number> {
 /// The members that a model does not name, as a type of the application's.
 pub(crate) fn extra_as<T: DeserializeOwned>(extra: &Map<String, Value>) -> serde_json::Result<T> {
     T::deserialize(Value::Object(extra.clone()))
+}
+
+/// A number of seconds, which some servers send as a string or with a fraction.
+pub(super) fn seconds(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(seconds) => seconds.as_f64(),
+        Value::String(seconds) => seconds.trim().parse().ok(),
+        _ => None,
+    }
 }
 
 /// A member that may be `null` where it could as well be left out.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::authorize::{self, SignInError};
+use super::claims::seconds;
 use super::request::{self, BuiltRequest, ClientCredentials, Form};
 use super::response::{self, ResponseError};
 use super::token::{self, TokenResponse, lifetime};
@@ -153,11 +154,10 @@ pub(crate) fn start_request(
 ) -> BuiltRequest {
     let scopes = authorize::scopes(config, &options.scopes, options.include_reserved_scopes);
     let scope = scopes.join(" ");
-    let prompt = authorize::prompt(config, options.prompt.as_deref());
-    let mut form = Form::default().public("scope", &scope);
-    if let Some(prompt) = &prompt {
-        form = form.public("prompt", prompt);
-    }
+    let prompt = authorize::prompt(config, options.prompt.as_deref()).unwrap_or_default();
+    let mut form = Form::default()
+        .public("scope", &scope)
+        .public("prompt", &prompt);
     for resource in authorize::resources(config, &scopes) {
         form = form.public("resource", resource);
     }
@@ -257,12 +257,7 @@ fn credentials(config: &LogtoConfig) -> ClientCredentials<'_> {
 }
 
 fn interval(sent: Option<&Value>) -> Duration {
-    let seconds = match sent {
-        Some(Value::Number(seconds)) => seconds.as_f64(),
-        Some(Value::String(seconds)) => seconds.trim().parse().ok(),
-        _ => None,
-    };
-    let seconds = seconds.filter(|seconds: &f64| !seconds.is_nan());
+    let seconds = sent.and_then(seconds).filter(|seconds| !seconds.is_nan());
     let seconds = seconds.unwrap_or(DEFAULT_INTERVAL);
     Duration::from_secs_f64(seconds.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL))
 }

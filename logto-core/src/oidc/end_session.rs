@@ -135,19 +135,20 @@ pub(crate) fn url(
     id_token: Option<&str>,
     options: &SignOutOptions,
 ) -> String {
-    {
-        let mut query = endpoint.query_pairs_mut();
-        query.append_pair("client_id", client_id);
-        if let Some(hint) = id_token.filter(|token| token.len() <= LONGEST_HINT) {
-            query.append_pair("id_token_hint", hint);
-        }
-        if let Some(uri) = &options.post_logout_redirect_uri {
-            query.append_pair("post_logout_redirect_uri", uri);
-        }
-        if let Some(state) = &options.state {
-            query.append_pair("state", state);
-        }
-    }
+    let uri = options.post_logout_redirect_uri.as_deref();
+    let parameters = [
+        ("client_id", Some(client_id)),
+        (
+            "id_token_hint",
+            id_token.filter(|token| token.len() <= LONGEST_HINT),
+        ),
+        ("post_logout_redirect_uri", uri),
+        ("state", options.state.as_deref()),
+    ];
+    let given = parameters
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    endpoint.query_pairs_mut().extend_pairs(given);
     endpoint.into()
 }
 

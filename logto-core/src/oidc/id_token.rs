@@ -33,18 +33,12 @@ pub struct IdTokenClaims {
     #[serde(deserialize_with = "numeric_date")]
     pub iat: i64,
     /// When the token becomes valid, in Unix seconds.
-    #[serde(
-        default,
-        deserialize_with = "optional_numeric_date",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// When the user last proved who they are, in Unix seconds.
-    #[serde(
-        default,
-        deserialize_with = "optional_numeric_date",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
     /// The nonce of the sign-in.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -30,12 +30,6 @@ struct Key {
     public_key: PublicKey,
 }
 
-/// A key by what it says of itself.
-struct Candidate {
-    jwk: Jwk,
-    algorithm: Option<SigningAlgorithm>,
-}
-
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<Value>,
@@ -49,9 +43,9 @@ impl KeySet {
             keys: document
                 .keys
                 .into_iter()
-                .filter_map(Candidate::from_json)
+                .filter_map(candidate)
                 .take(MOST_KEYS)
-                .filter_map(Candidate::into_key)
+                .filter_map(Key::new)
                 .collect(),
         })
     }
@@ -85,30 +79,29 @@ impl KeySet {
     }
 }
 
-impl Candidate {
-    /// `None` if it is no key, or not one for signatures.
-    fn from_json(value: Value) -> Option<Self> {
-        let algorithm = match value.get("alg") {
-            None | Some(Value::Null) => None,
-            Some(name) => Some(SigningAlgorithm::from_name(name.as_str()?)?),
-        };
-        let jwk: Jwk = serde_json::from_value(value).ok()?;
-        is_for_signatures(&jwk).then_some(Self { jwk, algorithm })
-    }
-
-    /// `None` if it is none that this build can use.
-    fn into_key(self) -> Option<Key> {
-        let public_key = PublicKey::from_jwk(&self.jwk)?;
-        let fits = self.algorithm.is_none_or(|only| public_key.fits(only));
-        fits.then_some(Key {
-            kid: self.jwk.common.key_id,
-            algorithm: self.algorithm,
-            public_key,
-        })
-    }
+/// A key and its one algorithm by what they say of themselves; `None` if it is no key, or not one for
+/// signatures.
+fn candidate(value: Value) -> Option<(Jwk, Option<SigningAlgorithm>)> {
+    let algorithm = match value.get("alg") {
+        None | Some(Value::Null) => None,
+        Some(name) => Some(SigningAlgorithm::from_name(name.as_str()?)?),
+    };
+    let jwk: Jwk = serde_json::from_value(value).ok()?;
+    is_for_signatures(&jwk).then_some((jwk, algorithm))
 }
 
 impl Key {
+    /// `None` if it is none that this build can use.
+    fn new((jwk, algorithm): (Jwk, Option<SigningAlgorithm>)) -> Option<Self> {
+        let public_key = PublicKey::from_jwk(&jwk)?;
+        let fits = algorithm.is_none_or(|only| public_key.fits(only));
+        fits.then_some(Self {
+            kid: jwk.common.key_id,
+            algorithm,
+            public_key,
+        })
+    }
+
     fn fits(&self, algorithm: SigningAlgorithm, kid: Option<&str>) -> bool {
         self.public_key.fits(algorithm)
             && self.algorithm.is_none_or(|only| only == algorithm)
@@ -117,15 +110,10 @@ impl Key {
 }
 
 fn is_for_signatures(jwk: &Jwk) -> bool {
-    let by_use = match &jwk.common.public_key_use {
-        Some(public_key_use) => *public_key_use == PublicKeyUse::Signature,
-        None => true,
-    };
-    let by_operations = match &jwk.common.key_operations {
-        Some(operations) => operations.contains(&KeyOperations::Verify),
-        None => true,
-    };
-    by_use && by_operations
+    let by_use = jwk.common.public_key_use.as_ref();
+    let by_operations = jwk.common.key_operations.as_ref();
+    by_use.is_none_or(|by_use| *by_use == PublicKeyUse::Signature)
+        && by_operations.is_none_or(|all| all.contains(&KeyOperations::Verify))
 }
 
 #[cfg(test)]

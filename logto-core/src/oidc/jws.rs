@@ -13,6 +13,7 @@ use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, RSAKeyParameters,
 };
 
+use self::SigningAlgorithm::*;
 #[cfg(feature = "aws-lc-rs")]
 use self::with_aws_lc_rs::VerifyingKey;
 #[cfg(not(feature = "aws-lc-rs"))]
@@ -66,18 +67,11 @@ pub(crate) struct PublicKey {
 }
 
 /// What keys of a type can have signed.
-const RSA: [SigningAlgorithm; 6] = [
-    SigningAlgorithm::Rs256,
-    SigningAlgorithm::Rs384,
-    SigningAlgorithm::Rs512,
-    SigningAlgorithm::Ps256,
-    SigningAlgorithm::Ps384,
-    SigningAlgorithm::Ps512,
-];
-const P256: [SigningAlgorithm; 1] = [SigningAlgorithm::Es256];
-const P384: [SigningAlgorithm; 1] = [SigningAlgorithm::Es384];
-const P521: [SigningAlgorithm; 1] = [SigningAlgorithm::Es512];
-const ED25519: [SigningAlgorithm; 1] = [SigningAlgorithm::EdDsa];
+const RSA: [SigningAlgorithm; 6] = [Rs256, Rs384, Rs512, Ps256, Ps384, Ps512];
+const P256: [SigningAlgorithm; 1] = [Es256];
+const P384: [SigningAlgorithm; 1] = [Es384];
+const P521: [SigningAlgorithm; 1] = [Es512];
+const ED25519: [SigningAlgorithm; 1] = [EdDsa];
 
 /// The sizes of a modulus that are accepted, in bits.
 const MODULUS: RangeInclusive<usize> = 2048..=8192;

@@ -32,11 +32,8 @@ pub struct LogoutTokenClaims {
     #[serde(deserialize_with = "numeric_date")]
     pub exp: i64,
     /// When the token begins to be valid, in Unix seconds; `None` if the server did not say.
-    #[serde(
-        default,
-        deserialize_with = "optional_numeric_date",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// The token's own id.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -3,38 +3,32 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, request};
+use http::{HeaderValue, Method, Request};
 use url::form_urlencoded;
 
 use crate::secret::Redactions;
 
 /// The parameters of a form. Of each is said whether nobody else may see it.
 #[derive(Default)]
-pub(crate) struct Form<'a>(Vec<Parameter<'a>>);
-
-struct Parameter<'a> {
-    name: &'a str,
-    value: &'a str,
-    is_secret: bool,
+pub(crate) struct Form<'a> {
+    parameters: Vec<(&'a str, &'a str)>,
+    secrets: Vec<&'a str>,
 }
 
 impl<'a> Form<'a> {
-    /// Adds one that may stand in a message or a log.
-    pub fn public(self, name: &'a str, value: &'a str) -> Self {
-        self.with(name, value, false)
+    /// Adds one that may stand in a message or a log. An empty one is left out, which is the same to a
+    /// server (RFC 6749, section 3.2).
+    pub fn public(mut self, name: &'a str, value: &'a str) -> Self {
+        if !value.is_empty() {
+            self.parameters.push((name, value));
+        }
+        self
     }
 
     /// Adds one that a server must not bring into a message by repeating it.
-    pub fn secret(self, name: &'a str, value: &'a str) -> Self {
-        self.with(name, value, true)
-    }
-
-    fn with(mut self, name: &'a str, value: &'a str, is_secret: bool) -> Self {
-        self.0.push(Parameter {
-            name,
-            value,
-            is_secret,
-        });
+    pub fn secret(mut self, name: &'a str, value: &'a str) -> Self {
+        self.parameters.push((name, value));
+        self.secrets.push(value);
         self
     }
 }
@@ -61,24 +55,25 @@ pub(crate) fn get(url: &str) -> BuiltRequest {
         .map_err(|source| unusable(url, source))
 }
 
-/// A POST of form parameters by an authenticated client.
-pub(crate) fn post_form(
-    url: &str,
-    client: ClientCredentials<'_>,
-    Form(parameters): Form<'_>,
-) -> BuiltRequest {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(parameters.iter().map(|each| (each.name, each.value)));
-    let secrets = parameters.iter().filter(|each| each.is_secret);
-    let sent = Redactions::new(secrets.map(|each| each.value).chain(client.secret));
-    let builder = Request::builder()
+/// A POST of form parameters by an authenticated client: with a secret by `client_secret_basic`, whose
+/// parts are form-encoded first (section 2.3.1); without, by the `client_id` in the body.
+pub(crate) fn post_form(url: &str, client: ClientCredentials<'_>, form: Form<'_>) -> BuiltRequest {
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(form.parameters);
+    let mut builder = Request::builder()
         .method(Method::POST)
-        .extension(sent)
+        .extension(Redactions::new(
+            form.secrets.into_iter().chain(client.secret),
+        ))
         .uri(url)
         .header(ACCEPT, JSON)
         .header(CONTENT_TYPE, FORM);
-    authenticate(builder, &mut form, client)
-        .body(form.finish().into_bytes())
+    match client.secret {
+        Some(secret) => builder = builder.header(AUTHORIZATION, basic(client.id, secret)),
+        None => drop(body.append_pair("client_id", client.id)),
+    }
+    builder
+        .body(body.finish().into_bytes())
         .map_err(|source| unusable(url, source))
 }
 
@@ -104,22 +99,6 @@ pub(crate) struct ClientCredentials<'a> {
 impl<'a> ClientCredentials<'a> {
     pub fn new(id: &'a str, secret: Option<&'a str>) -> Self {
         Self { id, secret }
-    }
-}
-
-/// With a secret `client_secret_basic`, whose parts are form-encoded first (section 2.3.1);
-/// without, the `client_id` in the body.
-pub(crate) fn authenticate(
-    builder: request::Builder,
-    form: &mut form_urlencoded::Serializer<'_, String>,
-    client: ClientCredentials<'_>,
-) -> request::Builder {
-    match client.secret {
-        Some(secret) => builder.header(AUTHORIZATION, basic(client.id, secret)),
-        None => {
-            form.append_pair("client_id", client.id);
-            builder
-        }
     }
 }
 

@@ -5,9 +5,11 @@
 use std::fmt;
 
 use http::Response;
-use serde::de::{Error as _, Unexpected, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
+use super::claims::seconds;
 use super::request::{self, BuiltRequest, ClientCredentials, Form};
 use super::response::{self, ResponseError};
 use crate::error::LogtoError;
@@ -202,11 +204,8 @@ impl ClientCredentialsGrant<'_> {
     pub(crate) fn request(&self, endpoint: &str) -> BuiltRequest {
         let client = ClientCredentials::new(self.client_id, Some(self.client_secret));
         let form = Form::default().public("grant_type", "client_credentials");
-        let mut form = with_target(form, self.resource, self.organization_id);
-        if !self.scope.is_empty() {
-            form = form.public("scope", self.scope);
-        }
-        request::post_form(endpoint, client, form)
+        let form = with_target(form, self.resource, self.organization_id);
+        request::post_form(endpoint, client, form.public("scope", self.scope))
     }
 }
 
@@ -235,50 +234,17 @@ pub struct TokenResponse {
 /// The longest lifetime that is believed: ten years.
 const LONGEST_LIFETIME: f64 = 10.0 * 366.0 * 24.0 * 60.0 * 60.0;
 
-/// Some servers send the lifetime as a string, or as a number with a fraction.
+/// A lifetime in whole seconds.
 pub(crate) fn lifetime<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<u64>, D::Error> {
-    struct Seconds;
-
-    impl Visitor<'_> for Seconds {
-        type Value = Option<u64>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number of seconds between 0 and ten years")
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Self::Value, E> {
-            self.visit_f64(seconds as f64)
-        }
-
-        fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Self::Value, E> {
-            self.visit_f64(seconds as f64)
-        }
-
-        fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Self::Value, E> {
-            if (0.0..=LONGEST_LIFETIME).contains(&seconds) {
-                Ok(Some(seconds as u64))
-            } else {
-                Err(E::invalid_value(Unexpected::Other("another number"), &self))
-            }
-        }
-
-        fn visit_str<E: serde::de::Error>(self, seconds: &str) -> Result<Self::Value, E> {
-            match seconds.parse::<u64>() {
-                Ok(seconds) => self.visit_u64(seconds),
-                Err(_) => Err(E::invalid_value(Unexpected::Other("a text"), &self)),
-            }
-        }
+    let Some(value) = Option::<Value>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    match seconds(&value).filter(|seconds| (0.0..=LONGEST_LIFETIME).contains(seconds)) {
+        Some(seconds) => Ok(Some(seconds as u64)),
+        None => Err(D::Error::custom("not a number of seconds")),
     }
-
-    deserializer
-        .deserialize_any(Seconds)
-        .map_err(D::Error::custom)
 }
 
 #[cfg(test)]

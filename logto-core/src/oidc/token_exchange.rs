@@ -123,10 +123,7 @@ impl<'a> TokenExchange<'a> {
                 .public("actor_token_type", ExchangedTokenType::AccessToken.as_str());
         }
         form = with_target(form, self.resource, self.organization_id);
-        if !self.scope.is_empty() {
-            form = form.public("scope", self.scope);
-        }
-        request::post_form(endpoint, client, form)
+        request::post_form(endpoint, client, form.public("scope", self.scope))
     }
 }
 

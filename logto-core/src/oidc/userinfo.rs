@@ -61,11 +61,8 @@ pub struct UserInfoResponse {
     pub custom_data: Option<Value>,
     /// The user's social identities, by the name of the provider. One without a user id, or of another
     /// shape, is left out.
-    #[serde(
-        default,
-        deserialize_with = "identities",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "identities")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identities: Option<BTreeMap<String, UserIdentity>>,
     /// The names of the user's roles.
     #[serde(skip_serializing_if = "Option::is_none")]

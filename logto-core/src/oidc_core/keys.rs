@@ -1,6 +1,6 @@
 //! The provider's keys, fetched once and kept.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::OidcCore;
 use super::single_flight_cache::SingleFlightCache;
@@ -9,6 +9,7 @@ use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::Jwt;
+use crate::utilities::unpoisoned;
 
 /// How long after a fetch that did not find a wanted key none is made for that key, in seconds.
 /// Counted from that fetch, so that a rotated key is fetched at once.
@@ -72,7 +73,7 @@ impl KeyCache {
         if wanted.is_in(keys) {
             return Some(Ok(Arc::clone(keys)));
         }
-        let misses = self.misses();
+        let misses = unpoisoned(&self.misses);
         if misses.of(wanted).is_cooling_down(wanted, now) {
             return Some(Ok(Arc::clone(keys)));
         }
@@ -91,7 +92,7 @@ impl KeyCache {
         let fetched = core
             .fetch_keys()
             .and_then(|answer| KeySet::from_response(&answer));
-        let mut misses = self.misses();
+        let mut misses = unpoisoned(&self.misses);
         match fetched {
             Ok(keys) => {
                 misses.failure = None;
@@ -106,10 +107,6 @@ impl KeyCache {
                 Err(error)
             }
         }
-    }
-
-    fn misses(&self) -> MutexGuard<'_, NegativeCache> {
-        self.misses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

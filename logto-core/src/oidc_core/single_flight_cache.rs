@@ -1,8 +1,9 @@
 //! A value that is fetched once, kept for a while, and used on for a while when it cannot be renewed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use crate::error::LogtoError;
+use crate::utilities::unpoisoned;
 
 /// How long a value is used without being renewed, in seconds.
 const LIFETIME: i64 = 60 * 60;
@@ -81,7 +82,7 @@ impl<T: Clone> SingleFlightCache<T> {
                 if let Some(value) = self.state().at_hand(now) {
                     return Ok(value);
                 }
-                self.take_turn()
+                unpoisoned(&self.fetching)
             }
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
             Ok(turn) => turn,
@@ -109,7 +110,7 @@ impl<T: Clone> SingleFlightCache<T> {
         settled: impl FnOnce(&T) -> Option<Result<T, LogtoError>>,
         fetch: impl FnOnce() -> Result<T, LogtoError>,
     ) -> Result<T, LogtoError> {
-        let _sole = self.take_turn();
+        let _sole = unpoisoned(&self.fetching);
         let (kept, failure) = {
             let state = self.state();
             (state.value(), state.failure_after(attempts))
@@ -129,13 +130,9 @@ impl<T: Clone> SingleFlightCache<T> {
         }
     }
 
-    fn take_turn(&self) -> MutexGuard<'_, ()> {
-        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A panic elsewhere leaves the state whole: each value is replaced in one go.
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(&self.state)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys from a passphrase: derived once for each salt, and kept.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroizing;
@@ -9,6 +9,7 @@ use super::sealed_box::RootKey;
 use super::{Argon2Cost, SealError};
 use crate::crypto::random_bytes;
 use crate::secret::Secret;
+use crate::utilities::unpoisoned;
 
 const PROVEN: usize = 8;
 const UNPROVEN: usize = 4;
@@ -163,9 +164,4 @@ pub(super) fn argon2id(
         // The limits leave one reason: a passphrase of more than 4 GiB.
         .map_err(|_| SealError::TooLarge)?;
     Ok(key)
-}
-
-/// A panic elsewhere leaves these lists whole.
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -195,23 +195,17 @@ impl RootKey {
     }
 }
 
-/// Decrypts a box.
+/// Decrypts a box in its place. The plaintext is at the beginning then, and so long.
 pub(super) fn open(
     key: &LessSafeKey,
     header: &Header,
     header_len: usize,
     context: &[&[u8]],
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let mut bytes = Zeroizing::new(sealed.to_vec());
+    bytes: &mut [u8],
+) -> Result<usize, SealError> {
     let aad = Aad::from(authenticated(&bytes[..header_len], context));
-    let length = key
-        .open_within(nonce(header), aad, &mut bytes, header_len..)
-        .map_err(|_| SealError::Corrupt)?
-        .len();
-    // What is left behind it is overwritten with the rest.
-    bytes.truncate(length);
-    Ok(bytes)
+    let opened = key.open_within(nonce(header), aad, bytes, header_len..);
+    Ok(opened.map_err(|_| SealError::Corrupt)?.len())
 }
 
 struct Length<const N: usize>;

@@ -1,6 +1,6 @@
 //! Sole use of one session: the lock of a storage, and locks among the threads of a process.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -66,13 +66,11 @@ impl fmt::Debug for StorageLock<'_> {
 /// # Ok::<(), logto_core::StorageError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct LocalLocks {
-    slots: Arc<Mutex<HashMap<SessionKey, Arc<Slot>>>>,
-}
+pub struct LocalLocks(Arc<Shared>);
 
 #[derive(Debug, Default)]
-struct Slot {
-    held: Mutex<bool>,
+struct Shared {
+    held: Mutex<HashSet<SessionKey>>,
     released: Condvar,
 }
 
@@ -83,42 +81,29 @@ impl LocalLocks {
     ///
     /// [`StorageErrorKind::Busy`] if it is still held after `timeout`.
     pub fn lock(&self, session: &SessionKey, timeout: Duration) -> Result<LocalLock, StorageError> {
-        let slot = Arc::clone(unpoisoned(&self.slots).entry(*session).or_default());
         let started = Instant::now();
-        let mut held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
-        while *held {
+        let mut held = self.0.held();
+        while !held.insert(*session) {
             let Some(left) = timeout.checked_sub(started.elapsed()) else {
-                drop(held);
-                self.forget(session, slot);
                 return Err(StorageError::new(
                     StorageErrorKind::Busy,
                     "the session is in use by another thread",
                 ));
             };
-            held = slot
-                .released
-                .wait_timeout(held, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            let waited = self.0.released.wait_timeout(held, left);
+            held = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        *held = true;
-        drop(held);
         Ok(LocalLock {
-            locks: self.clone(),
+            shared: Arc::clone(&self.0),
             session: *session,
-            slot: Some(slot),
         })
     }
+}
 
-    fn forget(&self, session: &SessionKey, slot: Arc<Slot>) {
-        let mut slots = unpoisoned(&self.slots);
-        drop(slot);
-        if slots
-            .get(session)
-            .is_some_and(|slot| Arc::strong_count(slot) == 1)
-        {
-            slots.remove(session);
-        }
+impl Shared {
+    /// A panic elsewhere leaves the set whole.
+    fn held(&self) -> MutexGuard<'_, HashSet<SessionKey>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,27 +111,15 @@ impl LocalLocks {
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct LocalLock {
-    locks: LocalLocks,
+    shared: Arc<Shared>,
     session: SessionKey,
-    slot: Option<Arc<Slot>>,
 }
 
 impl Drop for LocalLock {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            *unpoisoned(&slot.held) = false;
-            // A waiting thread has the slot too, beside the table and this holder. Waking none costs a system call.
-            if Arc::strong_count(&slot) > 2 {
-                slot.released.notify_one();
-            }
-            self.locks.forget(&self.session, slot);
-        }
+        self.shared.held().remove(&self.session);
+        self.shared.released.notify_all();
     }
-}
-
-/// A panic elsewhere leaves these simple values whole.
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -161,7 +134,7 @@ mod tests {
         let held = locks.lock(SESSION, Duration::ZERO).unwrap();
         assert!(locks.lock(SESSION, Duration::from_millis(1)).is_err());
         drop(held);
-        assert!(unpoisoned(&locks.slots).is_empty());
+        assert!(locks.0.held().is_empty());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The sessions of one storage, brought into another one.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::{Record, SessionKey, Storage};
@@ -213,18 +212,6 @@ impl<'a> Migration<'a> {
             Err(error) => return Err(error),
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for Migration<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Migration")
-            .field("from", &self.from)
-            .field("to", &self.to)
-            .field("remove_moved", &self.remove_moved)
-            .field("count_first", &self.count_first)
-            .field("lock_timeout", &self.lock_timeout)
-            .finish_non_exhaustive()
     }
 }
 

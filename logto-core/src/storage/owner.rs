@@ -62,13 +62,7 @@ impl OwnerDigest {
     /// A passphrase hides nothing, because its key depends on a random salt in each box, and a search has
     /// no box at hand. Its pseudonym is the digest itself.
     pub fn hidden_by_each_key(&self, sealer: &Sealer) -> Vec<Self> {
-        let mut hidden = Vec::new();
-        for digest in sealer.pseudonyms(&self.0).map(Self) {
-            if !hidden.contains(&digest) {
-                hidden.push(digest);
-            }
-        }
-        hidden
+        sealer.pseudonyms(&self.0).map(Self).collect()
     }
 }
 
@@ -272,8 +266,8 @@ mod tests {
     fn each_random_key_hides_in_its_own_way() {
         let digest = OwnerDigest::of_user("https://a", "1");
         let [one, two] = [1, 2].map(|byte| EncryptionKey::from_bytes([byte; 32]));
-        let sealer = Sealer::new(one.clone()).with_older_key(two.clone());
-        let hidden = digest.hidden_by_each_key(&sealer.with_older_key(one));
+        let sealer = Sealer::new(one).with_older_key(two.clone());
+        let hidden = digest.hidden_by_each_key(&sealer);
         assert_eq!(hidden.len(), 2);
         assert!(!hidden.contains(&digest));
         assert_eq!(digest.hidden_by_each_key(&Sealer::new(two)), hidden[1..]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::SessionOwner;
+use super::{OwnerDigest, SessionOwner};
 use crate::crypto::random_bytes;
 
 /// One session as a storage keeps it: a version, the owner to find it by, and the data.
@@ -63,6 +63,41 @@ impl Record {
     pub fn data(&self) -> &str {
         &self.data
     }
+
+    /// Returns the record as bytes, for a backend that has one value per session: the version (16 bytes), the
+    /// number of owner digests (1), the digests (32 each, the user's first) and the data in UTF-8.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let owner = self.owner.iter().flat_map(SessionOwner::digests);
+        let digests: Vec<_> = owner.map(|digest| *digest.as_bytes()).collect();
+        let count = [digests.len() as u8]; // at most 2
+        // One allocation of the whole length: a growing vector would leave copies of the data behind.
+        let parts = [
+            &self.version.0[..],
+            &count,
+            digests.as_flattened(),
+            self.data.as_bytes(),
+        ];
+        Zeroizing::new(parts.concat())
+    }
+
+    /// Returns the record that [`to_bytes`](Self::to_bytes) wrote; `None` if the bytes are malformed.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first_chunk()?;
+        let (count, rest) = rest.split_first()?;
+        let (digests, data) = rest.split_at_checked(usize::from(*count) * 32)?;
+        let digest = OwnerDigest::from_bytes;
+        let owner = match *digests.as_chunks().0 {
+            [] => None,
+            [user] => Some(SessionOwner::from_digests(digest(user), None)),
+            [user, server_session] => Some(SessionOwner::from_digests(
+                digest(user),
+                Some(digest(server_session)),
+            )),
+            _ => return None,
+        };
+        let data = str::from_utf8(data).ok()?;
+        Some(Self::stored(Version(*version), owner, data))
+    }
 }
 
 impl fmt::Debug for Record {
@@ -97,5 +132,46 @@ impl Version {
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Version({:032x})", u128::from_be_bytes(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owners() -> [Option<SessionOwner>; 3] {
+        let owner = |sid| Some(SessionOwner::new("https://issuer", "alice", sid));
+        [None, owner(None), owner(Some("sid"))]
+    }
+
+    #[test]
+    fn record_goes_through_bytes_of_the_documented_form() {
+        for (count, owner) in owners().into_iter().enumerate() {
+            let record = Record::stored(Version([7; 16]), owner, "{\"ü\"}");
+            let bytes = record.to_bytes();
+            assert_eq!(bytes[..17], [&[7; 16][..], &[count as u8]].concat());
+            assert_eq!(bytes[17 + 32 * count..], *"{\"ü\"}".as_bytes());
+            assert_eq!(bytes.len(), bytes.capacity());
+            assert_eq!(Record::from_bytes(&bytes), Some(record));
+        }
+        let owner = SessionOwner::from_digests(OwnerDigest::from_bytes([8; 32]), None);
+        let record = Record::stored(Version([9; 16]), Some(owner), "data");
+        let expected = [&[9; 16][..], &[1], &[8; 32], b"data"].concat();
+        assert_eq!(*record.to_bytes(), expected);
+    }
+
+    #[test]
+    fn record_bytes_that_are_cut_or_overwritten_are_malformed() {
+        for owner in owners() {
+            let bytes = Record::new(owner, "").to_bytes();
+            for length in 0..bytes.len() {
+                assert_eq!(Record::from_bytes(&bytes[..length]), None, "{length}");
+            }
+            let not_text = [&bytes[..], &[0xff]].concat();
+            assert_eq!(Record::from_bytes(&not_text), None);
+            let mut three_owners = [&bytes[..], &[0; 96]].concat();
+            three_owners[16] = 3;
+            assert_eq!(Record::from_bytes(&three_owners), None);
+        }
     }
 }

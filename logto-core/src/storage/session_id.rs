@@ -118,10 +118,9 @@ impl SessionKey {
     /// The key in lower-case hexadecimal, 64 characters: for a file name or a text column.
     pub fn to_hex(&self) -> String {
         let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-        let digits = digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
-        let mut hex = String::with_capacity(2 * self.0.len());
-        hex.extend(digits);
-        hex
+        digits
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect()
     }
 
     /// The key of 64 hexadecimal characters in lower case; `None` of any other text.

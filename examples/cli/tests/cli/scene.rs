@@ -120,7 +120,11 @@ impl Scene {
     pub fn session_file(&self) -> Option<PathBuf> {
         let folder = fs::read_dir(self.data()).ok()?.next()?.unwrap().path();
         ["session.passphrase", "session.keyring"]
-            .map(|name| folder.join(name))
+            .map(|name| {
+                folder
+                    .join(name)
+                    .join(format!("{}.session", "0".repeat(64)))
+            })
             .into_iter()
             .find(|path| path.exists())
     }

@@ -73,7 +73,14 @@ fn nothing_of_the_session_is_on_the_disk_in_clear() {
     let scene = Scene::new();
     scene.sign_in();
     let token = scene.run(&["token"]);
-    let file = fs::read(scene.session_file().unwrap()).unwrap();
+    let directory = scene.session_file().unwrap().parent().unwrap().to_owned();
+    let files = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let file: Vec<u8> = files
+        .filter(|path| path.is_file())
+        .flat_map(|path| fs::read(path).unwrap())
+        .collect();
     for secret in [stdout(&token).trim_end(), PASSPHRASE, "alice"] {
         let is_there = file
             .windows(secret.len())

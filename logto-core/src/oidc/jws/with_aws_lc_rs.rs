@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
 
-use super::SigningAlgorithm;
+use super::SigningAlgorithm::{self, *};
 
 /// A public key, parsed for each algorithm of its type: the library ties the two together.
 #[derive(Debug)]
@@ -21,9 +21,9 @@ impl VerifyingKey {
     /// `None` if the uncompressed point is not on the algorithm's curve.
     pub fn elliptic_curve(algorithm: SigningAlgorithm, point: Vec<u8>) -> Option<Self> {
         let verification = match algorithm {
-            SigningAlgorithm::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
-            SigningAlgorithm::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
-            SigningAlgorithm::Es512 => &signature::ECDSA_P521_SHA512_FIXED,
+            Es256 => &signature::ECDSA_P256_SHA256_FIXED,
+            Es384 => &signature::ECDSA_P384_SHA384_FIXED,
+            Es512 => &signature::ECDSA_P521_SHA512_FIXED,
             _ => return None,
         };
         let key = ParsedPublicKey::new(verification, point).ok()?;
@@ -32,7 +32,7 @@ impl VerifyingKey {
 
     pub fn ed25519(key: Vec<u8>) -> Option<Self> {
         let key = ParsedPublicKey::new(&signature::ED25519, key).ok()?;
-        Some(Self(vec![(SigningAlgorithm::EdDsa, key)]))
+        Some(Self(vec![(EdDsa, key)]))
     }
 
     /// Whether this is the key's signature. The algorithm must be one of the key's type.
@@ -44,28 +44,10 @@ impl VerifyingKey {
 }
 
 const RSA_PARAMETERS: [(SigningAlgorithm, &RsaParameters); 6] = [
-    (
-        SigningAlgorithm::Rs256,
-        &signature::RSA_PKCS1_2048_8192_SHA256,
-    ),
-    (
-        SigningAlgorithm::Rs384,
-        &signature::RSA_PKCS1_2048_8192_SHA384,
-    ),
-    (
-        SigningAlgorithm::Rs512,
-        &signature::RSA_PKCS1_2048_8192_SHA512,
-    ),
-    (
-        SigningAlgorithm::Ps256,
-        &signature::RSA_PSS_2048_8192_SHA256,
-    ),
-    (
-        SigningAlgorithm::Ps384,
-        &signature::RSA_PSS_2048_8192_SHA384,
-    ),
-    (
-        SigningAlgorithm::Ps512,
-        &signature::RSA_PSS_2048_8192_SHA512,
-    ),
+    (Rs256, &signature::RSA_PKCS1_2048_8192_SHA256),
+    (Rs384, &signature::RSA_PKCS1_2048_8192_SHA384),
+    (Rs512, &signature::RSA_PKCS1_2048_8192_SHA512),
+    (Ps256, &signature::RSA_PSS_2048_8192_SHA256),
+    (Ps384, &signature::RSA_PSS_2048_8192_SHA384),
+    (Ps512, &signature::RSA_PSS_2048_8192_SHA512),
 ];

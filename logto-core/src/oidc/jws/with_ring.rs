@@ -4,7 +4,7 @@ use ring::agreement::{self, ECDH_P256, ECDH_P384, EphemeralPrivateKey};
 use ring::rand::SystemRandom;
 use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
 
-use super::SigningAlgorithm;
+use super::SigningAlgorithm::{self, *};
 
 /// A public key in the form that is cheapest to check with.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ impl VerifyingKey {
     pub fn elliptic_curve(algorithm: SigningAlgorithm, point: Vec<u8>) -> Option<Self> {
         let (algorithm, agreement): (&'static signature::EcdsaVerificationAlgorithm, _) =
             match algorithm {
-                SigningAlgorithm::Es256 => (&signature::ECDSA_P256_SHA256_FIXED, &ECDH_P256),
-                SigningAlgorithm::Es384 => (&signature::ECDSA_P384_SHA384_FIXED, &ECDH_P384),
+                Es256 => (&signature::ECDSA_P256_SHA256_FIXED, &ECDH_P256),
+                Es384 => (&signature::ECDSA_P384_SHA384_FIXED, &ECDH_P384),
                 _ => return None,
             };
         is_on_curve(agreement, &point)
@@ -59,12 +59,12 @@ fn is_on_curve(algorithm: &'static agreement::Algorithm, point: &[u8]) -> bool {
 
 fn rsa_parameters(algorithm: SigningAlgorithm) -> Option<&'static RsaParameters> {
     Some(match algorithm {
-        SigningAlgorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-        SigningAlgorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-        SigningAlgorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-        SigningAlgorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
-        SigningAlgorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
-        SigningAlgorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
+        Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
+        Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
+        Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
         _ => return None,
     })
 }

@@ -7,9 +7,10 @@ mod refresh;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use logto::storage::{MemoryStorage, Storage};
+use logto::storage::{MemoryStorage, SessionKey, Storage};
 use logto::{
-    CodeGrant, Logto, LogtoClient, LogtoConfig, MemoryStorage, OidcCore, SessionId, Storage as _,
+    CodeGrant, Logto, LogtoClient, LogtoConfig, MemoryStorage, OidcCore, SessionId, SessionKey,
+    Storage as _,
 };
 use worker::{Work, Worker, parameter};
 
@@ -89,7 +90,11 @@ impl Ours {
 
     /// As a web application does for each of its requests.
     fn cached_in_a_new_object(&self) -> Work {
-        let (logto, store, id) = (self.logto.clone(), MemoryStorage::new(), SessionId::random());
+        let (logto, store, id) = (
+            self.logto.clone(),
+            MemoryStorage::new(),
+            SessionId::random(),
+        );
         sign_in(&logto.session(&store, &id));
         Box::new(move || {
             let client = logto.session(&store, &id);
@@ -108,10 +113,9 @@ impl Ours {
     fn url(&self) -> Work {
         let storage = Arc::new(MemoryStorage::new());
         let client = self.logto.client(Arc::clone(&storage));
-        let sign_in = logto::storage::PersistKey::SignInSession;
         Box::new(move || {
             black_box(client.sign_in(REDIRECT_URI).unwrap());
-            storage.set(sign_in, None).unwrap();
+            storage.remove(&SessionKey::ONLY).unwrap();
         })
     }
 
@@ -120,7 +124,7 @@ impl Ours {
         Box::new(move || {
             let id = SessionId::random();
             black_box(logto.session(&store, &id).sign_in(REDIRECT_URI).unwrap());
-            store.remove(&id).unwrap();
+            store.remove(&id.key()).unwrap();
         })
     }
 
@@ -139,7 +143,7 @@ impl Ours {
                 .finish_sign_in(&store, &id, &callback(&url, ""))
                 .unwrap();
             black_box(user);
-            store.remove(&id).unwrap();
+            store.remove(&id.key()).unwrap();
         })
     }
 }

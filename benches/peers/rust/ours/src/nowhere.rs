@@ -1,23 +1,21 @@
 //! A storage that keeps nothing.
 
-use std::time::Duration;
-
 use logto::StorageError;
-use logto::storage::{PersistKey, Storage, StorageLock};
+use logto::storage::{Record, SessionKey, Storage, Version};
 
 #[derive(Debug)]
 pub(crate) struct Nowhere;
 
 impl Storage for Nowhere {
-    fn get(&self, _: PersistKey) -> Result<Option<String>, StorageError> {
+    fn load(&self, _: &SessionKey) -> Result<Option<Record>, StorageError> {
         Ok(None)
     }
 
-    fn set(&self, _: PersistKey, _: Option<&str>) -> Result<(), StorageError> {
+    fn save(&self, _: &SessionKey, _: &Record, _: Option<Version>) -> Result<(), StorageError> {
         Ok(())
     }
 
-    fn lock(&self, _: Duration) -> Result<StorageLock<'_>, StorageError> {
-        Ok(StorageLock::new(()))
+    fn remove(&self, _: &SessionKey) -> Result<(), StorageError> {
+        Ok(())
     }
 }

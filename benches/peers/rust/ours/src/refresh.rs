@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use logto::storage::{MemoryStorage, PersistKey, Storage};
+use logto::storage::{MemoryStorage, PersistKey};
 use logto::{Logto, LogtoClient};
 use worker::Work;
 
@@ -19,25 +19,25 @@ pub(crate) fn of_one_object(logto: Logto) -> Work {
     let client = logto.client(Arc::clone(&storage));
     sign_in(&client);
     Box::new(move || {
-        expire(&storage);
+        expire(&client);
         call_at_once(vec![client.clone(); CALLS]);
     })
 }
 
 pub(crate) fn of_fifty_objects(logto: Logto) -> Work {
     let storage = Arc::new(MemoryStorage::new());
-    sign_in(&logto.client(Arc::clone(&storage)));
+    let first = logto.client(Arc::clone(&storage));
+    sign_in(&first);
     Box::new(move || {
-        expire(&storage);
+        expire(&first);
         let client = |_| logto.client(Arc::clone(&storage));
         call_at_once((0..CALLS).map(client).collect());
     })
 }
 
-fn expire(storage: &MemoryStorage) {
-    storage
-        .set(PersistKey::AccessTokenMap, Some(EXPIRED))
-        .unwrap();
+fn expire(client: &LogtoClient) {
+    let session = client.session();
+    session.set(PersistKey::AccessTokenMap, EXPIRED).unwrap();
 }
 
 fn call_at_once(clients: Vec<LogtoClient>) {

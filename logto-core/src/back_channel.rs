@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::session::{Draft, Session};
+use crate::client::{Draft, Session};
 use crate::error::{LogtoError, StorageError};
 use crate::logto::Logto;
 use crate::oidc::logout_token::LogoutTokenClaims;
