@@ -1,4 +1,4 @@
-//! The connections to one database: one that writes, and readers that each have their own.
+//! The connections to one database: each call has one for itself, and one call at a time writes.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -7,12 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use logto_core::{LocalLocks, SessionKey, StorageError, StorageErrorKind, files};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::{error, schema};
 
-/// How many unused readers are kept.
-const MOST_READERS: usize = 16;
+/// How many unused connections are kept.
+const MOST_UNUSED: usize = 16;
 
 /// `fullfsync` makes macOS write through the disk's cache; `temp_store` keeps tokens out of temporary files.
 const SETTINGS: &str = "
@@ -29,9 +29,10 @@ const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 pub(crate) struct Connections {
     path: PathBuf,
     busy_timeout: Duration,
-    readers: Mutex<Vec<Connection>>,
-    writer: Mutex<Option<Connection>>,
-    /// Threads queue here for the writer, for no longer than they want to wait.
+    /// The one used last comes last, and is taken first: its cache has the newest pages, which each connection
+    /// reads again after another one has written.
+    unused: Mutex<Vec<Connection>>,
+    /// Threads queue here to write, for no longer than they want to wait.
     turns: LocalLocks,
 }
 
@@ -43,13 +44,12 @@ impl Connections {
         let connections = Self {
             path,
             busy_timeout: busy_timeout.min(LONGEST_WAIT),
-            readers: Mutex::default(),
-            writer: Mutex::default(),
+            unused: Mutex::default(),
             turns: LocalLocks::default(),
         };
-        let mut connection = connections.connect()?;
+        let mut connection = connections.take(busy_timeout)?;
         schema::prepare(&mut connection, &connections.path, connections.busy_timeout)?;
-        *connections.writer() = Some(connection);
+        connections.give_back(connection);
         connections.warn_if_others_may_read();
         Ok(connections)
     }
@@ -63,21 +63,17 @@ impl Connections {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        let unused = self.readers().pop();
-        let connection = unused.map_or_else(|| self.connect(), Ok)?;
+        let connection = self.take(self.busy_timeout)?;
         let outcome = work(&connection);
-        let mut readers = self.readers();
-        if readers.len() < MOST_READERS {
-            readers.push(connection);
-        }
-        drop(readers);
+        self.give_back(connection);
         outcome.map_err(|error| error::failed("read", &self.path, error))
     }
 
-    /// Calls `work` with the connection that writes, when it is this thread's turn.
+    /// Calls `work` in a transaction, when it is this thread's turn: all of what it does is durable afterwards, or
+    /// nothing if it fails.
     pub(crate) fn write<T>(
         &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         self.write_within(self.busy_timeout, work)
     }
@@ -86,21 +82,33 @@ impl Connections {
     pub(crate) fn write_within<T>(
         &self,
         timeout: Duration,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
-        let failed = |error| error::failed("written", &self.path, error);
         let turn = self.turns.lock(&SessionKey::ONLY, timeout);
         let _turn = turn.map_err(|_| error::busy(&self.path))?;
-        let mut writer = self.writer();
-        // A panic may have left a transaction open, which must not reach the next caller.
-        let mut connection = match writer.take().filter(Connection::is_autocommit) {
-            Some(connection) => connection,
-            None => self.connect()?,
-        };
-        connection.busy_timeout(timeout).map_err(failed)?;
-        let outcome = work(&mut connection);
-        *writer = Some(connection);
-        outcome.map_err(failed)
+        let mut connection = self.take(timeout)?;
+        let outcome = transact(&mut connection, work);
+        self.give_back(connection);
+        outcome.map_err(|error| error::failed("written", &self.path, error))
+    }
+
+    /// A connection for the caller alone, which waits this long for other processes.
+    fn take(&self, timeout: Duration) -> Result<Connection, StorageError> {
+        let unused = self.unused().pop();
+        let connection = unused.map_or_else(|| self.connect(), Ok)?;
+        let timeout = timeout.min(LONGEST_WAIT);
+        connection
+            .busy_timeout(timeout)
+            .map_err(|error| error::failed("opened", &self.path, error))?;
+        Ok(connection)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut unused = self.unused();
+        // A transaction that could not be rolled back must not reach the next caller.
+        if unused.len() < MOST_UNUSED && connection.is_autocommit() {
+            unused.push(connection);
+        }
     }
 
     /// Does not create the file: that is done with care for its mode, and once.
@@ -130,17 +138,27 @@ impl Connections {
     }
 
     /// A panic elsewhere leaves the list whole.
-    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unused(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn writer(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Immediate: it waits for other writers at its beginning, where SQLite can, and not at its first write.
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outcome = work(&transaction)?;
+    transaction.commit()?;
+    Ok(outcome)
 }
 
 /// Creates the file empty, for this user alone, if it is missing. SQLite gives the files beside it the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
+    // On Unix, closing the file ends all locks of this process on it: no other thread may have opened it by then.
+    static CREATING: Mutex<()> = Mutex::new(());
+    let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     files::private(&mut options);

@@ -32,7 +32,7 @@
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("sessions.db");
-//! let store = SqliteStorage::builder(&path)
+//! let storage = SqliteStorage::builder(&path)
 //!     .idle_lifetime(Duration::from_secs(24 * 60 * 60))
 //!     .busy_timeout(Duration::from_secs(2))
 //!     .open()?;
@@ -55,7 +55,7 @@
 //! - **Durable.** A write has reached the disk when the call returns, and is there whole or not at
 //!   all after a crash or a power failure (`synchronous=FULL` over a write-ahead log).
 //! - **Concurrent.** Threads and processes of one machine use the file at once. Loads do not wait for
-//!   writes or for one another; writes take turns.
+//!   writes or for one another; writes take turns. A storage keeps up to 16 connections.
 //! - **One refresh at a time.** The [lock](#the-lock-of-a-session) of a session excludes all
 //!   other threads and processes, and is free at once when its holder is killed.
 //! - **Private to the user account.** A file that the storage creates has the mode 0600, and so have
@@ -64,6 +64,9 @@
 //! - **Ids are not in the file**, only their SHA-256, and so are users.
 //! - **Other people's files are left alone.** The storage refuses a database of another application, or
 //!   of a newer version of this crate, and does not change it.
+//! - **Damage stays visible.** A row that cannot be read is
+//!   [`Corrupt`](logto_core::StorageErrorKind::Corrupt) to a load and to a save, until it is removed or expires.
+//!   It stops no search and no purge.
 //!
 //! # What is not
 //!
@@ -99,6 +102,7 @@
 
 mod connections;
 mod error;
+mod rows;
 mod schema;
 mod storage;
 

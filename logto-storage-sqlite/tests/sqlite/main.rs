@@ -3,6 +3,7 @@
 mod concurrency;
 mod damage;
 mod fixture;
+mod idle;
 mod schema;
 mod secrets;
 
