@@ -89,7 +89,7 @@ impl Directory {
         };
         let path = self.path.join(MARKER);
         let plaintext = [&[FORMAT], &id[..]].concat();
-        let sealed = self.sealer.seal(&[MARKER_CONTEXT], plaintext);
+        let sealed = self.sealer.seal(&[MARKER_CONTEXT], &plaintext);
         let sealed = sealed.map_err(|e| error::sealed_box("sealed", &path, e))?;
         self.replace(&path, &sealed, None)?;
         Ok(id)

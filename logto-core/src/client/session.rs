@@ -130,11 +130,6 @@ impl Session {
         self.key
     }
 
-    /// The storage that the session is in.
-    pub fn storage(&self) -> &Arc<dyn Storage> {
-        &self.storage
-    }
-
     /// Returns the value of this key: a token as it is, the others as JSON. `None` if there is none.
     ///
     /// # Errors

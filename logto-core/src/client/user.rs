@@ -11,6 +11,7 @@ use crate::oidc::id_token::IdTokenClaims;
 use crate::oidc::userinfo::UserInfoResponse;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
+use crate::session::PersistKey;
 
 /// What [`LogtoClient::context`] is to have. By default only what the session has stored.
 ///
@@ -92,9 +93,7 @@ impl LogtoClient {
     /// If the session cannot be read.
     #[doc(alias = "getIdToken")]
     pub fn id_token(&self) -> Result<Option<String>, LogtoError> {
-        let session = self.session.load()?;
-        let token = session.data.id_token.as_ref();
-        Ok(token.map(|token| token.expose().to_owned()))
+        Ok(self.session.get(PersistKey::IdToken)?)
     }
 
     /// The claims of the ID token: who is signed in, as of the sign-in or the last refresh. They were
@@ -116,9 +115,7 @@ impl LogtoClient {
     /// If the session cannot be read.
     #[doc(alias = "getRefreshToken")]
     pub fn refresh_token(&self) -> Result<Option<String>, LogtoError> {
-        let session = self.session.load()?;
-        let token = session.data.refresh_token.as_ref();
-        Ok(token.map(|token| token.expose().to_owned()))
+        Ok(self.session.get(PersistKey::RefreshToken)?)
     }
 
     /// Fetches what the server knows of the user now: also what is not in the ID token, such as

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use self::system::{private, sync_directory};
 use super::SessionKey;
 use crate::error::{StorageError, StorageErrorKind};
 
@@ -150,23 +151,12 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A file that these options create is for this user alone. On Windows the access list of the directory
-/// applies.
-pub fn private(options: &mut OpenOptions) {
-    system::private_file(options);
-}
-
 /// The bits of the mode of a file or directory that let other users in; `None` if there are none, or
 /// the system has no such modes.
 pub fn mode_for_others(metadata: &fs::Metadata) -> Option<u32> {
     system::mode(metadata)
         .map(|mode| mode & 0o077)
         .filter(|others| *others != 0)
-}
-
-/// Makes the names in a directory durable. Does nothing on Windows, where a directory cannot be synced.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    system::sync_directory(path)
 }
 
 #[cfg(unix)]
@@ -178,7 +168,8 @@ mod system {
     };
     use std::path::Path;
 
-    pub(super) fn private_file(options: &mut OpenOptions) {
+    /// A file that these options create is for this user alone.
+    pub fn private(options: &mut OpenOptions) {
         options.mode(0o600);
     }
 
@@ -194,7 +185,8 @@ mod system {
         (one.dev(), one.ino()) == (other.dev(), other.ino())
     }
 
-    pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    /// Makes the names in a directory durable.
+    pub fn sync_directory(path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
 }
@@ -205,7 +197,8 @@ mod system {
     use std::io;
     use std::path::Path;
 
-    pub(super) fn private_file(_: &mut OpenOptions) {}
+    /// A file that these options create is for those that the access list of its directory lets in.
+    pub fn private(_: &mut OpenOptions) {}
 
     pub(super) fn private_directory(_: &mut DirBuilder) {}
 
@@ -218,7 +211,8 @@ mod system {
         one.is_symlink() == other.is_symlink()
     }
 
-    pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
+    /// Does nothing: a directory cannot be synced here.
+    pub fn sync_directory(_: &Path) -> io::Result<()> {
         Ok(())
     }
 }

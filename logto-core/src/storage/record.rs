@@ -169,9 +169,9 @@ mod tests {
             for length in 0..bytes.len() {
                 assert_eq!(Record::from_bytes(&bytes[..length]), None, "{length}");
             }
-            let not_text = [&bytes[..], &[0xff]].concat();
+            let not_text = [bytes, &[0xff]].concat();
             assert_eq!(Record::from_bytes(&not_text), None);
-            let mut three_owners = [&bytes[..], &[0; 96]].concat();
+            let mut three_owners = [bytes, &[0; 96]].concat();
             three_owners[16] = 3;
             assert_eq!(Record::from_bytes(&three_owners), None);
         }
