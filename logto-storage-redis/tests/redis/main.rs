@@ -1,12 +1,7 @@
-//! What `RedisStore` promises beside the contract, and how it keeps that in its keys.
+//! `RedisStorage`: the contract, and what it promises beside it.
 
-mod damage;
-mod fixture;
-mod idle;
-mod lock;
-mod moving;
-mod owners;
-mod permissions;
+mod contract;
+mod contract_fixtures;
+mod crash;
 #[path = "../common/server.rs"]
 mod server;
-mod traffic;
