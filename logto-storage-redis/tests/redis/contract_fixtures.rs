@@ -33,7 +33,7 @@ macro_rules! fixture {
     ($name:ident, $shared:ident) => {
         impl<const LEASE: u64> Fixture for $name<LEASE> {
             const PERSISTENT: bool = true;
-    const REPLACES_IN_ONE_STEP: bool = false;
+            const REPLACES_IN_ONE_STEP: bool = false;
 
             fn new() -> Self {
                 Self(with_prefix(&$shared().url()))

@@ -3,5 +3,9 @@
 mod contract;
 mod contract_fixtures;
 mod crash;
+mod damage;
+mod fixture;
+mod permissions;
 #[path = "../common/server.rs"]
 mod server;
+mod traffic;
