@@ -25,7 +25,7 @@ if ARGV[3] ~= '' then
     return 2
   end
 end
-redis.call('DEL', KEYS[1])
+-- No DEL first: past it, the server takes an HSET when its memory is full, and refuses one in a slot that moves.
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'owner', ARGV[3], 'data', ARGV[4], 'indexed', indexed, 'used', ARGV[5])
-if ARGV[7] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
+if ARGV[7] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[7]) else redis.call('PERSIST', KEYS[1]) end
 return 1

@@ -5,6 +5,9 @@ mod contract_fixtures;
 mod crash;
 mod damage;
 mod fixture;
+mod idle;
+mod lock;
+mod owners;
 mod permissions;
 #[path = "../common/server.rs"]
 mod server;
