@@ -176,7 +176,7 @@ fn a_server_that_became_a_replica_is_connected_to_anew() {
         move |command: &str| {
             match command.contains("EVAL") {
                 true if is_old => "-READONLY You can't write against a read only replica.\r\n",
-                true => ":0\r\n",
+                true => ":1\r\n",
                 false if command.contains("INFO") => "$0\r\n\r\n",
                 false => ":-2\r\n",
             }
@@ -185,9 +185,9 @@ fn a_server_that_became_a_replica_is_connected_to_anew() {
     });
     let store = RedisStorage::open(&format!("redis://{address}")).unwrap();
     let session = Only::of(&store);
-    let written = session.set(Some("value"));
+    let written = session.set(None);
     assert_failed(written, PermissionDenied, "read-only replica");
-    session.set(Some("value")).unwrap();
+    session.set(None).unwrap();
     assert_eq!(opened.load(Relaxed), 2);
 }
 
@@ -316,7 +316,7 @@ fn a_value_that_is_not_text_is_not_absent() {
         redis.call('HSET', KEYS[1], name, '\\255') end";
     shared().command(&["EVAL", damage, "1", &key]);
     let read = Only::of(&store).get();
-    assert_failed(read, Corrupt, "not UTF-8");
+    assert_failed(read, Corrupt, "damaged");
 }
 
 #[test]
