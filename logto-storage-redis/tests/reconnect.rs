@@ -203,7 +203,7 @@ fn in_many_threads(store: &RedisStorage, count: usize) {
     thread::scope(|scope| {
         for _ in 0..count {
             scope.spawn(|| {
-                let session = Only::of(&store);
+                let session = Only::of(store);
                 for _ in 0..20 {
                     session.set(Some("value")).unwrap();
                     assert!(session.get().unwrap().is_some());
