@@ -4,20 +4,14 @@
 //! their users. On one machine a SQLite file does the same without a server.
 //!
 //! ```no_run
-//! use logto_core::{PersistKey, SessionId, Storage, Storage};
+//! use logto_core::{Record, SessionId, Storage};
 //! use logto_storage_redis::RedisStorage;
 //!
-//! let store = RedisStorage::open("redis://localhost")?;
-//!
-//! // A visitor comes: a new session, named by a cookie.
-//! let visitor = SessionId::random();
-//! let session = store.session(&visitor);
-//! session.set(PersistKey::RefreshToken, Some("…"))?;
-//!
-//! // The same session under another id.
-//! let user = SessionId::random();
-//! store.rename(&visitor, &user)?;
-//! assert_eq!(store.session(&user).get(PersistKey::RefreshToken)?.as_deref(), Some("…"));
+//! let storage = RedisStorage::open("redis://localhost")?;
+//! let session = SessionId::random().key(); // the id is in the cookie
+//! let record = Record::new(None, "{}");
+//! storage.save(&session, &record, None)?;
+//! assert_eq!(storage.load(&session)?, Some(record));
 //! # Ok::<(), logto_core::StorageError>(())
 //! ```
 //!
@@ -57,38 +51,38 @@
 //!
 //! # What is promised
 //!
-//! - **All or nothing.** A change is one script, which no other command comes between. Who reads sees what
-//!   was before it or what is after. This holds for a [rename](logto_core::Storage::rename) in a
-//!   cluster too, whose two keys are on different servers: the session is under exactly one of its ids at
-//!   every moment, and wherever the process is killed. What it has left undone, the next one to use the
-//!   session does.
+//! - **Atomic writes.** A save is one script, which compares the version and swaps the record. A save that is
+//!   sent twice, because its answer was lost, succeeds once more and changes nothing, unless another save
+//!   came between: it then conflicts.
+//! - **A [replacement](logto_core::Storage::replace) is three steps**: compare, save, remove, since the two keys
+//!   may be on different servers. A crash in between leaves both sessions.
 //! - **As durable as the server.** When a call has returned, the server has the change. What it keeps of
 //!   that over a crash is [for you to set](#what-to-set-in-the-server).
 //! - **Gone in time.** The lifetime is the key's own, by the server's clock, so that the clocks of your
 //!   machines do not matter, and Redis frees what is over without [a
 //!   purge](logto_core::Storage::purge_expired). A read is noted when a twentieth of the lifetime has
 //!   passed, at the latest.
-//! - **One round trip** for a read, and for a write. Where an owner is written, that is, at a sign-in, it is one
-//!   more, and in a cluster two.
+//! - **One round trip** for a load, a save and a removal. A save with a new owner takes one more to index the
+//!   session, and in a cluster one for each index.
 //! - **Users are found**, by an index which has a session before that has its owner, and longer than it lives.
 //!   In a cluster a user's sessions are looked at one by one.
 //! - **Bounded.** No call takes much longer than the [timeout](RedisStorageBuilder::timeout), whatever the
 //!   server does. A connection that broke is made anew, and the call repeated.
 //! - **Ids are not on the server**, only their SHA-256; nor are the users, by whom sessions are
-//!   [found](logto_core::Storage::sessions_of). No error, log or `Debug` shows a value, an id or a password.
-//! - **Other people's keys are left alone.** Where a key holds something else, that is an error.
+//!   [found](logto_core::Storage::find). No error, log or `Debug` shows a value, an id or a password.
+//! - **Damage is not overwritten.** A session that lacks a field, or a key of another type, is an error to
+//!   loads and saves. A removal removes it.
 //!
 //! # What is not
 //!
 //! - **Tokens are stored in clear.** Who can read the server, its files or the network has them. Use TLS, and
-//!   [`EncryptedStorage`](logto_core::EncryptedStorage) around this store.
+//!   [`EncryptedStorage`](logto_core::EncryptedStorage) around this storage.
 //! - **What replicas have not got is lost in a failover.** Redis copies to replicas after it has answered.
 //!   With [`wait_for_replicas`](RedisStorageBuilder::wait_for_replicas) a call waits for so many of them, which
 //!   makes that rare and not impossible: Redis may promote another one. A cluster that is split, and a
 //!   master that Sentinel has given up, take writes for a while that are lost.
 //! - **A call that fails may have been done**, or be done a moment later: the answer may be what was lost. A call
-//!   whose connection broke is sent again, and is then the last of those who wrote meanwhile. What needs
-//!   more is done under the [lock](#the-lock-of-a-session).
+//!   whose connection broke is sent again.
 //! - **Servers are believed.** The password is sent to whatever host a Sentinel or a node of the cluster
 //!   names. With TLS, the certificate is checked against that name, which for a cluster that announces
 //!   addresses is the address; trust an authority of your own
@@ -113,11 +107,7 @@
 //! - **Killed**: the next one has the lock when the lease is over.
 //! - **Hanging**, stopped or cut off for longer than the lease: the next one has it then, too. When the
 //!   first one wakes up, [`is_held`](logto_core::StorageLock::is_held), which asks the server, is `false`, so
-//!   that the client does not send its refresh token; and **what it writes is refused** with
-//!   [`Busy`](logto_core::StorageErrorKind::Busy), in the same step as it would be written, if anybody else
-//!   has had the lock since: a released lock tells for ten minutes who had it last. If nobody has, it may
-//!   write. This holds for the handle of the session that took the lock, whichever
-//!   thread uses it; other handles write as if there were no lock.
+//!   that the client does not send its refresh token. The lock does not guard saves: each compares the version.
 //! - **The server fails over** to a replica that does not have the lease yet: two may hold the lock. It takes
 //!   [`wait_for_replicas`](RedisStorageBuilder::wait_for_replicas) to make that rare. A server that was
 //!   restarted without its data has no locks either. What is lost then is the tokens of one session: the
@@ -125,17 +115,19 @@
 //!
 //! # What is written
 //!
-//! All keys begin with the prefix, `logto` unless [set](RedisStorageBuilder::key_prefix). Digests are
-//! in base64url without padding. Names of fields that begin with `@` are this crate's own.
+//! All keys begin with the prefix, `logto` unless [set](RedisStorageBuilder::key_prefix). Session keys
+//! are in base64url without padding.
 //!
 //! | Key | What it is |
 //! |---|---|
-//! | `logto:{digest of the id}` | a hash with the values of a session, by the names of [`PersistKey`](logto_core::PersistKey) |
-//! | its field `@indexed` | until when the index of its owner has it, about, in milliseconds |
-//! | its field `@used` | when it was used, by a [clock of the caller](RedisStorageBuilder::clock) only |
-//! | its fields `@rename`, `@out`, `@in` | a rename in a cluster that is under way: which, where it goes, and what comes |
-//! | `logto:{digest of the id}:lock` | a string: `held:` or `free:` and a random token |
-//! | `logto:owner:digest of the owner` | a sorted set of the digests of sessions, 32 bytes each, by the time at which an entry may go. It may have more than the owner's sessions, which is found out when it is read |
+//! | `logto:{session key}` | a hash with five fields |
+//! | its field `version` | the version of the record, in hexadecimal |
+//! | its field `owner` | the digests of the owner, or empty |
+//! | its field `data` | the data of the record |
+//! | its field `indexed` | until when the indexes of the owner have the session, about, in milliseconds, or empty |
+//! | its field `used` | when it was used, by a [clock of the caller](RedisStorageBuilder::clock), or empty |
+//! | `logto:{session key}:lock` | a string: the random token of the lock holder |
+//! | `logto:owner:digest of the owner` | a sorted set of session keys, 32 bytes each, by the time at which an entry may go. It may have more than the owner's sessions; `find` checks each |
 //!
 //! The braces keep a session and its lock on one server of a cluster. To keep the sessions of an application
 //! apart from others, give it a prefix, not a database: a cluster has none.

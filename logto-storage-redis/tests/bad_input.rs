@@ -3,6 +3,8 @@
 
 #[path = "common/failures.rs"]
 mod failures;
+#[path = "common/only.rs"]
+mod only;
 #[path = "common/server.rs"]
 mod server;
 
@@ -13,11 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use logto_core::StorageError;
 use logto_core::StorageErrorKind::{Backend, Corrupt, PermissionDenied, Unavailable, Unsupported};
-use logto_core::{PersistKey, SessionStore, Storage, StorageError};
-use logto_storage_redis::RedisStore;
+use logto_storage_redis::RedisStorage;
 
 use failures::{SECRET, assert_failed, in_time, keep_the_log, logged};
+use only::Only;
 use server::{RedisServer, shared, shared_cluster, unique_prefix};
 
 const SOON: Duration = Duration::from_millis(400);
@@ -34,7 +37,7 @@ fn a_login_that_is_refused_is_told_at_once() {
     let at = server.address();
     let open = |login: &str| {
         let url = format!("redis://{login}{at}");
-        in_time(move || RedisStore::builder(&url).timeout(NEVER).open())
+        in_time(move || RedisStorage::builder(&url).timeout(NEVER).open())
     };
     let refused = "does not accept the user or the password";
     assert_failed(open(&format!(":{SECRET}@")), PermissionDenied, refused);
@@ -46,9 +49,7 @@ fn a_login_that_is_refused_is_told_at_once() {
     assert_failed(open(""), PermissionDenied, "wants a password");
     assert_failed(open(&format!("narrow:{SECRET}@")), PermissionDenied, "ACL");
     let store = open(&format!("reader:{SECRET}@")).unwrap();
-    let written = store
-        .default_session()
-        .set(PersistKey::IdToken, Some(SECRET));
+    let written = Only::of(&store).set(Some(SECRET));
     assert_failed(written, PermissionDenied, "ACL");
     assert!(open(":right@").is_ok());
 }
@@ -56,13 +57,13 @@ fn a_login_that_is_refused_is_told_at_once() {
 #[test]
 fn a_password_for_a_server_without_one_is_refused() {
     let url = format!("redis://:{SECRET}@{}", shared().address());
-    let opened = RedisStore::open(&url);
+    let opened = RedisStorage::open(&url);
     assert_failed(opened, PermissionDenied, "or has no password");
 }
 
 #[test]
 fn a_database_that_is_not_there_is_named() {
-    let opened = RedisStore::open(&format!("{}/4711", shared().url()));
+    let opened = RedisStorage::open(&format!("{}/4711", shared().url()));
     assert_failed(opened, Backend, "no database 4711");
 }
 
@@ -70,7 +71,7 @@ fn a_database_that_is_not_there_is_named() {
 fn a_server_that_is_not_there_is_told_at_once() {
     let open = |host: &str| {
         let url = format!("redis://:{SECRET}@{host}");
-        in_time(move || RedisStore::builder(&url).timeout(NEVER).open())
+        in_time(move || RedisStorage::builder(&url).timeout(NEVER).open())
     };
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -128,9 +129,9 @@ fn what_is_not_redis_is_told_at_once() {
 #[test]
 fn an_answer_to_something_else_is_an_error() {
     let store = open(answers(b"*1\r\n$1\r\na\r\n".to_vec()), SOON).unwrap();
-    let session = store.default_session();
-    assert!(session.get(PersistKey::IdToken).is_err());
-    assert!(session.set(PersistKey::IdToken, Some(SECRET)).is_err());
+    let session = Only::of(&store);
+    assert!(session.get().is_err());
+    assert!(session.set(Some(SECRET)).is_err());
 }
 
 #[test]
@@ -149,14 +150,14 @@ fn an_answer_too_many_is_never_that_to_another_call() {
                 false if command.contains("INFO") => vec!["$0\r\n\r\n".to_owned()],
                 false => vec![":-2\r\n".to_owned()],
             });
-            let store = RedisStore::builder(&format!("redis://{address}"))
+            let store = RedisStorage::builder(&format!("redis://{address}"))
                 .timeout(SOON)
                 .connections(1)
                 .open()
                 .unwrap();
-            let session = store.default_session();
+            let session = Only::of(&store);
             for _ in 0..3 {
-                if let Ok(read) = session.get(PersistKey::IdToken) {
+                if let Ok(read) = session.get() {
                     assert_eq!(read.as_deref(), Some("Bob"));
                 }
                 thread::sleep(2 * PART);
@@ -175,18 +176,18 @@ fn a_server_that_became_a_replica_is_connected_to_anew() {
         move |command: &str| {
             match command.contains("EVAL") {
                 true if is_old => "-READONLY You can't write against a read only replica.\r\n",
-                true => ":0\r\n",
+                true => ":1\r\n",
                 false if command.contains("INFO") => "$0\r\n\r\n",
                 false => ":-2\r\n",
             }
             .to_owned()
         }
     });
-    let store = RedisStore::open(&format!("redis://{address}")).unwrap();
-    let session = store.default_session();
-    let written = session.set(PersistKey::IdToken, Some("value"));
+    let store = RedisStorage::open(&format!("redis://{address}")).unwrap();
+    let session = Only::of(&store);
+    let written = session.set(None);
     assert_failed(written, PermissionDenied, "read-only replica");
-    session.set(PersistKey::IdToken, Some("value")).unwrap();
+    session.set(None).unwrap();
     assert_eq!(opened.load(Relaxed), 2);
 }
 
@@ -243,24 +244,24 @@ fn no_error_repeats_what_the_server_says() {
 #[test]
 fn a_server_that_hangs_in_the_midst_loses_nothing() {
     let server = RedisServer::start();
-    let store = RedisStore::builder(&server.url())
+    let store = RedisStorage::builder(&server.url())
         .timeout(SOON)
         .open()
         .unwrap();
-    let session = store.default_session();
-    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    let session = Only::of(&store);
+    session.set(Some("before")).unwrap();
     server.pause();
     for _ in 0..2 {
-        let session = store.default_session();
-        let read = in_time(move || session.get(PersistKey::IdToken));
+        let session = Only::of(&store);
+        let read = in_time(move || session.get());
         assert_failed(read, Unavailable, "(`timeout`)");
     }
-    let hanging = store.default_session();
-    let written = in_time(move || hanging.set(PersistKey::AccessTokenMap, Some(SECRET)));
+    let hanging = Only::of(&store);
+    let written = in_time(move || hanging.set(Some(SECRET)));
     assert_failed(written, Unavailable, "(`timeout`)");
     server.resume();
-    let store = RedisStore::open(&server.url()).unwrap();
-    let read = store.default_session().get(PersistKey::IdToken).unwrap();
+    let store = RedisStorage::open(&server.url()).unwrap();
+    let read = Only::of(&store).get().unwrap();
     assert_eq!(read.as_deref(), Some("before"));
 }
 
@@ -268,31 +269,31 @@ fn a_server_that_hangs_in_the_midst_loses_nothing() {
 fn a_replica_is_not_written_to() {
     let master = RedisServer::start();
     let replica = RedisServer::builder().replica_of(&master).start();
-    let opened = RedisStore::builder(&replica.url()).timeout(NEVER).open();
+    let opened = RedisStorage::builder(&replica.url()).timeout(NEVER).open();
     assert_failed(opened, PermissionDenied, "read-only replica");
-    let store = RedisStore::open(&master.url()).unwrap();
-    let session = store.default_session();
-    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    let store = RedisStorage::open(&master.url()).unwrap();
+    let session = Only::of(&store);
+    session.set(Some("before")).unwrap();
     let port = replica.port().to_string();
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     master.command(&["REPLICAOF", "127.0.0.1", &port]);
-    let written = session.set(PersistKey::IdToken, Some(SECRET));
+    let written = session.set(Some(SECRET));
     assert_failed(written, PermissionDenied, "read-only replica");
 }
 
 #[test]
 fn a_full_memory_is_named_and_what_is_there_stays() {
     let server = RedisServer::start();
-    let store = RedisStore::open(&server.url()).unwrap();
-    let session = store.default_session();
-    session.set(PersistKey::IdToken, Some("before")).unwrap();
+    let store = RedisStorage::open(&server.url()).unwrap();
+    let session = Only::of(&store);
+    session.set(Some("before")).unwrap();
     server.config_set("maxmemory", "1");
-    let written = session.set(PersistKey::IdToken, Some(SECRET));
+    let written = session.set(Some(SECRET));
     assert_failed(written, Backend, "maxmemory");
-    let read = session.get(PersistKey::IdToken).unwrap();
+    let read = session.get().unwrap();
     assert_eq!(read.as_deref(), Some("before"));
     server.config_set("maxmemory", "0");
-    session.set(PersistKey::IdToken, Some("after")).unwrap();
+    session.set(Some("after")).unwrap();
 }
 
 #[test]
@@ -300,10 +301,10 @@ fn a_key_of_another_type_is_neither_absent_nor_overwritten() {
     let (store, key) = session_of_its_own();
     shared().command(&["DEL", &key]);
     shared().command(&["SET", &key, SECRET]);
-    let session = store.default_session();
+    let session = Only::of(&store);
     let another = "another prefix";
-    assert_failed(session.get(PersistKey::IdToken), Corrupt, another);
-    let written = session.set(PersistKey::IdToken, Some("new"));
+    assert_failed(session.get(), Corrupt, another);
+    let written = session.set(Some("new"));
     assert_failed(written, Corrupt, another);
     assert_eq!(shared().command(&["GET", &key]).text(), SECRET);
 }
@@ -314,18 +315,18 @@ fn a_value_that_is_not_text_is_not_absent() {
     let damage = "for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
         redis.call('HSET', KEYS[1], name, '\\255') end";
     shared().command(&["EVAL", damage, "1", &key]);
-    let read = store.default_session().get(PersistKey::IdToken);
-    assert_failed(read, Corrupt, "not UTF-8");
+    let read = Only::of(&store).get();
+    assert_failed(read, Corrupt, "damaged");
 }
 
 #[test]
 fn an_address_of_the_wrong_kind_is_told_at_once() {
     let cluster = shared_cluster();
     for node in cluster.nodes() {
-        let opened = RedisStore::builder(&node.url()).timeout(NEVER).open();
+        let opened = RedisStorage::builder(&node.url()).timeout(NEVER).open();
         assert_failed(opened, Backend, "redis+cluster://");
     }
-    let open = |url: String| RedisStore::builder(&url).timeout(NEVER).open();
+    let open = |url: String| RedisStorage::builder(&url).timeout(NEVER).open();
     let single = open(format!("redis+cluster://{}", shared().address()));
     assert_failed(single, Backend, "begins with redis://");
     let no_sentinel = open(format!("redis+sentinel://{}/service", shared().address()));
@@ -343,7 +344,7 @@ fn a_server_that_is_loading_is_waited_for() {
         Err(_) => ":-2\r\n".to_owned(),
     };
     let url = format!("redis://{}", answering(behaves));
-    in_time(move || RedisStore::builder(&url).timeout(NEVER).open()).unwrap();
+    in_time(move || RedisStorage::builder(&url).timeout(NEVER).open()).unwrap();
 }
 
 #[test]
@@ -355,7 +356,7 @@ fn nodes_that_disagree_are_not_asked_for_ever() {
             false => format!("-{code} 1 :{port}\r\n").repeat(command.matches('*').count()),
         });
         let url = format!("redis+cluster://{address}");
-        let opened = in_time(move || RedisStore::builder(&url).timeout(SOON).open());
+        let opened = in_time(move || RedisStorage::builder(&url).timeout(SOON).open());
         assert_failed(opened, Unavailable, "disagree");
     }
 }
@@ -372,14 +373,14 @@ fn a_url_that_cannot_be_used_is_not_repeated() {
         SECRET.to_owned(),
     ];
     for url in urls {
-        assert_failed(RedisStore::open(&url), Unsupported, "");
+        assert_failed(RedisStorage::open(&url), Unsupported, "");
     }
 }
 
 #[test]
 fn debug_shows_the_host_and_no_password() {
     let server = RedisServer::builder().password(SECRET).start();
-    let builder = RedisStore::builder(&server.url());
+    let builder = RedisStorage::builder(&server.url());
     let told = format!("{builder:?}");
     assert!(
         told.contains(&server.address()) && !told.contains(SECRET),
@@ -401,25 +402,22 @@ fn a_server_that_forgets_sessions_is_warned_of() {
         let mut lines = logged.lines();
         lines.any(|line| line.starts_with("WARN") && line.contains(&server.address()))
     };
-    RedisStore::open(&server.url()).unwrap();
+    RedisStorage::open(&server.url()).unwrap();
     assert!(!warned());
     server.config_set("maxmemory-policy", "volatile-lru");
-    RedisStore::open(&server.url()).unwrap();
+    RedisStorage::open(&server.url()).unwrap();
     assert!(warned());
     assert!(!logged().contains(SECRET));
 }
 
 /// A store on the shared server with a session in it, and the key of that.
-fn session_of_its_own() -> (RedisStore, String) {
+fn session_of_its_own() -> (RedisStorage, String) {
     let prefix = unique_prefix();
-    let store = RedisStore::builder(&shared().url())
+    let store = RedisStorage::builder(&shared().url())
         .key_prefix(&prefix)
         .open()
         .unwrap();
-    store
-        .default_session()
-        .set(PersistKey::IdToken, Some("before"))
-        .unwrap();
+    Only::of(&store).set(Some("before")).unwrap();
     let keys = shared().command(&["KEYS", &format!("{prefix}:{{*}}")]);
     (store, keys.list()[0].text())
 }
@@ -428,7 +426,7 @@ fn session_of_its_own() -> (RedisStore, String) {
 fn open(
     behaves: impl Fn(&mut TcpStream) + Send + Clone + 'static,
     timeout: Duration,
-) -> Result<RedisStore, StorageError> {
+) -> Result<RedisStorage, StorageError> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://:{SECRET}@{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -441,7 +439,7 @@ fn open(
             });
         }
     });
-    in_time(move || RedisStore::builder(&url).timeout(timeout).open())
+    in_time(move || RedisStorage::builder(&url).timeout(timeout).open())
 }
 
 /// The address of a server that answers each command so, given its own port.

@@ -2,17 +2,20 @@
 
 #[path = "common/failures.rs"]
 mod failures;
+#[path = "common/only.rs"]
+mod only;
 #[path = "common/server.rs"]
 mod server;
 
 use std::time::Duration;
 
+use logto_core::StorageError;
 use logto_core::StorageErrorKind::{Backend, Unavailable, Unsupported};
-use logto_core::{PersistKey, SessionStore, Storage, StorageError};
-use logto_storage_redis::RedisStore;
+use logto_storage_redis::RedisStorage;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use failures::{SECRET, assert_failed, in_time};
+use only::Only;
 use server::{Cluster, RedisServer, RedisServerBuilder};
 
 /// Of a call that is not to wait for its timeout.
@@ -23,11 +26,11 @@ fn a_private_authority_is_accepted_where_it_is_given() {
     let authority = authority();
     let server = server_of(&authority, "127.0.0.1").password(SECRET).start();
     let store = open(&server.url(), Some(authority.pem())).unwrap();
-    let session = store.default_session();
+    let session = Only::of(&store);
     let large = "a".repeat(300_000);
-    session.set(PersistKey::IdToken, Some(&large)).unwrap();
+    session.set(Some(&large)).unwrap();
     server.restart();
-    assert_eq!(session.get(PersistKey::IdToken).unwrap(), Some(large));
+    assert_eq!(session.get().unwrap(), Some(large));
 }
 
 #[test]
@@ -38,7 +41,7 @@ fn nobody_else_is_accepted() {
         .start();
     let another = open(&server.url(), Some(authority().pem()));
     assert_failed(another, Backend, "`root_certificate`");
-    let by_the_system = RedisStore::builder(&server.url()).timeout(NEVER).open();
+    let by_the_system = RedisStorage::builder(&server.url()).timeout(NEVER).open();
     let error = by_the_system.unwrap_err();
     // A machine without any certificates says so before.
     assert!(error.to_string().contains("`root_certificate`"), "{error}");
@@ -62,14 +65,14 @@ fn a_connection_is_used_again() {
     let authority = authority();
     let server = server_of(&authority, "127.0.0.1").start();
     let store = open(&server.url(), Some(authority.pem())).unwrap();
-    let session = store.default_session();
+    let session = Only::of(&store);
     let connections = || -> u64 {
         let count = server.info("total_connections_received").unwrap();
         count.parse().unwrap()
     };
     let before = connections();
     for _ in 0..20 {
-        session.set(PersistKey::IdToken, Some("value")).unwrap();
+        session.set(Some("value")).unwrap();
     }
     // One or two are the test's own.
     assert!(connections() - before <= 2);
@@ -83,7 +86,7 @@ fn tls_must_be_on_both_sides() {
     assert!(plain.is_err());
     let without = RedisServer::start();
     let url = without.url().replace("redis://", "rediss://");
-    let builder = RedisStore::builder(&url).root_certificate(authority.pem());
+    let builder = RedisStorage::builder(&url).root_certificate(authority.pem());
     let opened = in_time(move || builder.timeout(Duration::from_millis(400)).open());
     assert_failed(opened, Unavailable, "");
 }
@@ -108,12 +111,9 @@ fn a_cluster_has_tls_too() {
         .config("tls-replication yes");
     let cluster = Cluster::start_with(node, 2, 0);
     let url = cluster.url().replace("redis+cluster", "rediss+cluster");
-    let session = open(&url, Some(authority.pem())).unwrap().default_session();
-    session.set(PersistKey::IdToken, Some("value")).unwrap();
-    assert_eq!(
-        session.get(PersistKey::IdToken).unwrap().as_deref(),
-        Some("value")
-    );
+    let session = Only::of(&open(&url, Some(authority.pem())).unwrap());
+    session.set(Some("value")).unwrap();
+    assert_eq!(session.get().unwrap().as_deref(), Some("value"));
 }
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -136,8 +136,8 @@ fn server_of(authority: &Authority, name: &str) -> RedisServerBuilder {
     RedisServer::builder().tls(&certificate.pem(), &key.serialize_pem(), &authority.pem())
 }
 
-fn open(url: &str, authority: Option<String>) -> Result<RedisStore, StorageError> {
-    let mut builder = RedisStore::builder(url).timeout(NEVER);
+fn open(url: &str, authority: Option<String>) -> Result<RedisStorage, StorageError> {
+    let mut builder = RedisStorage::builder(url).timeout(NEVER);
     if let Some(authority) = authority {
         builder = builder.root_certificate(authority);
     }

@@ -1,13 +1,15 @@
 -- Puts a record in the place of the one that is expected. Returns 1 when that is done, 0 if another version is
--- there, -1 if what is there has no version, and 2 if the indexes of the owner must have the session first.
+-- there, -1 if what is there lacks a field, and 2 if the indexes of the owner must have the session first.
 -- KEYS: the session. ARGV: 1 the expected version, or ''; 2 the version; 3 the owner, or ''; 4 the data; 5 now and
 -- 6 the oldest use of a live session, or ''; 7 the lifetime, or ''; 8 how long the indexes must have the session from
 -- now on, and how long they have it if they are given it now, parted by a blank; 9 '1' if they were.
 local found = redis.call('HMGET', KEYS[1], 'version', 'used', 'owner', 'indexed')
 local version, used = found[1], tonumber(found[2] or '')
+-- A field is missing: damaged.
+local count = redis.call('HLEN', KEYS[1])
+if count > 0 and (count < 5 or not (version and found[2] and found[3] and found[4])) then return -1 end
 -- The same call, sent twice.
 if version == ARGV[2] then return 1 end
-if not version and redis.call('EXISTS', KEYS[1]) == 1 then return -1 end
 local over = ARGV[5] ~= '' and used and used < tonumber(ARGV[6])
 if (over and '' or version or '') ~= ARGV[1] then return 0 end
 
@@ -23,7 +25,7 @@ if ARGV[3] ~= '' then
     return 2
   end
 end
-redis.call('DEL', KEYS[1])
+-- No DEL first: past it, the server takes an HSET when its memory is full, and refuses one in a slot that moves.
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'owner', ARGV[3], 'data', ARGV[4], 'indexed', indexed, 'used', ARGV[5])
-if ARGV[7] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
+if ARGV[7] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[7]) else redis.call('PERSIST', KEYS[1]) end
 return 1

@@ -5,10 +5,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logto_core::{
-    OwnerDigest, PersistKey, SessionId, SessionOwner, SessionStore, Storage, StorageError,
-    StorageErrorKind,
+    OwnerDigest, Record, SessionId, SessionKey, SessionOwner, StorageError, StorageErrorKind,
 };
-use logto_storage_redis::{RedisStore, RedisStoreBuilder};
+use logto_storage_redis::{RedisStorage, RedisStorageBuilder};
 
 use crate::server::{RedisServer, Reply, shared, shared_cluster, unique_prefix};
 
@@ -48,21 +47,21 @@ impl Place {
         }
     }
 
-    pub(crate) fn builder(&self) -> RedisStoreBuilder {
-        RedisStore::builder(&self.url()).key_prefix(&self.prefix)
+    pub(crate) fn builder(&self) -> RedisStorageBuilder {
+        RedisStorage::builder(&self.url()).key_prefix(&self.prefix)
     }
 
-    pub(crate) fn store(&self) -> RedisStore {
+    pub(crate) fn store(&self) -> RedisStorage {
         self.builder().open().unwrap()
     }
 
-    pub(crate) fn key(&self, id: &SessionId) -> String {
-        let digest = URL_SAFE_NO_PAD.encode(id.digest());
+    pub(crate) fn key(&self, session: &SessionKey) -> String {
+        let digest = URL_SAFE_NO_PAD.encode(session.as_bytes());
         format!("{}:{{{digest}}}", self.prefix)
     }
 
-    pub(crate) fn lock_key(&self, id: &SessionId) -> String {
-        self.key(id) + ":lock"
+    pub(crate) fn lock_key(&self, session: &SessionKey) -> String {
+        self.key(session) + ":lock"
     }
 
     pub(crate) fn index_key(&self, owner: &OwnerDigest) -> String {
@@ -78,16 +77,16 @@ impl Place {
         self.command(key, words).text().parse().unwrap()
     }
 
-    pub(crate) fn field(&self, id: &SessionId, field: &str) -> Option<String> {
-        let key = self.key(id);
+    pub(crate) fn field(&self, session: &SessionKey, field: &str) -> Option<String> {
+        let key = self.key(session);
         match self.command(&key, &["HGET", &key, field]) {
             Reply::Nil => None,
             reply => Some(reply.text()),
         }
     }
 
-    pub(crate) fn set_field(&self, id: &SessionId, field: &str, value: &str) {
-        let key = self.key(id);
+    pub(crate) fn set_field(&self, session: &SessionKey, field: &str, value: &str) {
+        let key = self.key(session);
         self.command(&key, &["HSET", &key, field, value]);
     }
 
@@ -126,23 +125,20 @@ pub(crate) fn user(sub: &str) -> OwnerDigest {
     OwnerDigest::of_user(ISSUER, sub)
 }
 
-/// The value of a user with a session at the server.
-pub(crate) fn owner(sub: &str) -> String {
-    SessionOwner::of(ISSUER, sub, Some("a session")).to_string()
+pub(crate) fn owner(sub: &str) -> SessionOwner {
+    SessionOwner::new(ISSUER, sub, Some("a session"))
 }
 
-pub(crate) fn found(store: &RedisStore, sub: &str) -> Vec<[u8; 32]> {
-    let found = store.sessions_of(&user(sub)).unwrap();
-    found.iter().map(|session| session.digest()).collect()
+pub(crate) fn owned(sub: &str, data: &str) -> Record {
+    Record::new(Some(owner(sub)), data)
 }
 
-pub(crate) fn set(storage: &dyn Storage, key: PersistKey, value: &str) {
-    storage.set(key, Some(value)).unwrap();
+pub(crate) fn plain(data: &str) -> Record {
+    Record::new(None, data)
 }
 
-#[track_caller]
-pub(crate) fn assert_value(storage: &dyn Storage, key: PersistKey, expected: Option<&str>) {
-    assert_eq!(storage.get(key).unwrap().as_deref(), expected);
+pub(crate) fn any_key() -> SessionKey {
+    SessionId::random().key()
 }
 
 #[track_caller]

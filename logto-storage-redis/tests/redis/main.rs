@@ -1,10 +1,12 @@
-//! What `RedisStore` promises beside the contract, and how it keeps that in its keys.
+//! `RedisStorage`: the contract, and what it promises beside it.
 
+mod contract;
+mod contract_fixtures;
+mod crash;
 mod damage;
 mod fixture;
 mod idle;
 mod lock;
-mod moving;
 mod owners;
 mod permissions;
 #[path = "../common/server.rs"]

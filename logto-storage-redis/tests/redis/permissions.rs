@@ -1,40 +1,40 @@
 //! What the server's ACL must allow, and nothing else does it need.
 
-use logto_core::PersistKey::{IdToken, Owner};
+use logto_core::Storage as _;
 use logto_core::StorageErrorKind::PermissionDenied;
-use logto_core::{SessionId, SessionStore, Storage};
-use logto_storage_redis::RedisStore;
+use logto_storage_redis::{RedisStorage, RedisStorageBuilder};
 use logto_testing::TestClock;
 
-use crate::fixture::{assert_kind, assert_value, found, owner, set};
+use crate::fixture::{any_key, assert_kind, owned, user};
 use crate::server::{Cluster, RedisServer, Reply};
 
 /// As documented.
 const RULES: &str = include_str!("../../acl.txt");
 
-fn builder(url: &str) -> logto_storage_redis::RedisStoreBuilder {
+fn builder(url: &str) -> RedisStorageBuilder {
     let url = url.replacen("://", "://logto:secret@", 1);
-    RedisStore::builder(&url).clock(TestClock::new())
+    RedisStorage::builder(&url).clock(TestClock::new())
 }
 
-/// Everything that a store does.
-fn use_all(store: &RedisStore) {
-    let (id, other) = (SessionId::random(), SessionId::random());
-    let session = store.session(&id);
-    let held = session.lock(std::time::Duration::ZERO).unwrap();
-    set(&session, IdToken, "a");
-    set(&session, Owner, &owner("Alice"));
+/// Everything that a storage does.
+fn use_all(storage: &RedisStorage) {
+    let (from, to) = (any_key(), any_key());
+    let held = storage.lock(&from, std::time::Duration::ZERO).unwrap();
+    let (first, second) = (owned("Alice", "a"), owned("Alice", "b"));
+    storage.save(&from, &first, None).unwrap();
     assert!(held.is_held());
     drop(held);
-    store.rename(&id, &other).unwrap();
-    assert_eq!(found(store, "Alice"), [other.digest()]);
-    assert_value(&store.session(&other), IdToken, Some("a"));
-    store.purge_expired().unwrap();
-    store.remove(&other).unwrap();
+    let expected = Some(first.version());
+    storage.replace(&from, expected, &to, &second).unwrap();
+    assert_eq!(storage.find(&user("Alice")).unwrap(), [to]);
+    assert_eq!(storage.load(&to).unwrap(), Some(second));
+    storage.for_each(&mut |_| Ok(())).unwrap();
+    storage.purge_expired().unwrap();
+    storage.remove(&to).unwrap();
 }
 
 #[test]
-fn the_documented_rules_suffice_on_one_server() {
+fn permissions_documented_rules_suffice_on_one_server() {
     let server = RedisServer::start();
     server.acl_user("logto", &format!("on >secret {RULES}"));
     use_all(&builder(&server.url()).open().unwrap());
@@ -45,7 +45,7 @@ fn the_documented_rules_suffice_on_one_server() {
 }
 
 #[test]
-fn the_documented_rules_suffice_in_a_cluster() {
+fn permissions_documented_rules_suffice_in_a_cluster() {
     let cluster = Cluster::start(3, 0);
     for node in cluster.nodes() {
         node.acl_user("logto", &format!("on >secret {RULES}"));
@@ -60,7 +60,7 @@ fn the_documented_rules_suffice_in_a_cluster() {
 }
 
 #[test]
-fn the_rules_are_those_of_the_readme() {
+fn permissions_rules_are_those_of_the_readme() {
     assert!(include_str!("../../README.md").contains(RULES));
 }
 

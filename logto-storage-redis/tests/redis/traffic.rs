@@ -1,15 +1,14 @@
-//! What is sent: one request in the usual case.
+//! What is sent: one round trip in the usual case.
 
 use std::time::Duration;
 
-use logto_core::PersistKey::{AccessTokenMap, IdToken, Owner, RefreshToken};
-use logto_core::{Change, SessionId, SessionStore, Storage};
-use logto_storage_redis::RedisStore;
+use logto_core::Storage as _;
+use logto_storage_redis::RedisStorage;
 
-use crate::fixture::{found, owner, set};
+use crate::fixture::{any_key, owned, plain};
 use crate::server::RedisServer;
 
-/// How often the server was sent this, scripts counting for one.
+/// How often the server was sent this.
 fn calls(server: &RedisServer, command: &str) -> u64 {
     let statistics = server.info(&format!("cmdstat_{command}"));
     let calls = statistics.map(|text| text["calls=".len()..].split_once(',').unwrap().0.to_owned());
@@ -17,52 +16,38 @@ fn calls(server: &RedisServer, command: &str) -> u64 {
 }
 
 #[test]
-fn a_read_is_one_request_and_so_is_a_write() {
+fn traffic_is_one_round_trip_a_call() {
     let server = RedisServer::start();
-    let store = RedisStore::open(&server.url()).unwrap();
-    let id = SessionId::random();
-    let session = store.session(&id);
-    let owner = owner("Alice");
-    let changes = [Change::set(IdToken, "a"), Change::set(Owner, &owner)];
-    session.update(&changes).unwrap();
-
-    server.command(&["CONFIG", "RESETSTAT"]);
-    for _ in 0..20 {
-        session.get(IdToken).unwrap();
-        session.get(RefreshToken).unwrap();
-    }
-    assert_eq!(calls(&server, "hget"), 40);
-    assert_eq!(calls(&server, "pttl"), 40);
-    assert_eq!(calls(&server, "evalsha"), 0);
-
-    let changes = [
-        Change::set(RefreshToken, "a"),
-        Change::set(AccessTokenMap, "b"),
-    ];
-    for _ in 0..20 {
-        session.update(&changes).unwrap();
-        set(&session, IdToken, "b");
-    }
-    assert_eq!(calls(&server, "evalsha"), 40);
-    assert_eq!(calls(&server, "eval"), 0);
-
-    // One to take it, one to write, and one to release it.
-    for _ in 0..20 {
-        let _held = session.lock(Duration::ZERO).unwrap();
-        set(&session, IdToken, "c");
-    }
-    assert_eq!(calls(&server, "evalsha"), 100);
-    assert_eq!(found(&store, "Alice"), [id.digest()]);
-}
-
-#[test]
-fn a_server_that_forgot_the_scripts_is_told_them_again() {
-    let server = RedisServer::start();
-    let store = RedisStore::open(&server.url()).unwrap();
-    let session = store.session(&SessionId::random());
-    for _ in 0..2 {
-        set(&session, IdToken, "a");
-        server.command(&["SCRIPT", "FLUSH"]);
-    }
-    assert_eq!(calls(&server, "eval"), 2);
+    let storage = RedisStorage::open(&server.url()).unwrap();
+    let session = any_key();
+    let mut record = owned("Alice", "a");
+    storage.save(&session, &record, None).unwrap();
+    storage.save(&any_key(), &plain("a"), None).unwrap();
+    storage.remove(&any_key()).unwrap();
+    drop(storage.lock(&session, Duration::ZERO).unwrap());
+    let sent = |does: &mut dyn FnMut()| {
+        server.command(&["CONFIG", "RESETSTAT"]);
+        does();
+        assert_eq!(calls(&server, "eval"), 0);
+        calls(&server, "evalsha")
+    };
+    assert_eq!(sent(&mut || drop(storage.load(&session).unwrap())), 0);
+    assert_eq!((calls(&server, "hmget"), calls(&server, "pttl")), (1, 1));
+    let save = &mut || {
+        let next = owned("Alice", "b");
+        storage
+            .save(&session, &next, Some(record.version()))
+            .unwrap();
+        record = next;
+    };
+    assert_eq!(sent(save), 1);
+    let save_new = &mut || {
+        storage
+            .save(&any_key(), &owned("Alice", "a"), None)
+            .unwrap()
+    };
+    assert_eq!(sent(save_new), 2);
+    assert_eq!(sent(&mut || storage.remove(&session).unwrap()), 1);
+    let lock = &mut || drop(storage.lock(&session, Duration::ZERO).unwrap());
+    assert_eq!(sent(lock), 2);
 }

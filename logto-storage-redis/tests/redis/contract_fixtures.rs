@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use logto_core::{EncryptedStore, EncryptionKey, SessionStore};
-use logto_storage_redis::{RedisStore, RedisStoreBuilder};
+use logto_core::{EncryptedStorage, EncryptionKey, Storage};
+use logto_storage_redis::{RedisStorage, RedisStorageBuilder};
 use logto_testing::TestClock;
 use logto_testing::contract::Fixture;
 
@@ -18,11 +18,11 @@ pub struct OneServer<const LEASE: u64 = 2_000>(String);
 /// The same in a cluster.
 pub struct InCluster<const LEASE: u64 = 2_000>(String);
 
-/// Either of them, with sealed values.
+/// Either of them, with sealed records.
 pub struct Encrypted<F>(F);
 
-fn builder(place: &str, lease: u64) -> RedisStoreBuilder {
-    RedisStore::builder(place).lease(Duration::from_millis(lease))
+fn builder(place: &str, lease: u64) -> RedisStorageBuilder {
+    RedisStorage::builder(place).lease(Duration::from_millis(lease))
 }
 
 fn with_prefix(url: &str) -> String {
@@ -33,12 +33,13 @@ macro_rules! fixture {
     ($name:ident, $shared:ident) => {
         impl<const LEASE: u64> Fixture for $name<LEASE> {
             const PERSISTENT: bool = true;
+            const REPLACES_IN_ONE_STEP: bool = false;
 
             fn new() -> Self {
                 Self(with_prefix(&$shared().url()))
             }
 
-            fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+            fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
                 let builder = builder(&self.0, LEASE)
                     .idle_lifetime(idle_lifetime)
                     .clock(clock);
@@ -49,7 +50,7 @@ macro_rules! fixture {
                 Some(self.0.clone())
             }
 
-            fn open_place(place: &str) -> Box<dyn SessionStore> {
+            fn open_place(place: &str) -> Box<dyn Storage> {
                 Box::new(builder(place, LEASE).open().unwrap())
             }
 
@@ -66,12 +67,13 @@ fixture!(InCluster, shared_cluster);
 
 impl<F: Fixture> Fixture for Encrypted<F> {
     const PERSISTENT: bool = true;
+    const REPLACES_IN_ONE_STEP: bool = false;
 
     fn new() -> Self {
         Self(F::new())
     }
 
-    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn SessionStore> {
+    fn open(&self, idle_lifetime: Duration, clock: TestClock) -> Box<dyn Storage> {
         encrypted(self.0.open(idle_lifetime, clock))
     }
 
@@ -79,7 +81,7 @@ impl<F: Fixture> Fixture for Encrypted<F> {
         self.0.place()
     }
 
-    fn open_place(place: &str) -> Box<dyn SessionStore> {
+    fn open_place(place: &str) -> Box<dyn Storage> {
         encrypted(F::open_place(place))
     }
 
@@ -88,7 +90,7 @@ impl<F: Fixture> Fixture for Encrypted<F> {
     }
 }
 
-fn encrypted(inner: Box<dyn SessionStore>) -> Box<dyn SessionStore> {
+fn encrypted(inner: Box<dyn Storage>) -> Box<dyn Storage> {
     let key = EncryptionKey::from_bytes([7; 32]);
-    Box::new(EncryptedStore::new(inner, key))
+    Box::new(EncryptedStorage::new(inner, key))
 }
