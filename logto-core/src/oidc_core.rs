@@ -130,11 +130,11 @@ impl OidcCore {
     /// [`DiscoveryError`] if an endpoint is no URL, or not https and not loopback.
     pub fn new(metadata: OidcProviderMetadata) -> Result<Self, LogtoError> {
         discovery::check_endpoints(&metadata, false)?;
-        Ok(Self::with_transport(metadata, Transport::default()))
-    }
-
-    pub(crate) fn with_transport(metadata: OidcProviderMetadata, transport: Transport) -> Self {
-        Self::with_keys(metadata, Arc::default(), transport)
+        Ok(Self::with_keys(
+            metadata,
+            Arc::default(),
+            Transport::default(),
+        ))
     }
 
     fn with_keys(
@@ -149,15 +149,6 @@ impl OidcCore {
             keys,
             transport,
         }
-    }
-
-    /// The same keys under newer metadata, if that still says they are in the same place.
-    pub(crate) fn with_newer_metadata(&self, metadata: OidcProviderMetadata) -> Self {
-        let keys = match metadata.jwks_uri == self.metadata.jwks_uri {
-            true => Arc::clone(&self.keys),
-            false => Arc::default(),
-        };
-        Self::with_keys(metadata, keys, self.transport.clone())
     }
 
     /// What the provider says of itself.
@@ -355,7 +346,7 @@ impl OidcCore {
         let expected = Expected {
             issuer: &self.metadata.issuer,
             client_id,
-            now: self.now(),
+            now: self.transport.now(),
             clock_tolerance: self.transport.clock_tolerance(),
             source,
         };
@@ -421,25 +412,6 @@ impl OidcCore {
         Ok(true)
     }
 
-    fn fetch_keys(&self) -> Result<Response<Vec<u8>>, LogtoError> {
-        self.transport
-            .send(request::get(&self.metadata.jwks_uri), METADATA_LIMIT)
-    }
-
-    fn now(&self) -> i64 {
-        self.transport.now()
-    }
-}
-
-impl fmt::Debug for OidcCore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OidcCore")
-            .field("issuer", &self.metadata.issuer)
-            .finish_non_exhaustive()
-    }
-}
-
-impl OidcCore {
     /// Starts a sign-in on a device.
     pub(crate) fn start_device_authorization(
         &self,
@@ -450,7 +422,11 @@ impl OidcCore {
         let endpoint = endpoint.ok_or(DeviceError::Unsupported)?;
         let request = device::start_request(endpoint, config, options);
         let answer = self.transport.send(request, ANSWER_LIMIT)?;
-        device::start_response(&answer, self.now(), self.transport.allow_insecure_http)
+        device::start_response(
+            &answer,
+            self.transport.now(),
+            self.transport.allow_insecure_http,
+        )
     }
 
     /// Asks once whether the user of a device has signed in. The ID token is not verified yet.
@@ -462,9 +438,7 @@ impl OidcCore {
         let request = device::poll_request(&self.metadata.token_endpoint, config, device_code);
         device::poll_response(&self.transport.send(request, ANSWER_LIMIT)?)
     }
-}
 
-impl OidcCore {
     /// Asks the server what it knows of an opaque token
     /// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), as a client with a secret. A token that is not
     /// good is no error: [`active`](Introspection::active) is then `false`.
@@ -488,6 +462,14 @@ impl OidcCore {
         let client = ClientCredentials::new(client_id, Some(client_secret));
         let request = introspect::request(endpoint, client, token);
         introspect::response(&self.transport.send(request, ANSWER_LIMIT)?)
+    }
+}
+
+impl fmt::Debug for OidcCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OidcCore")
+            .field("issuer", &self.metadata.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -517,10 +499,12 @@ impl Provider {
             if !self.issuers.contains(&metadata.issuer) {
                 discovery::check_issuer(&metadata, &self.issuers[0])?;
             }
-            Ok(match old {
-                Some(old) => old.with_newer_metadata(metadata),
-                None => OidcCore::with_transport(metadata, self.transport.clone()),
-            })
+            // Another address may mean other keys.
+            let keys = match old {
+                Some(old) if old.metadata.jwks_uri == metadata.jwks_uri => Arc::clone(&old.keys),
+                _ => Arc::default(),
+            };
+            Ok(OidcCore::with_keys(metadata, keys, self.transport.clone()))
         })
     }
 }

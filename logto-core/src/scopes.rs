@@ -40,21 +40,13 @@ impl From<UserInfoScope> for Scope {
     }
 }
 
-impl From<&str> for Scope {
-    fn from(scope: &str) -> Self {
-        match UserInfoScope::ALL
-            .iter()
-            .find(|known| known.as_str() == scope)
-        {
-            Some(known) => Self::UserInfo(*known),
-            None => Self::Other(scope.to_owned()),
-        }
-    }
-}
-
-impl From<String> for Scope {
-    fn from(scope: String) -> Self {
-        Self::from(scope.as_str())
+impl<S: AsRef<str>> From<S> for Scope {
+    fn from(scope: S) -> Self {
+        let scope = scope.as_ref();
+        let known = UserInfoScope::ALL
+            .into_iter()
+            .find(|known| known.as_str() == scope);
+        known.map_or_else(|| Self::Other(scope.to_owned()), Self::UserInfo)
     }
 }
 

@@ -94,24 +94,13 @@ pub enum ApiAudience {
     AnyOrganization,
 }
 
-impl From<&str> for ApiAudience {
-    fn from(audience: &str) -> Self {
+impl<S: AsRef<str>> From<S> for ApiAudience {
+    fn from(audience: S) -> Self {
+        let audience = audience.as_ref();
         match organization_id_from_urn(audience) {
             Some(id) => Self::Organization(id.to_owned()),
             None => Self::Resource(audience.to_owned()),
         }
-    }
-}
-
-impl From<String> for ApiAudience {
-    fn from(audience: String) -> Self {
-        audience.as_str().into()
-    }
-}
-
-impl From<&String> for ApiAudience {
-    fn from(audience: &String) -> Self {
-        audience.as_str().into()
     }
 }
 

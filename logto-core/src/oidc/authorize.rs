@@ -8,6 +8,7 @@ use url::Url;
 use crate::config::{LogtoConfig, Prompt};
 use crate::crypto::{random_bytes, sha256};
 use crate::scopes::{OFFLINE_ACCESS, ReservedResource, Scope, UserInfoScope};
+use crate::secret::Secret;
 use crate::session::SignInSession;
 use crate::utilities::urlsafe_encode;
 
@@ -114,7 +115,7 @@ fn check_acr_values(values: &[String]) -> Result<(), SignInError> {
 }
 
 /// Refuses further parameters that have the name of one of the client's.
-pub(super) fn check_extra_params(parameters: &[(String, String)]) -> Result<(), SignInError> {
+pub(super) fn check_extra_params(parameters: &[(String, Secret)]) -> Result<(), SignInError> {
     let is_reserved = |name: &str| RESERVED_PARAMETERS.contains(&name);
     match parameters.iter().find(|(name, _)| is_reserved(name)) {
         Some((name, _)) => Err(SignInError::ReservedParameter { name: name.clone() }),
@@ -188,10 +189,12 @@ fn parameters(config: &LogtoConfig, options: &SignInOptions) -> Vec<(String, Str
         parameters.push(("resource", resource.to_owned()));
     }
     parameters.extend(optional_parameters(config, options));
-    let named = |(name, value): (&str, String)| (name.to_owned(), value);
-    let parameters = parameters.into_iter().map(named);
+    let extra = options.extra_params.iter();
+    let parameters = parameters
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
     parameters
-        .chain(options.extra_params.iter().cloned())
+        .chain(extra.map(|(name, value)| (name.clone(), value.expose().to_owned())))
         .collect()
 }
 

@@ -215,11 +215,6 @@ fn number(members: &Map<String, Value>) -> Option<Number> {
     }
 }
 
-/// The members that a model does not name, as a type of the application's.
-pub(crate) fn extra_as<T: DeserializeOwned>(extra: &Map<String, Value>) -> serde_json::Result<T> {
-    T::deserialize(Value::Object(extra.clone()))
-}
-
 /// A number of seconds, which some servers send as a string or with a fraction.
 pub(super) fn seconds(value: &Value) -> Option<f64> {
     match value {
@@ -262,7 +257,7 @@ macro_rules! impl_extra_as {
             ///
             /// If they are not of this type.
             pub fn extra_as<T: serde::de::DeserializeOwned>(&self) -> serde_json::Result<T> {
-                crate::oidc::claims::extra_as(&self.extra)
+                T::deserialize(serde_json::Value::Object(self.extra.clone()))
             }
         }
     };

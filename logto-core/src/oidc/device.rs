@@ -1,6 +1,5 @@
 //! Sign-in on a device without a browser ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)).
 
-use std::fmt;
 use std::time::Duration;
 
 use http::Response;
@@ -27,7 +26,7 @@ use crate::secret::Secret;
 /// let options = DeviceSignInOptions::new().scopes(["read:items"]);
 /// # let _ = options;
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceSignInOptions {
     /// What the user is asked again; `None` for the configuration's.
@@ -37,7 +36,7 @@ pub struct DeviceSignInOptions {
     /// Whether the reserved scopes are asked for; `None` for the configuration's.
     pub include_reserved_scopes: Option<bool>,
     /// Further parameters, sent as they are.
-    pub extra_params: Vec<(String, String)>,
+    pub extra_params: Vec<(String, Secret)>,
 }
 
 impl DeviceSignInOptions {
@@ -66,21 +65,9 @@ impl DeviceSignInOptions {
 
     /// Adds a parameter that is sent as it is. Default: none.
     pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.extra_params.push((name.into(), value.into()));
+        let value = Secret::new(value);
+        self.extra_params.push((name.into(), value));
         self
-    }
-}
-
-impl fmt::Debug for DeviceSignInOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The values of extra parameters may be anything.
-        let extra_params: Vec<_> = self.extra_params.iter().map(|(name, _)| name).collect();
-        f.debug_struct("DeviceSignInOptions")
-            .field("prompt", &self.prompt)
-            .field("scopes", &self.scopes)
-            .field("include_reserved_scopes", &self.include_reserved_scopes)
-            .field("extra_params", &extra_params)
-            .finish()
     }
 }
 
@@ -161,9 +148,8 @@ pub(crate) fn start_request(
     for resource in authorize::resources(config, &scopes) {
         form = form.public("resource", resource);
     }
-    // They may be anything.
     for (name, value) in &options.extra_params {
-        form = form.secret(name, value);
+        form = form.secret(name, value.expose());
     }
     request::post_form(endpoint, credentials(config), form)
 }

@@ -6,12 +6,11 @@ use std::fmt;
 use http::Response;
 use url::Url;
 
+use super::authorize::random_token;
 use super::request::{self, BuiltRequest, ClientCredentials, Form};
 use super::response;
-use crate::crypto::random_bytes;
 use crate::error::LogtoError;
 use crate::secret::Secret;
-use crate::utilities::urlsafe_encode;
 
 /// What can be said of a sign-out. A post-logout redirect URI alone makes one; so does `None`.
 ///
@@ -45,7 +44,7 @@ impl SignOutOptions {
     /// [`SignOutOutcome::state`] in a cookie, and hold the post-logout redirect to it with
     /// [`Logto::verify_sign_out_callback`](crate::Logto::verify_sign_out_callback). Default: nothing.
     pub fn random_state(self) -> Self {
-        self.state(urlsafe_encode(&random_bytes::<32>()))
+        self.state(random_token())
     }
 }
 

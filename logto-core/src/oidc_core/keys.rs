@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::OidcCore;
 use super::single_flight_cache::SingleFlightCache;
+use super::{METADATA_LIMIT, OidcCore};
 use crate::error::LogtoError;
 use crate::oidc::id_token::TokenSource;
 use crate::oidc::jwks::KeySet;
 use crate::oidc::jws::SigningAlgorithm;
 use crate::oidc::jwt::Jwt;
+use crate::oidc::request;
 use crate::utilities::unpoisoned;
 
 /// How long after a fetch that did not find a wanted key none is made for that key, in seconds.
@@ -47,7 +48,7 @@ impl KeyCache {
     /// If the keys cannot be had. For a token from outside whose key is not known that is also the
     /// failure of a moment ago.
     pub fn get(&self, core: &OidcCore, wanted: KeyQuery<'_>) -> Result<Arc<KeySet>, LogtoError> {
-        let now = core.now();
+        let now = core.transport.now();
         let fetch = || self.fetch(core, wanted, now);
         let keys = self.keys.get(now, |_| fetch())?;
         if let Some(result) = self.settled(&keys, wanted, now) {
@@ -73,7 +74,7 @@ impl KeyCache {
         if wanted.is_in(keys) {
             return Some(Ok(Arc::clone(keys)));
         }
-        let misses = unpoisoned(&self.misses);
+        let mut misses = unpoisoned(&self.misses);
         if misses.of(wanted).is_cooling_down(wanted, now) {
             return Some(Ok(Arc::clone(keys)));
         }
@@ -89,21 +90,21 @@ impl KeyCache {
         wanted: KeyQuery<'_>,
         now: i64,
     ) -> Result<Arc<KeySet>, LogtoError> {
-        let fetched = core
-            .fetch_keys()
-            .and_then(|answer| KeySet::from_response(&answer));
+        let request = request::get(&core.metadata.jwks_uri);
+        let answer = core.transport.send(request, METADATA_LIMIT);
+        let fetched = answer.and_then(|answer| KeySet::from_response(&answer));
         let mut misses = unpoisoned(&self.misses);
         match fetched {
             Ok(keys) => {
                 misses.failure = None;
                 if !wanted.is_in(&keys) {
-                    misses.of_mut(wanted).note(wanted, now);
+                    misses.of(wanted).note(wanted, now);
                 }
                 Ok(Arc::new(keys))
             }
             Err(error) => {
                 // After the fetch: one that hangs takes longer than the time to wait.
-                misses.failure = Some((core.now(), error.clone()));
+                misses.failure = Some((core.transport.now(), error.clone()));
                 Err(error)
             }
         }
@@ -132,14 +133,7 @@ struct NegativeCache {
 }
 
 impl NegativeCache {
-    fn of(&self, wanted: KeyQuery<'_>) -> &RecentMisses {
-        match wanted.is_from_server() {
-            true => &self.of_token_endpoint,
-            false => &self.of_outside,
-        }
-    }
-
-    fn of_mut(&mut self, wanted: KeyQuery<'_>) -> &mut RecentMisses {
+    fn of(&mut self, wanted: KeyQuery<'_>) -> &mut RecentMisses {
         match wanted.is_from_server() {
             true => &mut self.of_token_endpoint,
             false => &mut self.of_outside,

@@ -135,12 +135,7 @@ pub(super) struct Fresh {
 
 impl RootKey {
     pub(super) fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
-        let mut id = [0; 8];
-        Salt::new(HKDF_SHA256, &[])
-            .extract(bytes.as_slice())
-            .expand(&[KEY_ID], Length::<8>)
-            .and_then(|output| output.fill(&mut id))
-            .expect("HKDF-SHA-256 gives 8 bytes");
+        let id = expand(&bytes, &[KEY_ID]);
         Self { bytes, id }
     }
 
@@ -150,13 +145,7 @@ impl RootKey {
 
     /// What stands for a name where only those who have the key may know it: the same each time.
     pub(super) fn pseudonym(&self, name: &[u8; 32]) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        Salt::new(HKDF_SHA256, &[])
-            .extract(self.bytes.as_slice())
-            .expand(&[PSEUDONYM, name], Length::<32>)
-            .and_then(|output| output.fill(&mut bytes))
-            .expect("HKDF-SHA-256 gives 32 bytes");
-        bytes
+        expand(&self.bytes, &[PSEUDONYM, name])
     }
 
     pub(super) fn seal(
@@ -206,6 +195,15 @@ pub(super) fn open(
     let aad = Aad::from(authenticated(&bytes[..header_len], context));
     let opened = key.open_within(nonce(header), aad, bytes, header_len..);
     Ok(opened.map_err(|_| SealError::Corrupt)?.len())
+}
+
+fn expand<const N: usize>(key: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let root = Salt::new(HKDF_SHA256, &[]).extract(key);
+    root.expand(info, Length::<N>)
+        .and_then(|output| output.fill(&mut bytes))
+        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+    bytes
 }
 
 struct Length<const N: usize>;

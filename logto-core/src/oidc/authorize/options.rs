@@ -121,7 +121,7 @@ impl fmt::Display for DirectSignIn {
 ///     .post_redirect_uri("/welcome");
 /// # let _ = (plain, register);
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignInOptions {
     /// Where the browser comes back to; registered in the Logto Console.
@@ -149,7 +149,7 @@ pub struct SignInOptions {
     /// The ways in which the user may have proved who they are, the preferred one first; empty for any.
     pub acr_values: Vec<String>,
     /// Further parameters, sent as they are.
-    pub extra_params: Vec<(String, String)>,
+    pub extra_params: Vec<(String, Secret)>,
     /// Where the application means to go after the sign-in: a path, or a URL of the redirect URI's
     /// origin. [`SignInOutcome`](crate::SignInOutcome) hands it back; `None` if it does not matter.
     pub post_redirect_uri: Option<String>,
@@ -164,21 +164,7 @@ impl SignInOptions {
     pub fn new(redirect_uri: impl Into<String>) -> Self {
         Self {
             redirect_uri: redirect_uri.into(),
-            prompt: None,
-            first_screen: None,
-            identifiers: Vec::new(),
-            direct_sign_in: None,
-            login_hint: None,
-            one_time_token: None,
-            interaction_mode: None,
-            ui_locales: Vec::new(),
-            organization_id: None,
-            max_age: None,
-            acr_values: Vec::new(),
-            extra_params: Vec::new(),
-            post_redirect_uri: None,
-            scopes: Vec::new(),
-            include_reserved_scopes: None,
+            ..Self::default()
         }
     }
 
@@ -254,7 +240,8 @@ impl SignInOptions {
 
     /// Adds a parameter that is sent as it is. Default: none.
     pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.extra_params.push((name.into(), value.into()));
+        let value = Secret::new(value);
+        self.extra_params.push((name.into(), value));
         self
     }
 
@@ -277,60 +264,8 @@ impl SignInOptions {
     }
 }
 
-impl fmt::Debug for SignInOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The values of extra parameters may be anything.
-        let extra_params: Vec<_> = self.extra_params.iter().map(|(name, _)| name).collect();
-        f.debug_struct("SignInOptions")
-            .field("redirect_uri", &self.redirect_uri)
-            .field("prompt", &self.prompt)
-            .field("first_screen", &self.first_screen)
-            .field("identifiers", &self.identifiers)
-            .field("direct_sign_in", &self.direct_sign_in)
-            .field("login_hint", &self.login_hint)
-            .field("one_time_token", &self.one_time_token)
-            .field("interaction_mode", &self.interaction_mode)
-            .field("ui_locales", &self.ui_locales)
-            .field("organization_id", &self.organization_id)
-            .field("extra_params", &extra_params)
-            .field("post_redirect_uri", &self.post_redirect_uri)
-            .field("scopes", &self.scopes)
-            .field("include_reserved_scopes", &self.include_reserved_scopes)
-            .field("max_age", &self.max_age)
-            .field("acr_values", &self.acr_values)
-            .finish()
-    }
-}
-
-impl From<&str> for SignInOptions {
-    fn from(redirect_uri: &str) -> Self {
+impl<S: Into<String>> From<S> for SignInOptions {
+    fn from(redirect_uri: S) -> Self {
         Self::new(redirect_uri)
-    }
-}
-
-impl From<String> for SignInOptions {
-    fn from(redirect_uri: String) -> Self {
-        Self::new(redirect_uri)
-    }
-}
-
-impl From<&String> for SignInOptions {
-    fn from(redirect_uri: &String) -> Self {
-        Self::new(redirect_uri)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_asked_of_the_authentication_is_printed() {
-        let options = SignInOptions::new("https://example.com/callback")
-            .max_age(Duration::from_secs(600))
-            .acr_values(["gold"]);
-        let printed = format!("{options:?}");
-        assert!(printed.contains("max_age: Some(600s)"), "{printed}");
-        assert!(printed.contains(r#"acr_values: ["gold"]"#), "{printed}");
     }
 }
