@@ -28,13 +28,6 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(700);
 /// How often a refresh is begun again because another holder of the session has changed its tokens.
 const MOST_ATTEMPTS: usize = 3;
 
-/// How an attempt to refresh ended.
-enum Attempt {
-    Token(ServingToken),
-    /// Another holder of the session has changed its tokens; nothing was saved.
-    Overtaken,
-}
-
 /// An access token, and the session that it is of.
 pub(super) struct ServingToken {
     pub token: Secret,
@@ -72,8 +65,8 @@ impl LogtoClient {
                 return Ok(None);
             };
             match self.refresh(&lock, request, session, &refresh_token)? {
-                Attempt::Token(token) => return Ok(Some(token)),
-                Attempt::Overtaken => log::debug!("a session has changed during its refresh"),
+                None => log::debug!("a session has changed during its refresh"),
+                token => return Ok(token),
             }
         }
         let message = "the session was changed by others in each attempt to refresh it";
@@ -87,24 +80,25 @@ impl LogtoClient {
         Some(unsaved.unwrap_or_else(|| saved.clone()))
     }
 
+    /// Returns `None`, and saves nothing, if another holder of the session has changed its tokens meanwhile.
     fn refresh(
         &self,
         lock: &SessionLock<'_>,
         request: &AccessTokenRequest<'_>,
         session: Snapshot,
         sent: &Secret,
-    ) -> Result<Attempt, LogtoError> {
+    ) -> Result<Option<ServingToken>, LogtoError> {
         let core = self.logto.oidc_core()?;
         let claims = session.claims();
         self.check_session(claims.as_ref(), &core)?;
         let answer = self.send_refresh(lock, &core, request, sent)?;
         let is_refused = answer.tokens.as_ref().is_err_and(is_invalid_grant);
         if is_refused && !self.forget_refused(session.clone(), sent)? {
-            return Ok(Attempt::Overtaken);
+            return Ok(None);
         }
         let rotated = answer.refresh_token.filter(|token| token != sent);
         let Some(session) = self.save_rotated(session, sent, rotated.as_ref()) else {
-            return Ok(Attempt::Overtaken);
+            return Ok(None);
         };
         let tokens = answer.tokens?;
         let verified = self.verify_refreshed(&core, &tokens, claims.as_ref())?;
@@ -118,13 +112,11 @@ impl LogtoClient {
             Ok(true)
         })?;
         if !is_saved {
-            return Ok(Attempt::Overtaken);
+            return Ok(None);
         }
         self.logto.unsaved_tokens().forget(sent);
-        Ok(Attempt::Token(ServingToken {
-            token: tokens.access_token,
-            session,
-        }))
+        let token = tokens.access_token;
+        Ok(Some(ServingToken { token, session }))
     }
 
     /// After a refusal: forgets the refresh token, if it still is the session's. Else another process has
