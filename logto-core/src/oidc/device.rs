@@ -281,11 +281,7 @@ fn check_uri(
 }
 
 fn refused(reason: &str) -> LogtoError {
-    ResponseError::Json {
-        what: WHAT,
-        reason: reason.to_owned(),
-    }
-    .into()
+    ResponseError::malformed(WHAT, reason).into()
 }
 
 /// A sign-in on a device has come to its end, or could not be started

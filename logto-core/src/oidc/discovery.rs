@@ -176,31 +176,29 @@ pub(crate) fn check_issuer(
 
 /// Holds the endpoints that this client uses to be URLs over which nobody on the way can read.
 pub(crate) fn check_endpoints(
-    metadata: &OidcProviderMetadata,
+    said: &OidcProviderMetadata,
     allow_insecure_http: bool,
 ) -> Result<(), DiscoveryError> {
-    let required = [
-        ("authorization_endpoint", &metadata.authorization_endpoint),
-        ("token_endpoint", &metadata.token_endpoint),
-        ("jwks_uri", &metadata.jwks_uri),
-    ];
-    let optional = [
-        ("userinfo_endpoint", &metadata.userinfo_endpoint),
-        ("revocation_endpoint", &metadata.revocation_endpoint),
-        ("end_session_endpoint", &metadata.end_session_endpoint),
-        ("introspection_endpoint", &metadata.introspection_endpoint),
+    let endpoints = [
+        ("authorization_endpoint", Some(&said.authorization_endpoint)),
+        ("token_endpoint", Some(&said.token_endpoint)),
+        ("jwks_uri", Some(&said.jwks_uri)),
+        ("userinfo_endpoint", said.userinfo_endpoint.as_ref()),
+        ("revocation_endpoint", said.revocation_endpoint.as_ref()),
+        ("end_session_endpoint", said.end_session_endpoint.as_ref()),
+        (
+            "introspection_endpoint",
+            said.introspection_endpoint.as_ref(),
+        ),
         (
             "device_authorization_endpoint",
-            &metadata.device_authorization_endpoint,
+            said.device_authorization_endpoint.as_ref(),
         ),
     ];
-    let optional = optional
+    let mut given = endpoints
         .into_iter()
-        .filter_map(|(name, url)| Some((name, url.as_ref()?)));
-    required
-        .into_iter()
-        .chain(optional)
-        .try_for_each(|(name, url)| check_endpoint(name, url, allow_insecure_http))
+        .filter_map(|(name, url)| Some((name, url?)));
+    given.try_for_each(|(name, url)| check_endpoint(name, url, allow_insecure_http))
 }
 
 fn check_endpoint(

@@ -57,13 +57,8 @@ pub(crate) fn success(what: &'static str, response: &Response<Vec<u8>>) -> Resul
 
 /// Reads JSON, whatever it came with.
 pub(crate) fn parse<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, LogtoError> {
-    serde_json::from_slice(body).map_err(|error| {
-        ResponseError::Json {
-            what,
-            reason: describe_json_error(&error),
-        }
-        .into()
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| ResponseError::malformed(what, describe_json_error(&error)).into())
 }
 
 /// What is wrong with some JSON, without any value of it: serde's own messages quote values.
@@ -194,6 +189,11 @@ pub enum ResponseError {
 }
 
 impl ResponseError {
+    pub(crate) fn malformed(what: &'static str, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self::Json { what, reason }
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Status { status, .. } if *status >= 500 || *status == 429)

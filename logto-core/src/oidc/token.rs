@@ -137,10 +137,7 @@ pub(crate) fn response(response: &Response<Vec<u8>>) -> Result<TokenResponse, Lo
     if !tokens.token_type.eq_ignore_ascii_case("bearer") {
         return Err(ResponseError::TokenType.into());
     }
-    let malformed = |reason: &str| ResponseError::Json {
-        what,
-        reason: reason.to_owned(),
-    };
+    let malformed = |reason| ResponseError::malformed(what, reason);
     if !is_access_token(tokens.access_token.expose()) {
         let reason = "the access token is empty, or has characters that no header can have";
         return Err(malformed(reason).into());

@@ -148,7 +148,7 @@ impl EncryptionKey {
             }
             _ => return Ok(None),
         };
-        Ok(Some(usable).filter(|usable| usable.root().id() == header.key_id))
+        Ok(Some(usable).filter(|usable| usable.root().id == header.key_id))
     }
 
     #[cfg(test)]

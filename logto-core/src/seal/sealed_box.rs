@@ -124,7 +124,7 @@ const PSEUDONYM: &[u8] = b"logto sealed box 1: pseudonym";
 /// The 32 bytes that every box of one key is sealed with, and their public name.
 pub(super) struct RootKey {
     bytes: Zeroizing<[u8; 32]>,
-    id: [u8; 8],
+    pub(super) id: [u8; 8],
 }
 
 /// What is drawn anew for each box.
@@ -137,10 +137,6 @@ impl RootKey {
     pub(super) fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
         let id = expand(&bytes, &[KEY_ID]);
         Self { bytes, id }
-    }
-
-    pub(super) fn id(&self) -> [u8; 8] {
-        self.id
     }
 
     /// What stands for a name where only those who have the key may know it: the same each time.
