@@ -11,7 +11,7 @@ use crate::storage::{OwnerDigest, SessionKey, SessionOwner, Storage};
 impl Logto {
     /// Ends the sessions that a logout request names, in the route of the back-channel logout URI
     /// ([Back-Channel Logout, section 2.7](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCActions)),
-    /// and returns how many they were. To be answered by [`logout_answer`](Self::logout_answer).
+    /// and returns how many they were. To be answered by [`back_channel_logout_response`](Self::back_channel_logout_response).
     ///
     /// Those of the token's `sid` end, or without one all of its `sub`. A session of the same user whose
     /// ID token had no `sid` ends too, since nobody can say that it is another one. To tell them, the user's
@@ -33,7 +33,7 @@ impl Logto {
     ///     body: &[u8],
     /// ) -> http::Response<String> {
     ///     let ended = logto.handle_back_channel_logout(storage, content_type, body);
-    ///     Logto::logout_answer(&ended)
+    ///     Logto::back_channel_logout_response(&ended)
     /// }
     /// ```
     ///
