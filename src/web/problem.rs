@@ -8,7 +8,6 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::Inner;
 use super::respond::{self, Response};
 use crate::html::escape;
-use crate::storage::StorageErrorKind;
 use crate::{CallbackError, LogtoError, OAuthError};
 
 /// After which time to try again where Logto does not say.
@@ -158,13 +157,7 @@ impl Problem {
 /// Whether the session is there and will never be read: damaged, or written with a key or by a version
 /// that this program has not.
 pub(super) fn is_unreadable(error: &LogtoError) -> bool {
-    let LogtoError::Storage(error) = error else {
-        return false;
-    };
-    matches!(
-        error.kind(),
-        StorageErrorKind::Corrupt | StorageErrorKind::WrongKey | StorageErrorKind::NewerFormat
-    )
+    matches!(error, LogtoError::Storage(error) if error.is_permanent())
 }
 
 /// Whether it is the application that the server refuses, which no user can help.
