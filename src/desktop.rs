@@ -48,6 +48,7 @@ mod connection;
 mod device;
 mod error;
 mod listener;
+mod options;
 mod page;
 mod request;
 mod sign_in;

@@ -100,7 +100,7 @@ pub use self::problem::{Problem, ProblemKind};
 use self::base_url::BaseUrl;
 use self::builder::{Paths, Route, SetOptions};
 use self::cookie::SessionCookie;
-use self::problem::ProblemPage;
+use self::problem::Render;
 
 /// The longest body that [`WebAuth::handle`] reads, in bytes. A longer one is refused.
 pub const LONGEST_BODY: usize = 64 * 1024;
@@ -119,7 +119,7 @@ struct Inner {
     base_url: BaseUrl,
     paths: Paths,
     cookie: SessionCookie,
-    problem_page: ProblemPage,
+    problem_page: Option<Box<Render>>,
     set_options: Option<Box<SetOptions>>,
 }
 

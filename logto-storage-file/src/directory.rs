@@ -35,10 +35,12 @@ const BOX_OVERHEAD: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    /// The directory of the owner index.
+    pub(crate) owners: PathBuf,
     /// Random, and part of what each file is sealed to: the path changes when a backup is restored.
     id: [u8; 32],
-    sealer: Sealer,
-    fs: Arc<dyn Fs>,
+    pub(crate) sealer: Sealer,
+    pub(crate) fs: Arc<dyn Fs>,
     turns: LockFiles,
     busy_timeout: Duration,
 }
@@ -50,7 +52,7 @@ pub(crate) struct Opened {
 }
 
 impl Directory {
-    /// Opens the directory, and makes what is missing.
+    /// Opens the directory, makes what is missing, and removes temporary files of killed writers.
     pub(crate) fn open(
         path: &Path,
         sealer: Sealer,
@@ -60,6 +62,7 @@ impl Directory {
         let path = open_private(path)?;
         let mut directory = Self {
             turns: LockFiles::new(path.join(TURNS)),
+            owners: path.join("owners"),
             path,
             id: [0; 32],
             sealer,
@@ -67,6 +70,9 @@ impl Directory {
             busy_timeout,
         };
         directory.id = directory.open_marker()?;
+        let owners = &directory.owners;
+        create(owners).map_err(|e| error::no_directory(owners, e))?;
+        directory.sweep()?;
         Ok(directory)
     }
 
@@ -129,13 +135,6 @@ impl Directory {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// A directory in this one, created if it is missing.
-    pub(crate) fn subdirectory(&self, name: &str) -> Result<PathBuf, StorageError> {
-        let path = self.path.join(name);
-        create(&path).map_err(|e| error::no_directory(&path, e))?;
-        Ok(path)
     }
 
     fn session_path(&self, session: &SessionKey) -> PathBuf {

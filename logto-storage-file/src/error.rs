@@ -86,12 +86,6 @@ pub(crate) fn not_written(path: &Path, error: io::Error) -> StorageError {
     failed("written", path, kind_of(&error), reason(error.kind())).with_source(error)
 }
 
-/// Whether the stored bytes are at fault, and not the system.
-pub(crate) fn is_permanent(error: &StorageError) -> bool {
-    use StorageErrorKind::{Corrupt, NewerFormat, WrongKey};
-    matches!(error.kind(), Corrupt | NewerFormat | WrongKey)
-}
-
 fn failed(action: &str, path: &Path, kind: StorageErrorKind, why: &str) -> StorageError {
     let path = path.display();
     StorageError::new(kind, format!("{path} could not be {action}: {why}"))

@@ -5,27 +5,13 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use logto_core::{OwnerDigest, Sealer, SessionKey, SessionOwner, StorageError};
+use logto_core::{OwnerDigest, SessionKey, SessionOwner, StorageError};
 
-use crate::error;
-use crate::fs::{self, Fs};
+use crate::directory::Directory;
+use crate::{error, fs};
 
-#[derive(Debug)]
-pub(crate) struct Owners {
-    path: PathBuf,
-    sealer: Sealer,
-    fs: Arc<dyn Fs>,
-}
-
-impl Owners {
-    /// The index in this directory.
-    pub(crate) fn new(path: PathBuf, sealer: Sealer, fs: Arc<dyn Fs>) -> Self {
-        Self { path, sealer, fs }
-    }
-
+impl Directory {
     /// Marks that the session is about to have this owner.
     pub(crate) fn mark(
         &self,
@@ -36,13 +22,13 @@ impl Owners {
         let hidden = owner.hidden(&self.sealer);
         hidden
             .digests()
-            .try_for_each(|digest| self.create(&digest, session))
-            .and_then(|()| self.fs.sync_directory(&self.path))
-            .map_err(|e| error::not_written(&self.path, e))
+            .try_for_each(|digest| self.create_mark(&digest, session))
+            .and_then(|()| self.fs.sync_directory(&self.owners))
+            .map_err(|e| error::not_written(&self.owners, e))
     }
 
-    fn create(&self, owner: &OwnerDigest, session: &SessionKey) -> io::Result<()> {
-        let path = self.path.join(name(owner, session));
+    fn create_mark(&self, owner: &OwnerDigest, session: &SessionKey) -> io::Result<()> {
+        let path = self.owners.join(name(owner, session));
         match self.fs.create(&path, &[], None) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             created => created.map(drop),
@@ -63,13 +49,13 @@ impl Owners {
         let before = before.iter().flat_map(SessionOwner::digests);
         for digest in before.flat_map(|digest| digest.hidden_by_each_key(&self.sealer)) {
             if !needed.contains(&digest) {
-                self.remove(&name(&digest, session));
+                self.remove_mark(&name(&digest, session));
             }
         }
     }
 
-    fn remove(&self, name: &str) {
-        match self.fs.remove(&self.path.join(name)) {
+    fn remove_mark(&self, name: &str) {
+        match self.fs.remove(&self.owners.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 log::debug!("a mark in the owner index is left: {error}");
             }
@@ -87,13 +73,13 @@ impl Owners {
 
     /// All marks.
     pub(crate) fn marks(&self) -> Result<Vec<(OwnerDigest, SessionKey)>, StorageError> {
-        let names = fs::names(&self.path)?;
+        let names = fs::names(&self.owners)?;
         Ok(names.iter().filter_map(|name| parse(name)).collect())
     }
 
     /// Removes one of [`marks`](Self::marks), whose session is gone.
-    pub(crate) fn sweep(&self, (owner, session): &(OwnerDigest, SessionKey)) {
-        self.remove(&name(owner, session));
+    pub(crate) fn sweep_mark(&self, (owner, session): &(OwnerDigest, SessionKey)) {
+        self.remove_mark(&name(owner, session));
     }
 }
 

@@ -13,9 +13,7 @@ use logto_core::{
 };
 
 use crate::directory::{Directory, Opened};
-use crate::error;
 use crate::fs::{Fs, OsFs, PrivateFile};
-use crate::owners::Owners;
 
 /// Sessions in encrypted files, one for each, in one directory.
 ///
@@ -45,7 +43,6 @@ pub struct FileStorage(Arc<Shared>);
 
 struct Shared {
     directory: Directory,
-    owners: Owners,
     locks: LockFiles,
     idle: IdleLifetime,
 }
@@ -133,9 +130,7 @@ impl FileStorage {
         record: &Record,
         expected: Option<Version>,
     ) -> Result<(), StorageError> {
-        let Shared {
-            directory, owners, ..
-        } = &*self.0;
+        let directory = &self.0.directory;
         let before = self.read(session)?;
         compare(&before, expected)?;
         let now = record.owner();
@@ -143,11 +138,11 @@ impl FileStorage {
         let is_marked = |before: &Opened| before.is_current && before.record.owner() == now;
         let is_marked = before.as_ref().is_some_and(is_marked);
         if !is_marked {
-            owners.mark(session, now)?;
+            directory.mark(session, now)?;
         }
         directory.write(session, record, from_millis(self.0.idle.now()))?;
         if !is_marked {
-            owners.unmark(session, owner_of(&before), now);
+            directory.unmark(session, owner_of(&before), now);
         }
         Ok(())
     }
@@ -158,22 +153,20 @@ impl FileStorage {
         before: Option<Opened>,
     ) -> Result<(), StorageError> {
         self.0.directory.remove(session)?;
-        self.0.owners.unmark(session, owner_of(&before), None);
+        self.0.directory.unmark(session, owner_of(&before), None);
         Ok(())
     }
 
     /// Removes marks whose session is gone.
     fn sweep_owners(&self) -> Result<(), StorageError> {
-        let Shared {
-            directory, owners, ..
-        } = &*self.0;
-        for mark in owners.marks()? {
+        let directory = &self.0.directory;
+        for mark in directory.marks()? {
             let is_gone = || matches!(directory.file(&mark.1), Ok(None));
             if is_gone()
                 && let Ok(_turn) = directory.turn(&mark.1)
                 && is_gone()
             {
-                owners.sweep(&mark);
+                directory.sweep_mark(&mark);
             }
         }
         Ok(())
@@ -183,7 +176,7 @@ impl FileStorage {
     fn is_of(&self, session: &SessionKey, owner: &OwnerDigest) -> Result<bool, StorageError> {
         match self.read(session) {
             Ok(found) => Ok(owner_of(&found).is_some_and(|found| found.matches(owner))),
-            Err(error) if error::is_permanent(&error) => {
+            Err(error) if error.is_permanent() => {
                 log::warn!("a session of a user is passed over: {error}");
                 Ok(false)
             }
@@ -275,7 +268,7 @@ impl Storage for FileStorage {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         loop {
-            let mut marked = self.0.owners.marked(owner)?;
+            let mut marked = self.0.directory.marked(owner)?;
             marked.retain(|session| seen.insert(*session));
             // A session that got a new key meanwhile is gone under the old one and marked under the new one.
             if marked.is_empty() {
@@ -386,16 +379,8 @@ impl FileStorageBuilder {
     ///
     /// Nothing was changed then.
     pub fn open(self) -> Result<FileStorage, StorageError> {
-        let (sealer, fs) = (self.sealer, self.fs);
-        let directory = Directory::open(
-            &self.path,
-            sealer.clone(),
-            Arc::clone(&fs),
-            self.busy_timeout,
-        )?;
-        directory.sweep()?;
+        let directory = Directory::open(&self.path, self.sealer, self.fs, self.busy_timeout)?;
         Ok(FileStorage(Arc::new(Shared {
-            owners: Owners::new(directory.subdirectory("owners")?, sealer, fs),
             locks: LockFiles::new(directory.path().join("locks")),
             idle: IdleLifetime::new(self.idle_lifetime, self.clock),
             directory,

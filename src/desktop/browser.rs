@@ -1,9 +1,10 @@
 //! The user's browser.
 
 use std::env;
+use std::fmt;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Browser {
     pub open: Arc<Open>,
     pub show_url: Arc<Show>,
+    /// What is told the address in any case.
+    pub on_url: Option<Arc<OnUrl>>,
     /// When the address is shown although the browser seems to have opened: many an opener reports
     /// success before it has tried.
     pub show_after: Duration,
@@ -20,8 +23,7 @@ pub(super) struct Browser {
 type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 type Show = dyn Fn(&str, Reason) + Send + Sync;
 
-/// What is told the address in any case.
-pub(super) type OnUrl = dyn Fn(&str) + Send + Sync;
+type OnUrl = dyn Fn(&str) + Send + Sync;
 
 /// Why the user is shown the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +36,10 @@ pub(super) enum Reason {
 
 /// A browser that is being opened.
 pub(super) struct Opening {
-    outcome: Receiver<io::Result<()>>,
-    is_known: bool,
+    /// `None` if it is known.
+    outcome: Option<Receiver<io::Result<()>>>,
     /// `None` if never, or if it has been told.
     late_at: Option<Instant>,
-    is_shown: bool,
 }
 
 impl Browser {
@@ -47,6 +48,7 @@ impl Browser {
         Self {
             open: Arc::new(open_systems),
             show_url: Arc::new(show_url),
+            on_url: None,
             show_after: Duration::from_secs(10),
         }
     }
@@ -59,62 +61,55 @@ impl Browser {
     /// Opens it on a thread of its own, because some browsers return when they are closed, and they
     /// want to be answered before. Such a thread ends with its browser.
     pub fn open(&self, url: &str) -> Opening {
+        if let Some(on_url) = &self.on_url {
+            on_url(url);
+        }
         let (sender, outcome) = mpsc::channel();
         let (open, url) = (Arc::clone(&self.open), url.to_owned());
         let thread = thread::Builder::new().name("logto-browser".to_owned());
         // Without a thread the sender is dropped, which counts as a failure too.
         let _ = thread.spawn(move || sender.send(open(&url)));
         Opening {
-            outcome,
-            is_known: false,
+            outcome: Some(outcome),
             late_at: Instant::now().checked_add(self.show_after),
-            is_shown: false,
         }
     }
 }
 
+impl fmt::Debug for Browser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut browser = f.debug_struct("Browser");
+        browser.field("show_after", &self.show_after);
+        browser.finish_non_exhaustive()
+    }
+}
+
 impl Opening {
-    /// Why the address is to be shown now; `None` if it is not to be, or has been.
-    pub fn reason_to_show(&mut self) -> Option<Reason> {
-        let reason = match self.has_failed() {
-            true => Some(Reason::NoBrowser),
-            false => self.is_late().then_some(Reason::NobodyCame),
-        };
-        let reason = reason.filter(|_| !self.is_shown);
-        self.is_shown |= reason.is_some();
-        reason
-    }
-
-    /// Whether it has turned out, since the last call, that no browser opens.
-    pub fn has_failed(&mut self) -> bool {
-        if self.is_known {
-            return false;
+    /// Returns what has turned out since the last call and is a reason to show the address.
+    pub fn news(&mut self) -> Option<Reason> {
+        if self.has_failed_within(Duration::ZERO) {
+            return Some(Reason::NoBrowser);
         }
-        let outcome = self.outcome.try_recv();
-        self.is_known = !matches!(outcome, Err(TryRecvError::Empty));
-        match outcome {
-            Ok(Ok(())) | Err(TryRecvError::Empty) => false,
-            Ok(Err(error)) => {
-                log::debug!("no browser could be opened: {error}");
-                true
-            }
-            Err(TryRecvError::Disconnected) => true,
-        }
-    }
-
-    /// Whether, since the last call, it has become long that nobody has come back.
-    pub fn is_late(&mut self) -> bool {
         let now = Instant::now();
-        self.late_at.take_if(|late_at| now >= *late_at).is_some()
+        let late_at = self.late_at.take_if(|late_at| now >= *late_at);
+        late_at.map(|_| Reason::NobodyCame)
     }
 
-    /// Waits until it is known whether a browser opens. One that takes longer has opened.
-    pub fn succeeds_within(self, time: Duration) -> bool {
-        match self.outcome.recv_timeout(time) {
-            Ok(outcome) => outcome.is_ok(),
-            Err(RecvTimeoutError::Timeout) => true,
-            Err(RecvTimeoutError::Disconnected) => false,
+    /// Whether it turns out, in this time and for the first time, that no browser opens.
+    pub fn has_failed_within(&mut self, time: Duration) -> bool {
+        let Some(outcome) = self.outcome.take() else {
+            return false;
+        };
+        match outcome.recv_timeout(time) {
+            Ok(Ok(())) => return false,
+            Ok(Err(error)) => log::debug!("no browser could be opened: {error}"),
+            Err(RecvTimeoutError::Timeout) => {
+                self.outcome = Some(outcome);
+                return false;
+            }
+            Err(RecvTimeoutError::Disconnected) => {}
         }
+        true
     }
 }
 
@@ -168,28 +163,29 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_shown_once() {
+    fn opening_reports_each_news_once() {
         let mut browser = Browser::new(|_, _| {});
         browser.show_after = Duration::ZERO;
         let (sender, receiver) = mpsc::channel();
         let receiver = std::sync::Mutex::new(receiver);
         browser.open = Arc::new(move |_| receiver.lock().unwrap().recv().unwrap());
         let mut opening = browser.open("https://foo.logto.app");
-        assert_eq!(opening.reason_to_show(), Some(Reason::NobodyCame));
+        assert_eq!(opening.news(), Some(Reason::NobodyCame));
+        assert_eq!(opening.news(), None);
         sender.send(Err(io::ErrorKind::NotFound.into())).unwrap();
-        while !opening.is_known {
-            assert_eq!(opening.reason_to_show(), None);
+        let mut news = Vec::new();
+        while opening.outcome.is_some() {
+            news.extend(opening.news());
         }
-        assert_eq!(opening.reason_to_show(), None);
+        news.extend(opening.news());
+        assert_eq!(news, [Reason::NoBrowser]);
 
         browser.show_after = Duration::MAX;
-        browser.refuse();
+        browser.open = Arc::new(|_| Ok(()));
         let mut opening = browser.open("https://foo.logto.app");
-        let mut reasons = Vec::new();
-        while !opening.is_known {
-            reasons.extend(opening.reason_to_show());
+        while opening.outcome.is_some() {
+            assert_eq!(opening.news(), None);
         }
-        reasons.extend(opening.reason_to_show());
-        assert_eq!(reasons, [Reason::NoBrowser]);
+        assert_eq!(opening.news(), None);
     }
 }

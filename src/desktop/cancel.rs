@@ -1,6 +1,6 @@
 //! Giving up from another thread.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Ends a wait from another thread: of a "Cancel" button, or of a handler of Ctrl-C.
@@ -44,33 +44,25 @@ impl Cancel {
 
     /// Ends the wait at once, and every later one with this handle.
     pub fn cancel(&self) {
-        let mut is_cancelled = self
-            .0
-            .is_cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *is_cancelled = true;
+        *self.lock() = true;
         self.0.changed.notify_all();
     }
 
     /// Whether it is cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.wait(Duration::ZERO)
+        *self.lock()
     }
 
     /// Lets this time pass, or less if it is cancelled, and tells whether it is.
     pub(super) fn wait(&self, time: Duration) -> bool {
-        let is_cancelled = self
-            .0
-            .is_cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (is_cancelled, _) = self
-            .0
-            .changed
-            .wait_timeout_while(is_cancelled, time, |is_cancelled| !*is_cancelled)
-            .unwrap_or_else(PoisonError::into_inner);
-        *is_cancelled
+        let changed = &self.0.changed;
+        let waited = changed.wait_timeout_while(self.lock(), time, |is_cancelled| !*is_cancelled);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        let is_cancelled = &self.0.is_cancelled;
+        is_cancelled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

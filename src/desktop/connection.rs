@@ -10,8 +10,8 @@ use super::request::{Expected, LONGEST_HEAD, Reading};
 /// How long a request may take to arrive.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long an answer may take to be read.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a response may take to be read.
+const RESPOND_WITHIN: Duration = Duration::from_secs(2);
 
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
@@ -29,10 +29,10 @@ pub(super) struct Connection {
 enum State {
     Reading(Vec<u8>),
     Writing {
-        answer: Vec<u8>,
+        response: Vec<u8>,
         sent: usize,
     },
-    /// The answer is sent. Closing while more of the request is on the way would destroy it.
+    /// The response is sent. Closing while more of the request is on the way would destroy it.
     Draining,
     Closed,
 }
@@ -59,7 +59,7 @@ impl Connection {
         matches!(self.state, State::Closed)
     }
 
-    /// Goes on as far as it can without waiting. What it tells of the request is to be answered.
+    /// Goes on as far as it can without waiting. What it tells of the request needs a response.
     pub fn advance(&mut self, expected: &Expected) -> Option<Reading> {
         if Instant::now() >= self.deadline {
             self.state = State::Closed;
@@ -73,16 +73,16 @@ impl Connection {
         }
     }
 
-    /// Begins to answer.
-    pub fn answer(&mut self, answer: Vec<u8>) {
-        self.state = State::Writing { answer, sent: 0 };
-        self.deadline = Instant::now() + ANSWER_WITHIN;
+    /// Begins to respond.
+    pub fn respond(&mut self, response: Vec<u8>) {
+        self.state = State::Writing { response, sent: 0 };
+        self.deadline = Instant::now() + RESPOND_WITHIN;
         self.send();
     }
 
-    /// Answers, and waits until the other side has the answer or does not want it.
-    pub fn finish(mut self, answer: Vec<u8>) {
-        self.answer(answer);
+    /// Responds, and waits until the other side has read the response or closed the connection.
+    pub fn finish(mut self, response: Vec<u8>) {
+        self.respond(response);
         while !self.is_closed() && Instant::now() < self.deadline {
             thread::sleep(Duration::from_millis(1));
             self.send();
@@ -112,10 +112,10 @@ impl Connection {
     }
 
     fn send(&mut self) {
-        while let State::Writing { answer, sent } = &mut self.state {
-            match self.stream.write(&answer[*sent..]) {
+        while let State::Writing { response, sent } = &mut self.state {
+            match self.stream.write(&response[*sent..]) {
                 Ok(0) => self.state = State::Closed,
-                Ok(length) if *sent + length == answer.len() => self.drain(),
+                Ok(length) if *sent + length == response.len() => self.drain(),
                 Ok(length) => *sent += length,
                 Err(error) => return self.give_up_unless_slow(&error),
             }

@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logto_core::{
-    DeviceAuthorization, DeviceSignInOptions, LogtoClient, LogtoError, SignInOutcome,
-};
+use logto_core::{DeviceAuthorization, DeviceSignInOptions, LogtoClient, SignInOutcome};
 
 use super::cancel::Cancel;
 use super::error::DesktopError;
@@ -46,23 +44,30 @@ pub fn device_sign_in(
     (options.show)(&device);
     let mut pauses = Pauses::new(options);
     let mut failures = 0;
+    let mut pause = device.interval;
     loop {
-        pauses.pause(device.interval.max(backoff(device.interval, failures)))?;
+        pauses.pause(pause)?;
         match client.poll_device_sign_in(&mut device) {
             Ok(Some(signed_in)) => return Ok(signed_in),
-            Ok(None) => failures = 0,
+            Ok(None) => {
+                failures = 0;
+                pause = device.interval;
+            }
             Err(error) if error.is_retryable() => {
                 log::debug!("the server could not be asked, and will be again: {error}");
                 failures += 1;
+                let asked_for = error.retry_after().unwrap_or_default();
                 let left = client.device_sign_in_expires_in(&device);
-                pauses.at_least(&error, left);
+                pause = backoff(device.interval, failures)
+                    .max(asked_for.min(5 * LONGEST_BACKOFF).min(left))
+                    .max(device.interval);
             }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// What can be said of a sign-in on another device.
+/// Options of [`device_sign_in`].
 #[derive(Clone)]
 pub struct DesktopDeviceOptions {
     timeout: Option<Duration>,
@@ -141,8 +146,6 @@ struct Pauses<'a> {
     started: Instant,
     /// The sum of the pauses, which is more than has passed where a test does not wait.
     paused: Duration,
-    /// What the server wants the next pause to be.
-    asked_for: Duration,
 }
 
 impl<'a> Pauses<'a> {
@@ -151,13 +154,11 @@ impl<'a> Pauses<'a> {
             options,
             started: Instant::now(),
             paused: Duration::ZERO,
-            asked_for: Duration::ZERO,
         }
     }
 
     /// Lets this time pass.
     fn pause(&mut self, time: Duration) -> Result<(), DesktopError> {
-        let time = time.max(std::mem::take(&mut self.asked_for));
         let cancel = &self.options.cancel;
         let left = self.left();
         let time = left.map_or(time, |left| left.min(time));
@@ -176,16 +177,6 @@ impl<'a> Pauses<'a> {
             (Some(Duration::ZERO), Some(after)) => Err(DesktopError::TimedOut { after }),
             _ => Ok(()),
         }
-    }
-
-    /// Notes for how long the server does not want to be asked after a failure, or how long the code is
-    /// still valid.
-    fn at_least(&mut self, error: &LogtoError, left: Duration) {
-        self.asked_for = error
-            .retry_after()
-            .unwrap_or_default()
-            .min(5 * LONGEST_BACKOFF)
-            .min(left);
     }
 
     /// `None` if there is no end but the code's.

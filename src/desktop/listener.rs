@@ -6,16 +6,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use logto_core::Secret;
 use url::Url;
 
-use super::cancel::Cancel;
 use super::connection::Connection;
 use super::error::DesktopError;
-use super::page::{Answer, Pages};
+use super::options::BrowserOptions;
+use super::page;
 use super::request::{Expected, Reading};
 
 /// How often it is looked whether something has come.
@@ -30,7 +30,7 @@ const KEPT_FOR: Duration = Duration::from_secs(1);
 
 /// Where to listen.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ListenAddr {
     pub ports: Vec<u16>,
     pub is_ipv6: bool,
     pub path: String,
@@ -39,30 +39,13 @@ pub(super) struct Place {
 pub(super) struct Listener {
     listener: TcpListener,
     uri: String,
-    host: String,
-    path: String,
+    expected: Expected,
+    /// `None`: without an end.
+    until: Option<Instant>,
     connections: VecDeque<Connection>,
 }
 
-/// What is waited for, and until when.
-pub(super) struct Wait<'a> {
-    pub state: &'a Secret,
-    pub pages: &'a Pages,
-    pub cancel: &'a Cancel,
-    /// `None`: without an end.
-    pub until: Option<Instant>,
-}
-
-/// How a wait ended.
-pub(super) enum Waited {
-    /// The browser came back. It waits for its answer.
-    Arrived(Arrival),
-    Cancelled,
-    TimedOut,
-    /// The one who waits wants to go on.
-    Left,
-}
-
+/// The browser has come back, and waits for its response.
 pub(super) struct Arrival {
     connection: Connection,
     /// Where the browser came back to, with its query.
@@ -70,53 +53,49 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    /// Answers, and waits shortly for the answer to be read.
-    pub fn answer(self, answer: &Answer) {
-        self.connection.finish(answer.to_bytes());
-    }
-}
-
-impl Place {
-    fn address(&self, port: u16) -> SocketAddr {
-        match self.is_ipv6 {
-            true => (Ipv6Addr::LOCALHOST, port).into(),
-            false => (Ipv4Addr::LOCALHOST, port).into(),
-        }
-    }
-
-    fn host(&self) -> &'static str {
-        match self.is_ipv6 {
-            true => "[::1]",
-            false => "127.0.0.1",
-        }
+    /// Responds, and waits shortly for the response to be read.
+    pub fn respond(self, response: Vec<u8>) {
+        self.connection.finish(response);
     }
 }
 
 impl Listener {
     /// Takes the first port that can be had.
-    pub fn bind(place: &Place) -> Result<Self, DesktopError> {
-        check_path(&place.path)?;
+    pub fn bind(addr: &ListenAddr) -> Result<Self, DesktopError> {
+        check_path(&addr.path)?;
+        let (ip, host): (IpAddr, _) = match addr.is_ipv6 {
+            true => (Ipv6Addr::LOCALHOST.into(), "[::1]"),
+            false => (Ipv4Addr::LOCALHOST.into(), "127.0.0.1"),
+        };
         let mut failure = io::Error::from(io::ErrorKind::InvalidInput);
-        for port in &place.ports {
-            match bind(place.address(*port)) {
+        for port in &addr.ports {
+            match bind((ip, *port).into()) {
                 Ok((listener, port)) => {
-                    let host = format!("{}:{port}", place.host());
-                    return Ok(Self {
-                        listener,
-                        uri: format!("http://{host}{}", place.path),
-                        host,
-                        path: place.path.clone(),
-                        connections: VecDeque::new(),
-                    });
+                    let host = format!("{host}:{port}");
+                    return Ok(Self::new(listener, host, addr.path.clone()));
                 }
                 Err(error) => failure = error,
             }
         }
         Err(DesktopError::NoPort {
-            host: place.host(),
-            ports: place.ports.clone(),
+            host,
+            ports: addr.ports.clone(),
             source: failure,
         })
+    }
+
+    fn new(listener: TcpListener, host: String, path: String) -> Self {
+        Self {
+            listener,
+            uri: format!("http://{host}{path}"),
+            expected: Expected {
+                host,
+                path,
+                state: Secret::new(""),
+            },
+            until: None,
+            connections: VecDeque::new(),
+        }
     }
 
     /// The URI that the browser is to come back to.
@@ -124,30 +103,34 @@ impl Listener {
         &self.uri
     }
 
-    /// Waits for the browser to come back. `look` is called again and again meanwhile, and ends the
-    /// wait when it returns `false`.
-    pub fn wait(&mut self, wait: &Wait<'_>, mut look: impl FnMut() -> bool) -> Waited {
-        let expected = Expected {
-            host: self.host.clone(),
-            path: self.path.clone(),
-            state: wait.state.clone(),
-        };
+    /// Sets the state that the browser must come back with, and within what time from now.
+    pub fn expect(&mut self, state: Secret, timeout: Duration) {
+        self.expected.state = state;
+        self.until = Instant::now().checked_add(timeout);
+    }
+
+    /// Waits for the browser to come back. Between two looks at the connections it calls `look`, whose error ends
+    /// the wait.
+    pub fn wait(
+        &mut self,
+        options: &BrowserOptions,
+        mut look: impl FnMut() -> Result<(), DesktopError>,
+    ) -> Result<Arrival, DesktopError> {
+        let after = options.timeout;
         loop {
-            if wait.cancel.is_cancelled() {
-                return Waited::Cancelled;
+            if options.cancel.is_cancelled() {
+                return Err(DesktopError::Cancelled);
             }
-            if wait.until.is_some_and(|until| Instant::now() >= until) {
-                return Waited::TimedOut;
+            if self.until.is_some_and(|until| Instant::now() >= until) {
+                return Err(DesktopError::TimedOut { after });
             }
             // Before others are let in: what has come is read before its connection may have to go.
-            if let Some(arrival) = self.advance(&expected, wait.pages) {
-                return Waited::Arrived(arrival);
+            if let Some(arrival) = self.advance() {
+                return Ok(arrival);
             }
             self.accept();
-            if !look() {
-                return Waited::Left;
-            }
-            wait.cancel.wait(LOOK_EVERY);
+            look()?;
+            options.cancel.wait(LOOK_EVERY);
         }
     }
 
@@ -181,18 +164,18 @@ impl Listener {
         oldest.is_none_or(|oldest| oldest.age() >= KEPT_FOR)
     }
 
-    fn advance(&mut self, expected: &Expected, pages: &Pages) -> Option<Arrival> {
+    fn advance(&mut self) -> Option<Arrival> {
         let mut arrived = None;
         for (index, connection) in self.connections.iter_mut().enumerate() {
-            match connection.advance(expected) {
+            match connection.advance(&self.expected) {
                 None | Some(Reading::Incomplete) => {}
                 Some(Reading::Refused(status)) => {
                     log::debug!("a request to {} was refused with {status}", self.uri);
-                    connection.answer(Answer::refusal(status).to_bytes());
+                    connection.respond(page::refusal(status));
                 }
                 Some(Reading::Stranger) => {
                     log::debug!("{} was called with a wrong state", self.uri);
-                    connection.answer(pages.stranger().to_bytes());
+                    connection.respond(page::stranger());
                 }
                 Some(Reading::Expected(query)) => {
                     arrived = Some((index, query));

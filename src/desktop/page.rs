@@ -2,8 +2,6 @@
 //!
 //! No page repeats anything that came with the request. Each takes the code out of the address bar.
 
-use std::fmt::Write as _;
-
 use crate::html::escape;
 
 const TEMPLATE: &str = include_str!("page/page.html");
@@ -25,78 +23,33 @@ pub(super) struct Pages {
     pub failure_html: Option<String>,
 }
 
-/// An answer to the browser.
-pub(super) struct Answer {
-    status: u16,
-    content_type: &'static str,
-    /// What may be loaded by the page, and run in it.
-    policy: String,
-    body: String,
-}
-
-struct Texts<'a> {
-    is_good: bool,
-    heading: &'a str,
-    text: String,
-}
-
 impl Pages {
     /// After a sign-in.
-    pub fn signed_in(&self) -> Answer {
-        let texts = Texts {
-            is_good: true,
-            heading: "You are signed in",
-            text: format!("You can close this tab and return to {}.", self.app()),
-        };
-        self.page(200, self.success_html.as_deref(), &texts)
+    pub fn signed_in(&self) -> Vec<u8> {
+        let text = format!("You can close this tab and return to {}.", self.app());
+        page(true, self.success_html.as_ref(), "You are signed in", &text)
     }
 
     /// After a sign-out.
-    pub fn signed_out(&self) -> Answer {
-        let texts = Texts {
-            is_good: true,
-            heading: "You are signed out",
-            text: "You can close this tab.".to_owned(),
-        };
-        self.page(200, self.success_html.as_deref(), &texts)
+    pub fn signed_out(&self) -> Vec<u8> {
+        let text = "You can close this tab.";
+        page(true, self.success_html.as_ref(), "You are signed out", text)
     }
 
-    /// After a sign-in that the user has declined.
-    pub fn denied(&self) -> Answer {
-        let texts = Texts {
-            is_good: false,
-            heading: "You are not signed in",
-            text: format!(
-                "The sign-in was declined. You can close this tab and return to {}.",
-                self.app()
+    /// After a sign-in that failed, or that the user has declined.
+    pub fn failed(&self, is_denied: bool) -> Vec<u8> {
+        let app = self.app();
+        let (heading, text) = match is_denied {
+            true => (
+                "You are not signed in",
+                format!("The sign-in was declined. You can close this tab and return to {app}."),
+            ),
+            false => (
+                "The sign-in did not work",
+                format!("Close this tab and return to {app}, which knows what went wrong."),
             ),
         };
-        self.page(400, self.failure_html.as_deref(), &texts)
-    }
-
-    /// After a sign-in that failed otherwise.
-    pub fn failed(&self) -> Answer {
-        let texts = Texts {
-            is_good: false,
-            heading: "The sign-in did not work",
-            text: format!(
-                "Close this tab and return to {}, which knows what went wrong.",
-                self.app()
-            ),
-        };
-        self.page(400, self.failure_html.as_deref(), &texts)
-    }
-
-    /// For who comes with a state that is not waited for.
-    pub fn stranger(&self) -> Answer {
-        let texts = Texts {
-            is_good: false,
-            heading: "This link is out of date",
-            text:
-                "It may come from an earlier attempt. Close this tab and go on in the newest one."
-                    .to_owned(),
-        };
-        self.page(400, None, &texts)
+        page(false, self.failure_html.as_ref(), heading, &text)
     }
 
     fn app(&self) -> String {
@@ -105,85 +58,57 @@ impl Pages {
             None => "the application".to_owned(),
         }
     }
-
-    fn page(&self, status: u16, own: Option<&str>, texts: &Texts<'_>) -> Answer {
-        let (page, style) = match own {
-            Some(html) => (html.to_owned(), "'unsafe-inline'".to_owned()),
-            None => (texts.to_html(), format!("'sha256-{STYLE_HASH}'")),
-        };
-        Answer {
-            status,
-            content_type: "text/html; charset=utf-8",
-            policy: format!(
-                "default-src 'none'; style-src {style}; script-src 'sha256-{SCRIPT_HASH}'; \
-                 img-src data:; font-src data:; base-uri 'none'; form-action 'none'; \
-                 frame-ancestors 'none'"
-            ),
-            body: format!("{page}<script>{SCRIPT}</script>\n"),
-        }
-    }
 }
 
-impl Texts<'_> {
-    fn to_html(&self) -> String {
-        let (mood, drawing) = match self.is_good {
-            true => ("good", CHECK_MARK),
-            false => ("bad", CROSS),
-        };
+/// The page for a browser with the state of another sign-in.
+pub(super) fn stranger() -> Vec<u8> {
+    let text = "It may come from an earlier attempt. Close this tab and go on in the newest one.";
+    page(false, None, "This link is out of date", text)
+}
+
+/// The response to a request that no user looks at.
+pub(super) fn refusal(status: &str) -> Vec<u8> {
+    let policy = "default-src 'none'; frame-ancestors 'none'";
+    let reason = status.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+    response(status, "text/plain", policy, &format!("{reason}\n"))
+}
+
+fn page(is_good: bool, own: Option<&String>, heading: &str, text: &str) -> Vec<u8> {
+    let (status, mood, drawing) = match is_good {
+        true => ("200 OK", "good", CHECK_MARK),
+        false => ("400 Bad Request", "bad", CROSS),
+    };
+    let built_in = || {
         TEMPLATE
             .replace("{style}", STYLE)
             .replace("{mood}", mood)
             .replace("{drawing}", drawing)
-            .replace("{heading}", self.heading)
+            .replace("{heading}", heading)
             // The last, because it may hold a name that the program has chosen.
-            .replace("{text}", &self.text)
-    }
+            .replace("{text}", text)
+    };
+    let (page, style) = match own {
+        Some(html) => (html.clone(), "'unsafe-inline'".to_owned()),
+        None => (built_in(), format!("'sha256-{STYLE_HASH}'")),
+    };
+    let policy = format!(
+        "default-src 'none'; style-src {style}; script-src 'sha256-{SCRIPT_HASH}'; \
+         img-src data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    let body = format!("{page}<script>{SCRIPT}</script>\n");
+    response(status, "text/html", &policy, &body)
 }
 
-impl Answer {
-    /// For what nobody looks at.
-    pub fn refusal(status: u16) -> Self {
-        Self {
-            status,
-            content_type: "text/plain; charset=utf-8",
-            policy: "default-src 'none'; frame-ancestors 'none'".to_owned(),
-            body: format!("{}\n", reason(status)),
-        }
-    }
-
-    /// The whole message. The connection ends with it, and nothing of it is kept.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut message = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
-        let headers = [
-            ("Content-Type", self.content_type),
-            ("Content-Length", &self.body.len().to_string()),
-            ("Connection", "close"),
-            ("Cache-Control", "no-store"),
-            ("Referrer-Policy", "no-referrer"),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Content-Security-Policy", &self.policy),
-        ];
-        for (name, value) in headers {
-            let _ = write!(message, "{name}: {value}\r\n");
-        }
-        if self.status == 405 {
-            message.push_str("Allow: GET\r\n");
-        }
-        message.push_str("\r\n");
-        message.push_str(&self.body);
-        message.into_bytes()
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        421 => "Misdirected Request",
-        431 => "Request Header Fields Too Large",
-        _ => "Bad Request",
-    }
+/// The whole message. The connection ends with it, and no cache keeps it.
+fn response(status: &str, content_type: &str, policy: &str, body: &str) -> Vec<u8> {
+    let (length, is_method) = (body.len(), status.starts_with("405"));
+    let allow = if is_method { "Allow: GET\r\n" } else { "" };
+    format!(
+        "HTTP/1.1 {status}\r\n{allow}Content-Type: {content_type}; charset=utf-8\r\nContent-Length: {length}\r\n\
+         Connection: close\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n\
+         X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {policy}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 #[cfg(test)]
@@ -199,14 +124,14 @@ mod tests {
         format!("{}=", hash.replace('-', "+").replace('_', "/"))
     }
 
-    fn text(answer: &Answer) -> String {
-        String::from_utf8(answer.to_bytes()).unwrap()
+    fn text(response: Vec<u8>) -> String {
+        String::from_utf8(response).unwrap()
     }
 
     #[test]
     fn the_policy_allows_this_style_and_this_script() {
         assert_eq!((STYLE_HASH, SCRIPT_HASH), (&*hash(STYLE), &*hash(SCRIPT)));
-        let page = text(&Pages::default().signed_in());
+        let page = text(Pages::default().signed_in());
         assert!(page.contains(&format!("<style>{STYLE}</style>")));
         assert!(page.contains(&format!("<script>{SCRIPT}</script>")));
     }
@@ -217,7 +142,7 @@ mod tests {
             app_name: Some("<script>alert('Tom & \"Jerry\"')</script>{style}".to_owned()),
             ..Pages::default()
         };
-        let page = text(&pages.signed_in());
+        let page = text(pages.signed_in());
         assert!(page.contains(
             "&lt;script&gt;alert(&#39;Tom &amp; &quot;Jerry&quot;&#39;)&lt;/script&gt;{style}."
         ));
@@ -230,16 +155,16 @@ mod tests {
             success_html: Some("<h1>Hooray</h1>".to_owned()),
             ..Pages::default()
         };
-        let page = text(&pages.signed_in());
+        let page = text(pages.signed_in());
         assert!(page.contains("\r\n\r\n<h1>Hooray</h1><script>history.replaceState"));
         assert!(page.contains("style-src 'unsafe-inline'; script-src 'sha256-"));
-        assert!(text(&pages.failed()).contains("The sign-in did not work"));
+        assert!(text(pages.failed(false)).contains("The sign-in did not work"));
     }
 
     #[test]
     fn nothing_is_kept_or_handed_on() {
-        for answer in [Pages::default().signed_in(), Answer::refusal(404)] {
-            let text = text(&answer);
+        for response in [Pages::default().signed_in(), refusal("404 Not Found")] {
+            let text = text(response);
             for header in [
                 "Connection: close",
                 "Cache-Control: no-store",

@@ -23,7 +23,7 @@ pub(super) enum Reading {
     /// Not all of it yet.
     Incomplete,
     /// Nothing that is answered with a page, with the HTTP status.
-    Refused(u16),
+    Refused(&'static str),
     /// The right place, and another sign-in's state, or none.
     Stranger,
     /// What is waited for, with its query.
@@ -37,10 +37,14 @@ impl Expected {
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(bytes) {
             Ok(httparse::Status::Complete(_)) => self.judge(&request),
-            Ok(httparse::Status::Partial) if bytes.len() >= LONGEST_HEAD => Reading::Refused(431),
+            Ok(httparse::Status::Partial) if bytes.len() >= LONGEST_HEAD => {
+                Reading::Refused("431 Request Header Fields Too Large")
+            }
             Ok(httparse::Status::Partial) => Reading::Incomplete,
-            Err(httparse::Error::TooManyHeaders) => Reading::Refused(431),
-            Err(_) => Reading::Refused(400),
+            Err(httparse::Error::TooManyHeaders) => {
+                Reading::Refused("431 Request Header Fields Too Large")
+            }
+            Err(_) => Reading::Refused("400 Bad Request"),
         }
     }
 
@@ -51,17 +55,17 @@ impl Expected {
             .filter(|header| header.name.eq_ignore_ascii_case("host"));
         match (hosts.next(), hosts.next()) {
             (Some(host), None) if self.is_our_host(host.value) => {}
-            (Some(_), None) => return Reading::Refused(421),
-            _ => return Reading::Refused(400),
+            (Some(_), None) => return Reading::Refused("421 Misdirected Request"),
+            _ => return Reading::Refused("400 Bad Request"),
         }
         // HEAD too: what only looks must not use up the code.
         if request.method != Some("GET") {
-            return Reading::Refused(405);
+            return Reading::Refused("405 Method Not Allowed");
         }
         let target = request.path.unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if path != self.path {
-            return Reading::Refused(404);
+            return Reading::Refused("404 Not Found");
         }
         match self.is_ours(query) {
             true => Reading::Expected(query.to_owned()),
@@ -137,7 +141,7 @@ mod tests {
             "http://127.0.0.1:4711/callback?state=the-state",
             "*",
         ] {
-            assert_eq!(get(target), Reading::Refused(404), "{target}");
+            assert_eq!(get(target), Reading::Refused("404 Not Found"), "{target}");
         }
     }
 
@@ -158,11 +162,15 @@ mod tests {
             "",
         ] {
             let reading = with(&format!("Host: {host}\r\n"));
-            assert_eq!(reading, Reading::Refused(421), "{host}");
+            assert_eq!(
+                reading,
+                Reading::Refused("421 Misdirected Request"),
+                "{host}"
+            );
         }
-        assert_eq!(with(""), Reading::Refused(400));
+        assert_eq!(with(""), Reading::Refused("400 Bad Request"));
         let twice = "Host: 127.0.0.1:4711\r\nHost: evil.example\r\n";
-        assert_eq!(with(twice), Reading::Refused(400));
+        assert_eq!(with(twice), Reading::Refused("400 Bad Request"));
         assert!(matches!(
             with("hOST: 127.0.0.1:4711\r\n"),
             Reading::Expected(_)
@@ -194,7 +202,11 @@ mod tests {
             let request = format!(
                 "{method} /callback?state=the-state HTTP/1.1\r\nHost: 127.0.0.1:4711\r\n\r\n"
             );
-            assert_eq!(read(&request), Reading::Refused(405), "{method}");
+            assert_eq!(
+                read(&request),
+                Reading::Refused("405 Method Not Allowed"),
+                "{method}"
+            );
         }
     }
 
@@ -203,11 +215,14 @@ mod tests {
         assert_eq!(read(""), Reading::Incomplete);
         assert_eq!(read("GET /callback?sta"), Reading::Incomplete);
         let endless = format!("GET /{}", "x".repeat(LONGEST_HEAD));
-        assert_eq!(read(&endless), Reading::Refused(431));
+        assert_eq!(
+            read(&endless),
+            Reading::Refused("431 Request Header Fields Too Large")
+        );
         let many = "x: y\r\n".repeat(MOST_HEADERS + 1);
         assert_eq!(
             read(&format!("GET / HTTP/1.1\r\n{many}\r\n")),
-            Reading::Refused(431)
+            Reading::Refused("431 Request Header Fields Too Large")
         );
         for garbage in [
             "\u{16}\u{3}\u{1}",
@@ -215,7 +230,11 @@ mod tests {
             "GET / HTTP/9.9\r\n\r\n",
             "\0\0\0\0",
         ] {
-            assert_eq!(read(garbage), Reading::Refused(400), "{garbage:?}");
+            assert_eq!(
+                read(garbage),
+                Reading::Refused("400 Bad Request"),
+                "{garbage:?}"
+            );
         }
     }
 }

@@ -1,18 +1,19 @@
 //! Sign-in by the user's browser.
 
-use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use logto_core::{CallbackError, LogtoClient, LogtoError, Secret, SignInOptions, SignInOutcome};
 use url::Url;
 
-use super::browser::{self, Browser, OnUrl};
+use super::browser;
 use super::cancel::Cancel;
 use super::error::DesktopError;
-use super::listener::{Listener, Place, Wait, Waited};
-use super::page::Pages;
+use super::listener::Listener;
+use super::options::{BrowserOptions, browser_setters};
+use super::page;
 
 /// Signs the user in by their browser, and returns who it is. Blocks until they have finished.
 ///
@@ -46,177 +47,84 @@ pub fn sign_in(
     client: &LogtoClient,
     options: &DesktopSignInOptions,
 ) -> Result<SignInOutcome, DesktopError> {
-    let mut listener = Listener::bind(&options.place)?;
+    let shared = &options.shared;
+    let mut listener = Listener::bind(&shared.addr)?;
     let mut request = options.request.clone();
     request.redirect_uri = listener.uri().to_owned();
     let url = client.sign_in(request)?;
-    let state = state_of(&url);
-    let wait = Wait {
-        state: &state,
-        pages: &options.pages,
-        cancel: &options.cancel,
-        until: Instant::now().checked_add(options.timeout),
-    };
-    if let Some(on_url) = &options.on_url {
-        on_url(&url);
-    }
-    let mut opening = options.browser.open(&url);
+    listener.expect(state_of(&url), shared.timeout);
+    let mut opening = shared.browser.open(&url);
+    let mut is_shown = false;
     loop {
-        let waited = listener.wait(&wait, || {
-            if let Some(reason) = opening.reason_to_show() {
-                (options.browser.show_url)(&url, reason);
+        let arrival = listener.wait(shared, || {
+            if let Some(reason) = opening.news()
+                && !mem::replace(&mut is_shown, true)
+            {
+                (shared.browser.show_url)(&url, reason);
             }
-            true
-        });
-        let arrival = match waited {
-            Waited::Arrived(arrival) => arrival,
-            Waited::Cancelled => return Err(DesktopError::Cancelled),
-            Waited::TimedOut | Waited::Left => {
-                return Err(DesktopError::TimedOut {
-                    after: options.timeout,
-                });
-            }
-        };
-        if options.cancel.is_cancelled() {
-            arrival.answer(&options.pages.failed());
+            Ok(())
+        })?;
+        if shared.cancel.is_cancelled() {
+            arrival.respond(shared.pages.failed(false));
             return Err(DesktopError::Cancelled);
         }
         match client.handle_sign_in_callback(&arrival.url) {
             Ok(signed_in) => {
-                arrival.answer(&options.pages.signed_in());
+                arrival.respond(shared.pages.signed_in());
                 return Ok(signed_in);
             }
-            Err(error) if is_unread(&error) => arrival.answer(&options.pages.stranger()),
+            Err(error) if is_unread(&error) => arrival.respond(page::stranger()),
             Err(error) => {
                 let error = DesktopError::from(error);
-                match error.is_denied() {
-                    true => arrival.answer(&options.pages.denied()),
-                    false => arrival.answer(&options.pages.failed()),
-                }
+                arrival.respond(shared.pages.failed(error.is_denied()));
                 return Err(error);
             }
         }
     }
 }
 
-/// What can be said of a sign-in by the browser.
-#[derive(Clone)]
+/// Options of [`sign_in`].
+#[derive(Debug, Clone)]
 pub struct DesktopSignInOptions {
-    place: Place,
-    timeout: Duration,
-    cancel: Cancel,
-    browser: Browser,
-    on_url: Option<Arc<OnUrl>>,
-    pages: Pages,
+    shared: BrowserOptions,
     request: SignInOptions,
 }
+
+browser_setters!(DesktopSignInOptions);
 
 impl DesktopSignInOptions {
     /// A sign-in with the defaults.
     pub fn new() -> Self {
+        let timeout = Duration::from_secs(300);
         Self {
-            place: Place {
-                ports: vec![0],
-                is_ipv6: false,
-                path: "/callback".to_owned(),
-            },
-            timeout: Duration::from_secs(300),
-            cancel: Cancel::new(),
-            browser: Browser::new(browser::print),
-            on_url: None,
-            pages: Pages::default(),
+            shared: BrowserOptions::new("/callback", timeout, browser::print),
             request: SignInOptions::new(""),
         }
-    }
-
-    /// Sets the ports to wait for the browser at: the first that can be had is taken, and 0 is any
-    /// free one. Default: any free one, which is right for Logto.
-    pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
-        self.place.ports = ports.into_iter().collect();
-        self
-    }
-
-    /// Sets whether to wait at `[::1]` in place of `127.0.0.1`. Logto then wants the redirect URI to be
-    /// registered with its port. Default: no.
-    pub fn ipv6(mut self, is_ipv6: bool) -> Self {
-        self.place.is_ipv6 = is_ipv6;
-        self
     }
 
     /// Sets the path of the redirect URI, as it is registered in the Logto Console. Default:
     /// `/callback`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.place.path = path.into();
-        self
-    }
-
-    /// Sets how long to wait for the user. Default: 5 minutes. After 10 the client refuses the sign-in
-    /// anyway.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets what ends the wait from another thread. Once the browser is back, and the code on its way to
-    /// the server, the sign-in runs to its end, and may succeed. Default: nothing.
-    pub fn cancel(mut self, cancel: &Cancel) -> Self {
-        self.cancel = cancel.clone();
-        self
-    }
-
-    /// Sets how the browser is opened. It is called on a thread of its own, and may return when the
-    /// browser is closed. Default: the system's browser.
-    pub fn open_with(
-        mut self,
-        open: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
-        self.browser.open = Arc::new(open);
-        self
-    }
-
-    /// Opens no browser, and only [shows](Self::show_url) the address. Default: a browser is opened.
-    pub fn without_browser(mut self) -> Self {
-        self.browser.refuse();
-        self
-    }
-
-    /// Sets what is done, once, with the address where no browser opens, or where nobody has come back
-    /// [for some time](Self::show_url_after). Default: it is written to the standard error.
-    pub fn show_url(mut self, show: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.browser.show_url = Arc::new(move |url, _| show(url));
-        self
-    }
-
-    /// Sets after what time the address is [shown](Self::show_url) although a browser seems to have
-    /// opened: the system often does not say that none did. Default: 10 seconds.
-    pub fn show_url_after(mut self, time: Duration) -> Self {
-        self.browser.show_after = time;
+        self.shared.addr.path = path.into();
         self
     }
 
     /// Sets what is always done with the address, before a browser is opened: to write it to a log, or
     /// to offer it in a window. Default: nothing.
     pub fn on_url(mut self, look: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.on_url = Some(Arc::new(look));
+        self.shared.browser.on_url = Some(Arc::new(look));
         self
     }
 
     /// Sets what the page at the end calls this program. Default: "the application".
     pub fn app_name(mut self, name: impl Into<String>) -> Self {
-        self.pages.app_name = Some(name.into());
+        self.shared.pages.app_name = Some(name.into());
         self
     }
 
-    /// Sets the page after a sign-in: a whole one, in which scripts do not run and nothing is loaded
-    /// but `data:` images and fonts. Default: a plain one in English.
-    pub fn success_html(mut self, html: impl Into<String>) -> Self {
-        self.pages.success_html = Some(html.into());
-        self
-    }
-
-    /// Sets the page after a sign-in that failed, with the same rules. Default: a plain one in English.
+    /// Sets the page after a sign-in that failed, with the same rules as [`success_html`](Self::success_html). Default: a plain one in English.
     pub fn failure_html(mut self, html: impl Into<String>) -> Self {
-        self.pages.failure_html = Some(html.into());
+        self.shared.pages.failure_html = Some(html.into());
         self
     }
 
@@ -225,22 +133,6 @@ impl DesktopSignInOptions {
     pub fn request(mut self, change: impl FnOnce(SignInOptions) -> SignInOptions) -> Self {
         self.request = change(self.request);
         self
-    }
-}
-
-impl Default for DesktopSignInOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for DesktopSignInOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DesktopSignInOptions")
-            .field("place", &self.place)
-            .field("timeout", &self.timeout)
-            .field("request", &self.request)
-            .finish_non_exhaustive()
     }
 }
 

@@ -8,19 +8,15 @@ use logto_core::{ConfigError, LogtoError, MemoryStorage, Storage};
 /// The environment variable that has the key of an encrypted storage: 32 bytes in base64.
 pub const STORAGE_KEY_VARIABLE: &str = "LOGTO_STORAGE_KEY";
 
-const REDIS_SCHEMES: [&str; 12] = [
-    "redis",
-    "rediss",
-    "redis+cluster",
-    "rediss+cluster",
-    "redis+sentinel",
-    "rediss+sentinel",
-    "valkey",
-    "valkeys",
-    "valkey+cluster",
-    "valkeys+cluster",
-    "valkey+sentinel",
-    "valkeys+sentinel",
+/// The schemes that need a feature, and that feature.
+const SCHEMES: [(&str, &str); 7] = [
+    ("sqlite", "sqlite"),
+    ("sled", "sled"),
+    ("file", "file"),
+    ("redis", "redis"),
+    ("rediss", "redis"),
+    ("valkey", "redis"),
+    ("valkeys", "redis"),
 ];
 
 /// Opens the storage that a URL names, so that the choice can be left to the configuration:
@@ -60,18 +56,41 @@ const REDIS_SCHEMES: [&str; 12] = [
 /// if the key is missing; else, if the storage cannot be opened.
 pub fn open(url: &str) -> Result<Arc<dyn Storage>, LogtoError> {
     let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    let (name, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
+    let known = SCHEMES.into_iter().find(|(known, feature)| {
+        let is_kind =
+            kind.is_empty() || *feature == "redis" && ["cluster", "sentinel"].contains(&kind);
+        *known == name && is_kind
+    });
+    match known {
+        _ if scheme == "memory" => Ok(Arc::new(MemoryStorage::new())),
+        #[cfg(feature = "redis")]
+        Some((_, "redis")) => Ok(Arc::new(logto_storage_redis::RedisStorage::open(url)?)),
+        Some((scheme, feature)) => open_path(scheme, feature, path(scheme, rest)),
+        None => Err(ConfigError::UnknownStorage {
+            scheme: scheme.chars().take(40).collect(),
+        }
+        .into()),
+    }
+}
+
+#[allow(unused_variables)] // without the features
+fn open_path(
+    scheme: &'static str,
+    feature: &'static str,
+    path: Result<&Path, ConfigError>,
+) -> Result<Arc<dyn Storage>, LogtoError> {
     match scheme {
-        "memory" => Ok(Arc::new(MemoryStorage::new())),
-        "sqlite" => open_sqlite(path("sqlite", rest)?),
-        "sled" => open_sled(path("sled", rest)?),
-        "file" => open_file(path("file", rest)?),
-        _ => match REDIS_SCHEMES.into_iter().find(|redis| *redis == scheme) {
-            Some(scheme) => open_redis(scheme, url),
-            None => Err(ConfigError::UnknownStorage {
-                scheme: scheme.chars().take(40).collect(),
-            }
-            .into()),
-        },
+        #[cfg(feature = "sqlite-system")]
+        "sqlite" => Ok(Arc::new(logto_storage_sqlite::SqliteStorage::open(path?)?)),
+        #[cfg(feature = "sled")]
+        "sled" => Ok(Arc::new(logto_storage_sled::SledStorage::open(path?)?)),
+        #[cfg(feature = "file")]
+        "file" => Ok(Arc::new(logto_storage_file::FileStorage::open(
+            path?,
+            key()?,
+        )?)),
+        _ => Err(ConfigError::StorageNotCompiledIn { scheme, feature }.into()),
     }
 }
 
@@ -87,72 +106,22 @@ fn path<'a>(scheme: &'static str, rest: &'a str) -> Result<&'a Path, ConfigError
     }
 }
 
-#[cfg(feature = "sqlite-system")]
-fn open_sqlite(path: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
-    Ok(Arc::new(logto_storage_sqlite::SqliteStorage::open(path)?))
-}
-
-#[cfg(not(feature = "sqlite-system"))]
-fn open_sqlite(_: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
-    not_compiled_in("sqlite", "sqlite")
-}
-
-#[cfg(feature = "sled")]
-fn open_sled(path: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
-    Ok(Arc::new(logto_storage_sled::SledStorage::open(path)?))
-}
-
-#[cfg(not(feature = "sled"))]
-fn open_sled(_: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
-    not_compiled_in("sled", "sled")
-}
-
+/// The key from the environment.
 #[cfg(feature = "file")]
-fn open_file(path: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
-    use logto_core::EncryptionKey;
-
+fn key() -> Result<logto_core::EncryptionKey, ConfigError> {
     let name = STORAGE_KEY_VARIABLE;
     let text = match std::env::var(name) {
         Ok(text) if !text.trim().is_empty() => logto_core::Secret::from(text),
         Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(ConfigError::InvalidVariable { name }.into());
+            return Err(ConfigError::InvalidVariable { name });
         }
         _ => {
             let hint = "32 random bytes in base64, such as by `openssl rand -base64 32`";
-            return Err(ConfigError::MissingVariable { name, hint }.into());
+            return Err(ConfigError::MissingVariable { name, hint });
         }
     };
-    let key = EncryptionKey::from_base64(text.expose()).map_err(|error| {
+    logto_core::EncryptionKey::from_base64(text.expose()).map_err(|error| {
         let reason = error.to_string();
         ConfigError::InvalidKey { name, reason }
-    })?;
-    Ok(Arc::new(logto_storage_file::FileStorage::open(path, key)?))
-}
-
-#[cfg(not(feature = "file"))]
-fn open_file(_: &Path) -> Result<Arc<dyn Storage>, LogtoError> {
-    not_compiled_in("file", "file")
-}
-
-#[cfg(feature = "redis")]
-fn open_redis(_: &'static str, url: &str) -> Result<Arc<dyn Storage>, LogtoError> {
-    Ok(Arc::new(logto_storage_redis::RedisStorage::open(url)?))
-}
-
-#[cfg(not(feature = "redis"))]
-fn open_redis(scheme: &'static str, _: &str) -> Result<Arc<dyn Storage>, LogtoError> {
-    not_compiled_in(scheme, "redis")
-}
-
-#[cfg(not(all(
-    feature = "sqlite-system",
-    feature = "sled",
-    feature = "file",
-    feature = "redis"
-)))]
-fn not_compiled_in(
-    scheme: &'static str,
-    feature: &'static str,
-) -> Result<Arc<dyn Storage>, LogtoError> {
-    Err(ConfigError::StorageNotCompiledIn { scheme, feature }.into())
+    })
 }

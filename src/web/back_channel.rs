@@ -4,11 +4,11 @@ use http::Request;
 use http::header::CONTENT_TYPE;
 
 use super::Inner;
-use super::respond::Answer;
+use super::respond::Response;
 use crate::Logto;
 
 impl Inner {
-    pub(super) fn back_channel_logout<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Answer {
+    pub(super) fn back_channel_logout<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Response {
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let body = request.body().as_ref();

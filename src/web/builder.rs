@@ -1,6 +1,6 @@
 //! What of a web application's sign-in can be set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use http::{Method, Request, Response};
 
 use super::base_url::BaseUrl;
 use super::cookie::SessionCookie;
-use super::problem::{Problem, ProblemPage};
+use super::problem::{Problem, Render};
 use super::{Inner, WebAuth};
 use crate::storage::Storage;
 use crate::{Logto, SignInOptions};
@@ -36,7 +36,7 @@ pub struct WebAuthBuilder {
     base_url: String,
     paths: Paths,
     cookie_name: String,
-    problem_page: ProblemPage,
+    problem_page: Option<Box<Render>>,
     set_options: Option<Box<SetOptions>>,
 }
 
@@ -46,12 +46,7 @@ pub(super) type SetOptions = dyn Fn(&Request<()>, SignInOptions) -> SignInOption
 /// Where the routes are.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
-    pub sign_in: String,
-    pub sign_up: String,
-    pub callback: String,
-    pub sign_out: String,
-    pub user: Option<String>,
-    pub back_channel_logout: Option<String>,
+    routes: BTreeMap<Route, String>,
     pub after_sign_in: String,
     pub after_sign_out: String,
 }
@@ -105,49 +100,49 @@ impl WebAuthBuilder {
             storage,
             base_url: base_url.to_owned(),
             paths: Paths {
-                sign_in: "/sign-in".to_owned(),
-                sign_up: "/sign-up".to_owned(),
-                callback: "/callback".to_owned(),
-                sign_out: "/sign-out".to_owned(),
-                user: None,
-                back_channel_logout: None,
+                routes: BTreeMap::from([
+                    (Route::SignIn, "/sign-in".to_owned()),
+                    (Route::SignUp, "/sign-up".to_owned()),
+                    (Route::Callback, "/callback".to_owned()),
+                    (Route::SignOut, "/sign-out".to_owned()),
+                ]),
                 after_sign_in: "/".to_owned(),
                 after_sign_out: "/".to_owned(),
             },
             cookie_name: "logto".to_owned(),
-            problem_page: ProblemPage::default(),
+            problem_page: None,
             set_options: None,
         }
     }
 
     /// Where a sign-in starts. Default: `/sign-in`.
     pub fn sign_in_path(mut self, path: impl Into<String>) -> Self {
-        self.paths.sign_in = path.into();
+        self.paths.routes.insert(Route::SignIn, path.into());
         self
     }
 
     /// Where a sign-in starts that shows the registration page first. Default: `/sign-up`.
     pub fn sign_up_path(mut self, path: impl Into<String>) -> Self {
-        self.paths.sign_up = path.into();
+        self.paths.routes.insert(Route::SignUp, path.into());
         self
     }
 
     /// Where Logto sends the browser back to. Default: `/callback`.
     pub fn callback_path(mut self, path: impl Into<String>) -> Self {
-        self.paths.callback = path.into();
+        self.paths.routes.insert(Route::Callback, path.into());
         self
     }
 
     /// Where a form that signs out is sent to. Default: `/sign-out`.
     pub fn sign_out_path(mut self, path: impl Into<String>) -> Self {
-        self.paths.sign_out = path.into();
+        self.paths.routes.insert(Route::SignOut, path.into());
         self
     }
 
     /// Where scripts ask who is signed in: the claims of the ID token as JSON, without those of the
     /// protocol, or 401. Default: nowhere.
     pub fn user_path(mut self, path: impl Into<String>) -> Self {
-        self.paths.user = Some(path.into());
+        self.paths.routes.insert(Route::User, path.into());
         self
     }
 
@@ -156,7 +151,9 @@ impl WebAuthBuilder {
     /// the back-channel logout URI, and Logto must be able to reach it. The storage must be able to find
     /// sessions by their user, as all of this crate's can. Default: nowhere.
     pub fn back_channel_logout_path(mut self, path: impl Into<String>) -> Self {
-        self.paths.back_channel_logout = Some(path.into());
+        self.paths
+            .routes
+            .insert(Route::BackChannelLogout, path.into());
         self
     }
 
@@ -186,7 +183,7 @@ impl WebAuthBuilder {
         mut self,
         render: impl Fn(&Problem) -> Response<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
-        self.problem_page = ProblemPage::of(render);
+        self.problem_page = Some(Box::new(render));
         self
     }
 
@@ -258,7 +255,7 @@ impl WebAuthBuilder {
 }
 
 /// What a path of ours is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Route {
     SignIn,
     SignUp,
@@ -298,31 +295,23 @@ impl Paths {
 
     /// The route at this path; `None` if it is the application's.
     pub fn route(&self, path: &str) -> Option<Route> {
-        let (route, _) = self.routes().find(|(_, known)| *known == path)?;
-        Some(route)
+        let (route, _) = self.routes.iter().find(|(_, known)| *known == path)?;
+        Some(*route)
     }
 
-    fn routes(&self) -> impl Iterator<Item = (Route, &str)> {
-        [
-            (Route::SignIn, Some(&self.sign_in)),
-            (Route::SignUp, Some(&self.sign_up)),
-            (Route::Callback, Some(&self.callback)),
-            (Route::SignOut, Some(&self.sign_out)),
-            (Route::User, self.user.as_ref()),
-            (Route::BackChannelLogout, self.back_channel_logout.as_ref()),
-        ]
-        .into_iter()
-        .filter_map(|(route, path)| Some((route, path?.as_str())))
+    /// The path of a route; empty if it is turned off.
+    pub fn of(&self, route: Route) -> &str {
+        self.routes.get(&route).map_or("", String::as_str)
     }
 
     fn check(&self, base_url: &BaseUrl) -> Result<(), WebConfigError> {
         let mut seen = BTreeSet::new();
-        for (route, path) in self.routes() {
+        for (route, path) in &self.routes {
             if !base_url.is_plain_path(path) {
                 return Err(invalid_path(route.name(), path));
             }
             if !seen.insert(path) {
-                let path = path.to_owned();
+                let path = path.clone();
                 return Err(WebConfigError::DuplicatePath { path });
             }
         }
@@ -355,7 +344,6 @@ impl fmt::Debug for WebAuthBuilder {
             .field("base_url", &self.base_url)
             .field("paths", &self.paths)
             .field("cookie_name", &self.cookie_name)
-            .field("problem_page", &self.problem_page)
             .finish_non_exhaustive()
     }
 }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use serde_json::json;
 use url::form_urlencoded;
 
 use super::Inner;
 use super::base_url::is_unsafe;
+use super::builder::Route;
 use super::problem::{Problem, ProblemKind, is_unreadable};
-use super::respond::{self, Answer};
+use super::respond::{self, Response};
 use crate::storage::{StorageError, StorageErrorKind};
 use crate::{IdTokenClaims, LogtoClient, LogtoError};
 
@@ -32,18 +33,18 @@ impl User {
     }
 }
 
-/// What to answer instead of the page or the API's answer.
+/// The response to send instead of the page or the API's response.
 #[derive(Debug)]
 #[must_use = "the browser is to get its response"]
-pub struct Rejection(Box<Answer>);
+pub struct Rejection(Box<Response>);
 
 impl Rejection {
-    /// The answer.
-    pub fn into_response(self) -> Response<Vec<u8>> {
+    /// The response.
+    pub fn into_response(self) -> Response {
         *self.0
     }
 
-    /// The status of the answer: 303 to the sign-in, 401, 403, or 500 and 503 where the session could
+    /// The status of the response: 303 to the sign-in, 401, 403, or 500 and 503 where the session could
     /// not be read.
     pub fn status(&self) -> StatusCode {
         self.0.status()
@@ -62,7 +63,7 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
-/// Who reads an answer.
+/// Who reads a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
     /// A person, whose browser can be sent elsewhere.
@@ -113,7 +114,7 @@ impl Inner {
     }
 
     pub fn sign_in_link(&self, return_to: &str) -> String {
-        self.link(&self.paths.sign_in, return_to)
+        self.link(self.paths.of(Route::SignIn), return_to)
     }
 
     /// To the route at `path`, which starts a sign-in.
@@ -128,16 +129,16 @@ impl Inner {
     }
 
     pub fn reject(&self, audience: Audience, problem: &Problem) -> Rejection {
-        let answer = match audience {
-            Audience::Page => self.problem_page.show(problem),
+        let response = match audience {
+            Audience::Page => self.show(problem),
             Audience::Script => {
                 let body = json!({ "error": code(problem.kind) });
-                let mut answer = respond::json(problem.status, &body);
-                problem.say_when_to_retry(answer.headers_mut());
-                answer
+                let mut response = respond::json(problem.status, &body);
+                problem.say_when_to_retry(response.headers_mut());
+                response
             }
         };
-        Rejection(Box::new(answer))
+        Rejection(Box::new(response))
     }
 }
 
@@ -148,7 +149,7 @@ fn damaged(error: LogtoError) -> LogtoError {
     damaged.with_source(error).into()
 }
 
-/// Whether a person sees the answer, as far as the browser says: an image or a script's request would
+/// Whether a person sees the response, as far as the browser says: an image or a script's request would
 /// start a sign-in that nobody finishes.
 fn is_navigation(headers: &HeaderMap) -> bool {
     let mut modes = headers.get_all("sec-fetch-mode").iter();

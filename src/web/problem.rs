@@ -1,15 +1,13 @@
 //! What the browser is shown where something goes wrong.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::respond::{self, Answer};
+use super::Inner;
+use super::respond::{self, Response};
 use crate::html::escape;
-use crate::storage::StorageErrorKind;
 use crate::{CallbackError, LogtoError, OAuthError};
 
 /// After which time to try again where Logto does not say.
@@ -23,7 +21,7 @@ const WAIT: Duration = Duration::from_secs(5);
 pub struct Problem {
     /// What kind of problem it is.
     pub kind: ProblemKind,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
     /// One or two sentences for the user.
     pub message: String,
@@ -159,13 +157,7 @@ impl Problem {
 /// Whether the session is there and will never be read: damaged, or written with a key or by a version
 /// that this program has not.
 pub(super) fn is_unreadable(error: &LogtoError) -> bool {
-    let LogtoError::Storage(error) = error else {
-        return false;
-    };
-    matches!(
-        error.kind(),
-        StorageErrorKind::Corrupt | StorageErrorKind::WrongKey | StorageErrorKind::NewerFormat
-    )
+    matches!(error, LogtoError::Storage(error) if error.is_permanent())
 }
 
 /// Whether it is the application that the server refuses, which no user can help.
@@ -189,36 +181,20 @@ fn callback_message(error: &CallbackError) -> &'static str {
     }
 }
 
-type Render = dyn Fn(&Problem) -> Response<Vec<u8>> + Send + Sync;
+/// A page of the application's own.
+pub(super) type Render = dyn Fn(&Problem) -> Response + Send + Sync;
 
-/// How a problem is shown.
-#[derive(Clone, Default)]
-pub(super) struct ProblemPage(Option<Arc<Render>>);
-
-impl ProblemPage {
-    pub fn of(render: impl Fn(&Problem) -> Response<Vec<u8>> + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(render)))
-    }
-
-    pub fn show(&self, problem: &Problem) -> Answer {
-        let mut answer = match &self.0 {
+impl Inner {
+    /// Shows a problem on the application's own page or on the built-in one.
+    pub fn show(&self, problem: &Problem) -> Response {
+        let mut response = match &self.problem_page {
             Some(render) => render(problem),
             None => respond::page(problem.status, html(problem)),
         };
-        let headers = answer.headers_mut();
+        let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         problem.say_when_to_retry(headers);
-        answer
-    }
-}
-
-impl fmt::Debug for ProblemPage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "custom"
-        } else {
-            "built-in"
-        })
+        response
     }
 }
 
@@ -254,20 +230,8 @@ mod tests {
     #[test]
     fn a_page_says_what_to_do_and_is_escaped() {
         let problem = Problem::without_session("http://localhost:3000").or_try_again("/a?\"><b>");
-        let answer = ProblemPage::default().show(&problem);
-        let html = String::from_utf8(answer.into_body()).unwrap();
+        let html = html(&problem);
         assert!(html.contains("http://localhost:3000"), "{html}");
         assert!(html.contains("href=\"/a?&quot;&gt;&lt;b&gt;\""), "{html}");
-    }
-
-    #[test]
-    fn an_applications_own_page_takes_the_place_of_the_built_in_one() {
-        let page = ProblemPage::of(|problem| Response::new(problem.message.clone().into_bytes()));
-        let mut problem = Problem::cross_origin();
-        problem.retry_after = Some(Duration::from_secs(7));
-        let answer = page.show(&problem);
-        assert_eq!(answer.headers()["retry-after"], "7");
-        assert_eq!(answer.headers()["cache-control"], "no-store");
-        assert!(answer.body().starts_with(b"Another site"));
     }
 }

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::io::Read as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use rouille::{Request, Response};
+use rouille::{Request, Response, ResponseBody};
 
 use super::{LONGEST_BODY, Rejection, User, WebAuth};
 use crate::LogtoError;
@@ -125,14 +125,14 @@ fn uncached(response: Response) -> Response {
 
 fn from_http(response: http::Response<Vec<u8>>) -> Response {
     let (parts, body) = response.into_parts();
-    let mut answer = Response::from_data("", body).with_status_code(parts.status.as_u16());
-    // Where the response has no content type, nor has the answer.
-    answer.headers.clear();
-    for (name, value) in &parts.headers {
+    let headers = parts.headers.iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        answer
-            .headers
-            .push((Cow::Owned(name.to_string()), Cow::Owned(value)));
+        (Cow::Owned(name.to_string()), Cow::Owned(value))
+    });
+    Response {
+        status_code: parts.status.as_u16(),
+        headers: headers.collect(),
+        data: ResponseBody::from_data(body),
+        upgrade: None,
     }
-    answer
 }

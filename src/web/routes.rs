@@ -11,36 +11,21 @@ use super::Inner;
 use super::builder::Route;
 use super::guard::{Audience, unauthorized};
 use super::problem::{Problem, is_unreadable};
-use super::respond::{self, Answer};
+use super::respond::{self, Response};
 use crate::storage::SessionId;
 use crate::{CallbackError, FirstScreen, LogtoClient, LogtoError, SignInOptions, SignInOutcome};
 
 /// The claims of the protocol, which say nothing of the user.
-const PROTOCOL_CLAIMS: [&str; 15] = [
-    "aud",
-    "iss",
-    "exp",
-    "iat",
-    "nbf",
-    "jti",
-    "nonce",
-    "azp",
-    "at_hash",
-    "c_hash",
-    "s_hash",
-    "sid",
-    "auth_time",
-    "acr",
-    "amr",
-];
+const PROTOCOL_CLAIMS: &str =
+    "aud iss exp iat nbf jti nonce azp at_hash c_hash s_hash sid auth_time acr amr";
 
 impl Inner {
-    pub fn handle<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Option<Answer> {
+    pub fn handle<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Option<Response> {
         let route = self.paths.route(request.uri().path())?;
         if request.method() != route.method() {
             return Some(self.not_allowed(&route.method()));
         }
-        let answer = match route {
+        let response = match route {
             Route::SignIn => self.sign_in(request, None),
             Route::SignUp => self.sign_in(request, Some(FirstScreen::Register)),
             Route::Callback => self.callback(request),
@@ -48,18 +33,18 @@ impl Inner {
             Route::User => Ok(self.user_info(request.headers())),
             Route::BackChannelLogout => Ok(self.back_channel_logout(request)),
         };
-        Some(answer.unwrap_or_else(|error| self.failed(request, &error)))
+        Some(response.unwrap_or_else(|error| self.failed(request, &error)))
     }
 
     pub fn redirect_uri(&self) -> String {
-        self.base_url.join(&self.paths.callback)
+        self.base_url.join(self.paths.of(Route::Callback))
     }
 
     fn sign_in<B>(
         &self,
         request: &Request<B>,
         first_screen: Option<FirstScreen>,
-    ) -> Result<Answer, LogtoError> {
+    ) -> Result<Response, LogtoError> {
         let asked_for = return_to(request);
         let target = asked_for
             .as_deref()
@@ -70,8 +55,8 @@ impl Inner {
         let options = self.as_the_application_likes(request, options);
         let known = self.cookie.read(request.headers());
         let (id, url) = self.start(known.unwrap_or_else(SessionId::random), options)?;
-        let answer = respond::see_other(&url);
-        Ok(respond::with_cookie(answer, self.cookie.keep(&id)))
+        let response = respond::see_other(&url);
+        Ok(respond::with_cookie(response, self.cookie.keep(&id)))
     }
 
     fn as_the_application_likes<B>(
@@ -109,11 +94,11 @@ impl Inner {
         }
     }
 
-    fn callback<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
+    fn callback<B>(&self, request: &Request<B>) -> Result<Response, LogtoError> {
         let Some(id) = self.cookie.read(request.headers()) else {
             log::warn!("a sign-in came back without a session cookie");
             let problem = Problem::without_session(self.base_url.as_str());
-            return Ok(self.show(problem.or_try_again(&self.paths.sign_in)));
+            return Ok(self.show(&problem.or_try_again(self.paths.of(Route::SignIn))));
         };
         let callback = request
             .uri()
@@ -121,8 +106,8 @@ impl Inner {
             .map_or("", |uri| uri.as_str());
         match self.logto.finish_sign_in(&self.storage, &id, callback) {
             Ok((id, signed_in)) => {
-                let answer = respond::see_other(&self.target(&signed_in));
-                Ok(respond::with_cookie(answer, self.cookie.keep(&id)))
+                let response = respond::see_other(&self.target(&signed_in));
+                Ok(respond::with_cookie(response, self.cookie.keep(&id)))
             }
             // The callback came twice, and the first one has signed the user in.
             Err(LogtoError::Callback(CallbackError::AlreadyUsed)) => {
@@ -147,27 +132,27 @@ impl Inner {
         local.filter(|target| !self.paths.is_route(&self.base_url, target))
     }
 
-    fn sign_out<B>(&self, request: &Request<B>) -> Result<Answer, LogtoError> {
+    fn sign_out<B>(&self, request: &Request<B>) -> Result<Response, LogtoError> {
         if self.base_url.is_cross_origin(request.headers()) {
-            return Ok(self.show(Problem::cross_origin()));
+            return Ok(self.show(&Problem::cross_origin()));
         }
         let Some(id) = self.cookie.read(request.headers()) else {
             return Ok(respond::see_other(&self.paths.after_sign_out));
         };
         let client = self.client(&id);
-        let answer = match client.sign_out(self.base_url.join(&self.paths.after_sign_out)) {
+        let response = match client.sign_out(self.base_url.join(&self.paths.after_sign_out)) {
             Ok(sign_out) => respond::see_other(&sign_out.url),
             // The user is signed out here, even if Logto cannot be told.
             Err(error) => {
                 log::warn!("Logto is not told of a sign-out: {error}");
                 self.storage.remove(&id.key())?;
-                self.show(Problem::signed_out_here(&self.paths.after_sign_out))
+                self.show(&Problem::signed_out_here(&self.paths.after_sign_out))
             }
         };
-        Ok(respond::with_cookie(answer, self.cookie.forget()))
+        Ok(respond::with_cookie(response, self.cookie.forget()))
     }
 
-    fn user_info(&self, headers: &HeaderMap) -> Answer {
+    fn user_info(&self, headers: &HeaderMap) -> Response {
         let user = match self.user(headers) {
             Ok(Some(user)) => user,
             Ok(None) => return unauthorized().into_response(),
@@ -179,7 +164,7 @@ impl Inner {
         };
         let mut claims = serde_json::to_value(user.claims()).unwrap_or(Value::Null);
         if let Some(claims) = claims.as_object_mut() {
-            claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
+            claims.retain(|name, _| !PROTOCOL_CLAIMS.split(' ').any(|claim| claim == name));
         }
         respond::json(StatusCode::OK, &claims)
     }
@@ -188,31 +173,27 @@ impl Inner {
         self.logto.session(&self.storage, id)
     }
 
-    fn failed<B>(&self, request: &Request<B>, error: &LogtoError) -> Answer {
+    fn failed<B>(&self, request: &Request<B>, error: &LogtoError) -> Response {
         let path = request.uri().path();
         log::warn!("{path}: {error}");
         let problem = Problem::of(error);
-        self.show(match path {
+        self.show(&match self.paths.route(path) {
             // The form is on the page before this one.
-            path if path == self.paths.sign_out => problem,
-            path if path == self.paths.callback => problem.or_try_again(&self.paths.sign_in),
-            path => {
+            Some(Route::SignOut) => problem,
+            Some(Route::Callback) => problem.or_try_again(self.paths.of(Route::SignIn)),
+            _ => {
                 let target = return_to(request).unwrap_or_default();
                 problem.or_try_again(&self.link(path, &target))
             }
         })
     }
 
-    fn show(&self, problem: Problem) -> Answer {
-        self.problem_page.show(&problem)
-    }
-
-    fn not_allowed(&self, allowed: &Method) -> Answer {
-        let mut answer = self.show(Problem::method_not_allowed());
+    fn not_allowed(&self, allowed: &Method) -> Response {
+        let mut response = self.show(&Problem::method_not_allowed());
         if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
-            answer.headers_mut().insert(ALLOW, allowed);
+            response.headers_mut().insert(ALLOW, allowed);
         }
-        answer
+        response
     }
 }
 

@@ -90,7 +90,7 @@ impl StorageError {
     }
 
     /// Whether the stored bytes are at fault, so that no later call fares better.
-    pub(crate) fn is_permanent(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         use StorageErrorKind::*;
         matches!(self.kind(), Corrupt | WrongKey | NewerFormat)
     }
