@@ -324,7 +324,17 @@ mod tests {
         let config = default_config().build();
         let timeouts = config.timeouts();
         assert_eq!(timeouts.connect, Some(Duration::from_secs(5)));
-        assert_eq!(timeouts.global, Some(Duration::from_secs(15)));
+        assert_eq!(timeouts.recv_response, Some(Duration::from_secs(15)));
+        for transfer in [
+            timeouts.send_request,
+            timeouts.send_body,
+            timeouts.recv_body,
+        ] {
+            assert_eq!(transfer, Some(Duration::from_secs(5)));
+        }
+        // With one of these, ureq starts a thread for each request.
+        let threaded = [timeouts.global, timeouts.per_call, timeouts.resolve];
+        assert_eq!(threaded, [None; 3]);
         // Logto closes a connection that was idle for five seconds.
         assert!(config.max_idle_age() < Duration::from_secs(5));
     }
