@@ -104,28 +104,23 @@ impl Directory {
     /// The id, and whether the current key has sealed it.
     fn read_marker(&self) -> Result<Option<([u8; 32], bool)>, StorageError> {
         let path = self.path.join(MARKER);
-        let Some(file) = PrivateFile::open(&path)? else {
+        let Some(file) = PrivateFile::open(path)? else {
             return Ok(None);
         };
-        let opened = self.unseal(&file, &path, &[MARKER_CONTEXT])?;
+        let (path, opened) = (&file.path, self.unseal(&file, &[MARKER_CONTEXT])?);
         match opened.plaintext() {
             [FORMAT, id @ ..] => match id.try_into() {
                 Ok(id) => Ok(Some((id, opened.is_current()))),
-                Err(_) => Err(error::malformed(&path)),
+                Err(_) => Err(error::malformed(path)),
             },
-            [newer, ..] if *newer > FORMAT => Err(error::newer(&path, *newer)),
-            _ => Err(error::malformed(&path)),
+            [newer, ..] if *newer > FORMAT => Err(error::newer(path, *newer)),
+            _ => Err(error::malformed(path)),
         }
     }
 
-    fn unseal(
-        &self,
-        file: &PrivateFile,
-        path: &Path,
-        context: &[&[u8]],
-    ) -> Result<Unsealed, StorageError> {
-        let opened = self.sealer.open(context, &file.content(path)?);
-        opened.map_err(|e| error::sealed_box("opened", path, e))
+    fn unseal(&self, file: &PrivateFile, context: &[&[u8]]) -> Result<Unsealed, StorageError> {
+        let opened = self.sealer.open(context, &file.content()?);
+        opened.map_err(|e| error::sealed_box("opened", &file.path, e))
     }
 
     /// The box of a session opens in its own directory under its own key only.
@@ -162,10 +157,10 @@ impl Directory {
 
     /// The file of this session. An error, not `None`, if the whole directory is gone.
     pub(crate) fn file(&self, session: &SessionKey) -> Result<Option<PrivateFile>, StorageError> {
-        let path = self.session_path(session);
-        let file = PrivateFile::open(&path)?;
+        let file = PrivateFile::open(self.session_path(session))?;
         if file.is_none() && !self.path.is_dir() {
-            return Err(error::not_read(&path, io::ErrorKind::NotFound.into()));
+            let missing = io::ErrorKind::NotFound.into();
+            return Err(error::not_read(&self.session_path(session), missing));
         }
         Ok(file)
     }
@@ -176,11 +171,10 @@ impl Directory {
         session: &SessionKey,
         file: &PrivateFile,
     ) -> Result<Opened, StorageError> {
-        let path = self.session_path(session);
-        let opened = self.unseal(file, &path, &self.context(session))?;
+        let opened = self.unseal(file, &self.context(session))?;
         let record = Record::from_bytes(opened.plaintext());
         Ok(Opened {
-            record: record.ok_or_else(|| error::malformed(&path))?,
+            record: record.ok_or_else(|| error::malformed(&file.path))?,
             is_current: opened.is_current(),
         })
     }

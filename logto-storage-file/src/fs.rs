@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use logto_core::StorageError;
@@ -73,6 +73,7 @@ impl Fs for OsFs {
 /// An opened file: regular and private.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {
+    pub(crate) path: PathBuf,
     file: File,
     length: u64,
     pub(crate) modified: SystemTime,
@@ -80,20 +81,22 @@ pub(crate) struct PrivateFile {
 
 impl PrivateFile {
     /// Opens the file itself, no link to it; `None` if there is none.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>, StorageError> {
-        let opened = match system::open_itself(path) {
+    pub(crate) fn open(path: PathBuf) -> Result<Option<Self>, StorageError> {
+        let opened = match system::open_itself(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.and_then(|file| Ok((file.metadata()?, file))),
         };
-        let (metadata, file) = opened.map_err(|error| what_is_at(path, error))?;
+        let (metadata, file) = opened.map_err(|error| what_is_at(&path, error))?;
         if !metadata.is_file() {
-            return Err(error::not_a_file(path));
+            return Err(error::not_a_file(&path));
         }
         if let Some(others) = mode_for_others(&metadata) {
-            return Err(error::open_file(path, others));
+            return Err(error::open_file(&path, others));
         }
-        let modified = metadata.modified().map_err(|e| error::not_read(path, e))?;
+        let modified = metadata.modified();
+        let modified = modified.map_err(|e| error::not_read(&path, e))?;
         Ok(Some(Self {
+            path,
             file,
             length: metadata.len(),
             modified,
@@ -101,13 +104,13 @@ impl PrivateFile {
     }
 
     /// The whole content. A file with a name is never changed, so the length holds.
-    pub(crate) fn content(&self, path: &Path) -> Result<Vec<u8>, StorageError> {
+    pub(crate) fn content(&self) -> Result<Vec<u8>, StorageError> {
         if self.length > LONGEST_FILE {
-            return Err(error::file_too_long(path, LONGEST_FILE));
+            return Err(error::file_too_long(&self.path, LONGEST_FILE));
         }
         let mut bytes = Vec::with_capacity(self.length as usize);
         let read = (&self.file).take(self.length).read_to_end(&mut bytes);
-        read.map_err(|e| error::not_read(path, e))?;
+        read.map_err(|e| error::not_read(&self.path, e))?;
         Ok(bytes)
     }
 
