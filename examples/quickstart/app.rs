@@ -89,7 +89,7 @@ impl App {
             with_causes(error)
         );
         let status = if error.is_retryable() { 503 } else { 500 };
-        let page = self.pages.failure(status, error);
+        let page = self.pages.failure(status);
         match error.retry_after() {
             Some(wait) => page.with_unique_header("Retry-After", wait.as_secs().to_string()),
             None => page,

@@ -91,9 +91,13 @@ impl Pages {
         self.problem_html(status, title, &problem.message, &actions)
     }
 
-    /// A page for something that failed, where signing in once more may help.
-    pub fn failure(&self, status: u16, error: &LogtoError) -> Response {
-        self.problem_with(status, &sentence(&error.to_string()), SIGN_IN_OR_HOME)
+    /// A page for something that failed, where signing in once more may help. What failed is for the log.
+    pub fn failure(&self, status: u16) -> Response {
+        let message = match status {
+            503 => "Something cannot be reached right now. Please try again in a moment.",
+            _ => "Something went wrong on our side. Signing in again may help.",
+        };
+        self.problem_with(status, message, SIGN_IN_OR_HOME)
     }
 
     fn problem_with(&self, status: u16, message: &str, actions: &str) -> Response {

@@ -237,7 +237,7 @@ pub enum SealError {
     #[error("the sealed box asks for a key derivation beyond all limits")]
     AbsurdCost,
     /// It was sealed with none of the given keys.
-    #[error("the sealed box was made with another key")]
+    #[error("it is sealed with another key or passphrase")]
     WrongKey,
     /// Its key is known, and it was changed, damaged, or is another session's or another value's.
     #[error("the sealed box is damaged, or belongs to something else")]

@@ -9,7 +9,7 @@ use logto_core::{SealError, StorageError, StorageErrorKind};
 /// The directory has neither a marker nor is it empty.
 pub(crate) fn no_marker(directory: &Path) -> StorageError {
     let message = format!(
-        "{} is not empty and has no marker of a session directory: give a directory of its own, or restore the marker file",
+        "{} is not empty and has no marker of a session directory: give a directory of its own; or restore the marker file; or delete the directory, and all users sign in again",
         directory.display()
     );
     StorageError::new(StorageErrorKind::Corrupt, message)

@@ -90,7 +90,7 @@ fn kind_of_code(code: ErrorCode) -> StorageErrorKind {
 fn not_a_database(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => "the file is not a SQLite database",
-        _ => "what is stored is damaged",
+        _ => "the database, or this session in it, is damaged",
     }
 }
 

@@ -9,7 +9,7 @@ use url::form_urlencoded;
 use super::Inner;
 use super::base_url::is_unsafe;
 use super::builder::Route;
-use super::problem::{Problem, ProblemKind, is_unreadable};
+use super::problem::{Problem, ProblemKind, is_unreadable, with_causes};
 use super::respond::{self, Response};
 use crate::storage::{StorageError, StorageErrorKind};
 use crate::{IdTokenClaims, LogtoClient, LogtoError};
@@ -102,7 +102,7 @@ impl Inner {
             }
             Ok(None) => Err(unauthorized()),
             Err(error) => {
-                log::error!("the session cannot be read: {error}");
+                log::error!("the session cannot be read: {}", with_causes(&error));
                 let page = return_target(request);
                 let link = match is_unreadable(&error) {
                     true => self.sign_in_link(page),

@@ -1,5 +1,7 @@
 //! What the browser is shown where something goes wrong.
 
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
@@ -152,6 +154,13 @@ impl Problem {
         self.try_again = Some(path.to_owned());
         self
     }
+}
+
+/// The error and its causes, for the log.
+pub(super) fn with_causes(error: &LogtoError) -> String {
+    let errors = iter::successors(Some(error as &dyn Error), |&error| error.source());
+    let messages: Vec<_> = errors.map(ToString::to_string).collect();
+    messages.join(": ")
 }
 
 /// Whether the session is there and will never be read: damaged, or written with a key or by a version

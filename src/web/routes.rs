@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use super::Inner;
 use super::builder::Route;
 use super::guard::{Audience, unauthorized};
-use super::problem::{Problem, is_unreadable};
+use super::problem::{Problem, is_unreadable, with_causes};
 use super::respond::{self, Response};
 use crate::storage::SessionId;
 use crate::{CallbackError, FirstScreen, LogtoClient, LogtoError, SignInOptions, SignInOutcome};
@@ -85,7 +85,7 @@ impl Inner {
         match self.client(&id).sign_in(options.clone()) {
             Ok(url) => Ok((id, url)),
             Err(error) if is_unreadable(&error) => {
-                log::warn!("a session is left behind: {error}");
+                log::warn!("a session is left behind: {}", with_causes(&error));
                 let id = SessionId::random();
                 let url = self.client(&id).sign_in(options)?;
                 Ok((id, url))
@@ -144,7 +144,7 @@ impl Inner {
             Ok(sign_out) => respond::see_other(&sign_out.url),
             // The user is signed out here, even if Logto cannot be told.
             Err(error) => {
-                log::warn!("Logto is not told of a sign-out: {error}");
+                log::warn!("Logto is not told of a sign-out: {}", with_causes(&error));
                 self.storage.remove(&id.key())?;
                 self.show(&Problem::signed_out_here(&self.paths.after_sign_out))
             }
@@ -157,7 +157,7 @@ impl Inner {
             Ok(Some(user)) => user,
             Ok(None) => return unauthorized().into_response(),
             Err(error) => {
-                log::error!("the session cannot be read: {error}");
+                log::error!("the session cannot be read: {}", with_causes(&error));
                 let rejection = self.reject(Audience::Script, &Problem::of(&error));
                 return rejection.into_response();
             }
@@ -175,7 +175,7 @@ impl Inner {
 
     fn failed<B>(&self, request: &Request<B>, error: &LogtoError) -> Response {
         let path = request.uri().path();
-        log::warn!("{path}: {error}");
+        log::warn!("{path}: {}", with_causes(error));
         let problem = Problem::of(error);
         self.show(&match self.paths.route(path) {
             // The form is on the page before this one.

@@ -344,7 +344,7 @@ fn pause(tries: u32) {
 fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, StorageError> {
     serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        let message = format!("the stored {name} is damaged at line {line} column {column}");
+        let message = format!("the stored {name} is damaged at line {line} column {column}, or sealed by an EncryptedStorage");
         StorageError::new(StorageErrorKind::Corrupt, message)
     })
 }

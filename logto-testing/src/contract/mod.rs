@@ -81,6 +81,9 @@
 //! The calls stand in an integration test or in a `#[cfg(test)]` module. Each makes a module, so two of
 //! a kind need modules around them.
 //!
+//! A check of something that the fixture's constants say the backend does not do passes at once, such as those with
+//! several processes for a backend without a [`place`](Fixture::place).
+//!
 //! What the tests do not see: whether a record survives a power failure, what is done about a record
 //! that cannot be read, and whether data or keys can be found in files.
 
