@@ -115,7 +115,7 @@ impl AccessTokenVerifier {
     ///
     /// # Errors
     ///
-    /// As of [`verify_header`](Self::verify_header).
+    /// Same as [`verify_header`](Self::verify_header).
     pub fn verify(
         &self,
         token: &str,

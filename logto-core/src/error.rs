@@ -107,7 +107,8 @@ impl LogtoError {
         match self {
             Self::NotAuthenticated
             | Self::SessionIssuerMismatch
-            | Self::SessionAudienceMismatch => true,
+            | Self::SessionAudienceMismatch
+            | Self::IdToken(IdTokenError::SessionMismatch { .. }) => true,
             Self::OAuth(error) => error.requires_sign_in(),
             _ => false,
         }

@@ -84,7 +84,6 @@ impl Logto {
         self.inner.provider.core()
     }
 
-    /// In Unix seconds.
     /// Asks the server what it knows of an opaque token, which is one without a resource
     /// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)). Each call is a request; a token for an API is a
     /// JWT, which an [`AccessTokenVerifier`](crate::AccessTokenVerifier) verifies without one.
@@ -118,6 +117,7 @@ impl Logto {
         &self.inner.provider
     }
 
+    /// In Unix seconds.
     pub(crate) fn now(&self) -> i64 {
         self.inner.provider.transport.now()
     }

@@ -115,7 +115,7 @@ impl MachineClient {
     ///
     /// # Errors
     ///
-    /// As of [`access_token`](Self::access_token).
+    /// Same as [`access_token`](Self::access_token).
     pub fn access_token_claims<'a>(
         &self,
         request: impl Into<MachineTokenRequest<'a>>,
@@ -123,7 +123,7 @@ impl MachineClient {
         OidcCore::decode_access_token(&self.access_token(request)?)
     }
 
-    /// Empties the cache, so that each token is had anew: because the application's permissions have
+    /// Empties the cache, so that each token is asked for again: because the application's permissions have
     /// changed, say.
     ///
     /// # Errors

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::crypto::sha256;
+use crate::error::{StorageError, StorageErrorKind};
 use crate::secret::Secret;
 use crate::utilities::urlsafe_encode;
 
@@ -97,6 +99,14 @@ impl SessionData {
             .or(self.refresh_token.as_ref())
     }
 
+    /// The JSON that is stored.
+    pub fn to_json(&self) -> Result<String, StorageError> {
+        serde_json::to_string(self).map_err(|error| {
+            let message = "the session could not be written as JSON";
+            StorageError::new(StorageErrorKind::Backend, message).with_source(error)
+        })
+    }
+
     /// Removes every token. Sign-ins under way stay.
     pub fn clear_tokens(&mut self) {
         *self = Self {
@@ -104,6 +114,15 @@ impl SessionData {
             ..Self::default()
         };
     }
+}
+
+/// Reads what is stored of a session. Does not tell what the text was, because it may hold a token.
+pub(crate) fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, StorageError> {
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let message = format!("the stored {name} is damaged at line {line} column {column}, or sealed by an EncryptedStorage");
+        StorageError::new(StorageErrorKind::Corrupt, message)
+    })
 }
 
 /// A sign-in under way: what its callback is checked against.
@@ -191,7 +210,7 @@ fn digest_of(secret: &Secret) -> String {
 /// finished ones beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PendingSignIns {
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "whole_or_none")]
     newest: Option<SignInSession>,
     #[serde(
         default,
@@ -205,6 +224,19 @@ pub(crate) struct PendingSignIns {
         skip_serializing_if = "Vec::is_empty"
     )]
     finished: Vec<FinishedSignIn>,
+}
+
+/// A sign-in of which only a part can be read is an error, and not none.
+fn whole_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SignInSession>, D::Error> {
+    let members = serde_json::Map::deserialize(from)?;
+    let is_there = |name: &&str| members.contains_key(*name);
+    match ["redirectUri", "codeVerifier", "state"]
+        .iter()
+        .any(is_there)
+    {
+        true => serde_json::from_value(members.into()).map_err(D::Error::custom),
+        false => Ok(None),
+    }
 }
 
 /// A sign-in whose callback has come, so that a second one is told apart.
@@ -355,6 +387,19 @@ mod tests {
             ..token
         };
         assert!(of_another_sdk.is_fresh(0, 60) && !of_another_sdk.is_fresh(2000, 60));
+    }
+
+    #[test]
+    fn a_damaged_sign_in_is_an_error_and_not_none() {
+        for damaged in [
+            r#"{"redirectUri":"https://a/callback","codeVerifier":7,"state":"s"}"#,
+            r#"{"state":"s"}"#,
+        ] {
+            assert!(serde_json::from_str::<PendingSignIns>(damaged).is_err());
+        }
+        let finished = r#"{"finishedSignIns":[{"stateDigest":"d","finishedAt":1}]}"#;
+        let pending: PendingSignIns = serde_json::from_str(finished).unwrap();
+        assert_eq!(serde_json::to_string(&pending).unwrap(), finished);
     }
 
     #[test]

@@ -40,7 +40,7 @@ const FAILS_WITHIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// As of [`LogtoClient::sign_out`]; the session is then what it was, and
+/// Same as [`LogtoClient::sign_out`]; the session is then what it was, and
 /// [`LogtoClient::clear_all_tokens`] ends it without the server.
 pub fn sign_out(
     client: &LogtoClient,

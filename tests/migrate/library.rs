@@ -12,6 +12,7 @@ use logto_testing::{FakeLogto, FakeUser, Faulty, StorageCall};
 
 use crate::scene::{ISSUER, add, change, contents, data, load, owner, save};
 use crate::support::hooked::Hooked;
+use crate::support::with_defaults::WithDefaults;
 
 fn run(from: &dyn Storage, to: &dyn Storage) -> MigrationCounts {
     migrate(from, to).run().unwrap()
@@ -271,6 +272,18 @@ fn migration_of_a_storage_into_itself_loses_nothing() {
         .lock_timeout(Duration::from_millis(1));
     let found = migration.run().unwrap();
     assert_eq!((found.busy, found.removed), (3, 0));
+    assert_eq!(contents(&storage), before);
+}
+
+#[test]
+fn migration_into_itself_without_locks_loses_nothing() {
+    let storage = Hooked::default();
+    add(&storage, 1);
+    let before = contents(&storage);
+    // What the trait provides excludes nobody.
+    let unlocked = WithDefaults(storage.inner.clone());
+    let found = moved(&unlocked, &unlocked);
+    assert_eq!((found.not_removed, found.removed), (1, 0));
     assert_eq!(contents(&storage), before);
 }
 

@@ -1,10 +1,10 @@
 //! In the storage, and without its lock.
 
-use logto::storage::{SessionKey, Storage, StorageErrorKind};
+use logto::storage::{MemoryStorage, SessionKey, Storage, StorageErrorKind};
 use logto::{ContextOptions, LogtoError};
 
 use crate::hooked::{Call, Hooked};
-use crate::scene::{Meanwhile, Scene};
+use crate::scene::{Meanwhile, REDIRECT_URI, Scene};
 
 #[test]
 fn with_the_first_write_failing() {
@@ -47,6 +47,51 @@ fn with_every_write_failing() {
         .unwrap()
         .expect("this process remembers the rotated token");
     scene.lives();
+}
+
+#[test]
+fn with_every_write_failing_for_two_refreshes() {
+    let scene = Scene::new();
+    scene.expire();
+    let storage = &scene.storage;
+    storage.fail(StorageErrorKind::Backend, |call| call.is_write());
+    for _ in 0..2 {
+        assert!(matches!(scene.token().unwrap_err(), LogtoError::Storage(_)));
+        scene.pass_the_grace();
+    }
+    storage.calm();
+    scene
+        .token()
+        .unwrap()
+        .expect("this process remembers the newest token");
+    scene.lives();
+}
+
+#[test]
+fn context_with_another_user_signing_in_meanwhile_mixes_none() {
+    let scene = Scene::new();
+    let bobs = MemoryStorage::new();
+    let bob = scene.logto.client(bobs.clone());
+    scene.fake.sign_in_as("bob");
+    let callback = scene.fake.authorize(&bob.sign_in(REDIRECT_URI).unwrap());
+    bob.handle_sign_in_callback(&callback).unwrap();
+    let mut loads = 0;
+    scene.storage.hook(move |inner, call| {
+        loads += usize::from(matches!(call, Call::Load));
+        if loads == 2 && matches!(call, Call::Load) {
+            let version = inner
+                .load(&SessionKey::ONLY)?
+                .map(|record| record.version());
+            let record = bobs.load(&SessionKey::ONLY)?.unwrap();
+            inner.save(&SessionKey::ONLY, &record, version)?;
+        }
+        Ok(())
+    });
+    let context = scene.client.context(ContextOptions::new().user_info(true));
+    assert!(
+        matches!(context, Err(LogtoError::NotAuthenticated)),
+        "{context:?}"
+    );
 }
 
 #[test]

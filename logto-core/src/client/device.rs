@@ -51,7 +51,7 @@ impl LogtoClient {
     /// lengthens by five seconds.
     ///
     /// Everything of a user who was signed in before is replaced at once. After an error that is
-    /// [retryable](LogtoError::is_retryable) ask again, later, with the same authorization; after another
+    /// [retryable](LogtoError::is_retryable) or the storage's ask again, later, with the same authorization; after another
     /// one start a new sign-in. Where the tokens have come, and could not be verified or stored for
     /// now, the authorization keeps them, and the next call goes on there without asking the server.
     ///
@@ -98,7 +98,8 @@ impl LogtoClient {
             })),
             Err(error) => {
                 // The server takes the code no more.
-                authorization.tokens = error.is_retryable().then_some(tokens);
+                let is_kept = error.is_retryable() || matches!(error, LogtoError::Storage(_));
+                authorization.tokens = is_kept.then_some(tokens);
                 Err(error)
             }
         }

@@ -92,7 +92,7 @@ impl LogtoClient {
         let claims = session.claims();
         self.check_session(claims.as_ref(), &core)?;
         let answer = self.send_refresh(lock, &core, request, sent)?;
-        let is_refused = answer.tokens.as_ref().is_err_and(is_invalid_grant);
+        let is_refused = matches!(&answer.tokens, Err(LogtoError::OAuth(error)) if error.error == "invalid_grant");
         if is_refused && !self.forget_refused(session.clone(), sent)? {
             return Ok(None);
         }
@@ -101,7 +101,12 @@ impl LogtoClient {
             return Ok(None);
         };
         let tokens = answer.tokens?;
-        let verified = self.verify_refreshed(&core, &tokens, claims.as_ref())?;
+        let verified = self.verify_refreshed(&core, &tokens, claims.as_ref());
+        if verified.as_ref().is_err_and(LogtoError::requires_sign_in) {
+            // It is another user's, and so may be the new refresh token.
+            self.forget_refused(session.clone(), rotated.as_ref().unwrap_or(sent))?;
+        }
+        let verified = verified?;
         let known = [Some(sent), rotated.as_ref()];
         let (is_saved, session) = self.session.change_from(session, |draft| {
             let next = self.refresh_token_of(&draft.data);
@@ -119,7 +124,7 @@ impl LogtoClient {
         Ok(Some(ServingToken { token, session }))
     }
 
-    /// After a refusal: forgets the refresh token, if it still is the session's. Else another process has
+    /// Forgets a refresh token that is of no use, if it still is the session's. Else another process has
     /// rotated it meanwhile, or a user has signed in.
     fn forget_refused(&self, session: Snapshot, refused: &Secret) -> Result<bool, LogtoError> {
         let (was_the_last, _) = self.session.change_from(session, |draft| {
@@ -131,6 +136,7 @@ impl LogtoClient {
             }
             Ok::<_, LogtoError>(is_the_last)
         })?;
+        self.logto.unsaved_tokens().forget(refused);
         Ok(was_the_last)
     }
 
@@ -266,12 +272,6 @@ fn serve(token: &AccessToken, session: &Snapshot) -> ServingToken {
 /// Whether it came while this caller waited; then it serves, however short its life.
 pub(crate) fn is_newer(token: &AccessToken, seen: Option<&AccessToken>) -> bool {
     seen.is_none_or(|seen| token.token != seen.token)
-}
-
-fn is_invalid_grant(error: &LogtoError) -> bool {
-    error
-        .oauth_error()
-        .is_some_and(|error| error.error == "invalid_grant")
 }
 
 /// Whether the request may have been carried out, and its answer did not arrive.

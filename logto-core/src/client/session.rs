@@ -10,7 +10,7 @@ use crate::error::{StorageError, StorageErrorKind};
 use crate::oidc::id_token::IdTokenClaims;
 use crate::oidc_core::OidcCore;
 use crate::secret::Secret;
-use crate::session::{PersistKey, SessionData};
+use crate::session::{PersistKey, SessionData, parse};
 use crate::storage::{
     LocalLock, LocalLocks, Record, SessionKey, SessionOwner, Storage, StorageLock, Version,
 };
@@ -81,15 +81,6 @@ impl Draft {
             None => owner,
         });
         self.data.id_token = Some(id_token);
-    }
-
-    /// The record to save.
-    pub fn to_record(&self) -> Result<Record, StorageError> {
-        let data = serde_json::to_string(&self.data).map_err(|error| {
-            let message = "the session could not be written as JSON";
-            StorageError::new(StorageErrorKind::Backend, message).with_source(error)
-        })?;
-        Ok(Record::new(self.owner, data))
     }
 }
 
@@ -242,7 +233,7 @@ impl Session {
             if draft.data == *snapshot.data && draft.owner == snapshot.owner {
                 return Ok(Ok((done, snapshot.clone())));
             }
-            let record = draft.to_record()?;
+            let record = Record::new(draft.owner, draft.data.to_json()?);
             let saved = self.storage.save(&self.key, &record, snapshot.version);
             Ok(saved.map(|()| (done, Snapshot::of(draft, &record))))
         })
@@ -258,8 +249,9 @@ impl Session {
         self.write_from(snapshot, |snapshot| {
             let mut draft = snapshot.draft();
             let done = change(&mut draft)?;
-            let (record, version) = (draft.to_record()?, snapshot.version);
-            let replaced = self.storage.replace(&self.key, version, to, &record);
+            let record = Record::new(draft.owner, draft.data.to_json()?);
+            let expected = snapshot.version;
+            let replaced = self.storage.replace(&self.key, expected, to, &record);
             Ok(replaced.map(|()| done))
         })
     }
@@ -338,13 +330,4 @@ fn pause(tries: u32) {
         let step = u32::from(random) % (4 * tries);
         thread::sleep((Duration::from_micros(100) * step).min(LONGEST_PAUSE));
     }
-}
-
-/// Does not tell what the text was, because it may hold a token.
-fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, StorageError> {
-    serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let message = format!("the stored {name} is damaged at line {line} column {column}, or sealed by an EncryptedStorage");
-        StorageError::new(StorageErrorKind::Corrupt, message)
-    })
 }

@@ -118,6 +118,7 @@ impl LogtoClient {
         let Some(refresh_token) = refresh_token else {
             return Revocation::NoRefreshToken;
         };
+        self.logto.unsaved_tokens().forget(refresh_token);
         let config = self.config();
         let secret = config.app_secret.as_ref().map(Secret::expose);
         let token = refresh_token.expose();

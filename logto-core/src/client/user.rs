@@ -187,7 +187,11 @@ impl LogtoClient {
             ..LogtoContext::default()
         };
         if options.user_info {
-            context.user_info = Some(self.fetch_user_info()?);
+            let user_info = self.fetch_user_info()?;
+            if user_info.sub != claims.sub {
+                return Err(LogtoError::NotAuthenticated);
+            }
+            context.user_info = Some(user_info);
         }
         if let Some(request) = options.access_token {
             context.access_token = Some(self.token_of(&claims, &request)?);

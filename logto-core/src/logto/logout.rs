@@ -63,7 +63,7 @@ impl Logto {
     ///
     /// # Errors
     ///
-    /// As of [`verify_logout_request`](Self::verify_logout_request).
+    /// Same as [`verify_logout_request`](Self::verify_logout_request).
     pub fn verify_logout_token(
         &self,
         logout_token: &str,

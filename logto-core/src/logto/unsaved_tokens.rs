@@ -17,14 +17,19 @@ impl UnsavedTokens {
 
     pub fn keep(&self, rotated: &Secret, replaced: &Secret) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The session may still have the one before.
+        for newest in tokens.values_mut().filter(|newest| *newest == replaced) {
+            newest.clone_from(rotated);
+        }
         if tokens.len() < Self::MOST {
             tokens.insert(sha256(replaced.expose().as_bytes()), rotated.clone());
         }
     }
 
-    /// To be called when a token was sent and its answer is saved.
+    /// To be called when a token was sent and its answer is saved, or when it is of no use any more.
     pub fn forget(&self, sent: &Secret) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.remove(&sha256(sent.expose().as_bytes()));
         tokens.retain(|_, rotated| rotated != sent);
     }
 
@@ -34,5 +39,23 @@ impl UnsavedTokens {
             return None;
         }
         tokens.get(&sha256(replaced.expose().as_bytes())).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_was_saved_after_all_takes_no_room() {
+        let tokens = UnsavedTokens::default();
+        for n in 0..=UnsavedTokens::MOST {
+            let sent = Secret::from(format!("sent {n}"));
+            tokens.keep(&Secret::from(format!("rotated {n}")), &sent);
+            tokens.forget(&sent);
+        }
+        let (sent, rotated) = (Secret::from("sent"), Secret::from("rotated"));
+        tokens.keep(&rotated, &sent);
+        assert_eq!(tokens.instead_of(&sent), Some(rotated));
     }
 }

@@ -174,8 +174,8 @@ pub enum CallbackError {
     /// Its `state` is not that of the sign-out.
     #[error("the callback's state is not that of the sign-out")]
     SignOutStateMismatch,
-    /// Its sign-in has been finished already, and the user is signed in: the page was reloaded, or the link was
-    /// opened twice.
+    /// Its sign-in has been finished already: the page was reloaded, or the link was opened twice. Or its session
+    /// has ended while this callback waited for the session.
     #[error("this sign-in has been finished already")]
     AlreadyUsed,
     /// Its sign-in has been tried already and has failed; start a new one.

@@ -203,7 +203,15 @@ impl<'a> Migration<'a> {
         // `remove` compares nothing. So an empty record comes first, by a save that does.
         let empty = Record::new(None, EMPTY);
         let emptied = self.from.save(session, &empty, Some(copied.version()));
-        match emptied.and_then(|()| self.from.remove(session)) {
+        let removed = emptied.and_then(|()| match self.to.load(session)? {
+            // Moved into itself, by a storage whose lock excludes nobody.
+            Some(there) if there.version() == empty.version() => {
+                self.from.save(session, copied, Some(empty.version()))?;
+                Err(StorageError::conflict())
+            }
+            _ => self.from.remove(session),
+        });
+        match removed {
             Ok(()) => self.counts.removed += 1,
             Err(error) if error.is_retryable() || error.is_permanent() => {
                 log::warn!("a session that was copied is not removed: {error}");

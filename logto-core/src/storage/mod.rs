@@ -138,12 +138,12 @@ pub trait Storage: Debug + Send + Sync {
     /// `to`, which must be unused, and nothing is under `from`, whose version must be `expected` (`None`: no
     /// record).
     ///
-    /// The default compares, saves `to` and then removes `from`. A crash in between leaves both sessions,
-    /// and a save of `from` in between is lost. Backends that can do it in one step override it.
+    /// The default compares, saves `to`, compares again and then removes `from`. A crash before the removal leaves
+    /// both sessions. Backends that can do it in one step override it.
     ///
     /// # Errors
     ///
-    /// Same as [`save`](Self::save), for `from`. If `from` cannot be removed, the default removes `to` again,
+    /// Same as [`save`](Self::save), for `from`. If `from` has changed or cannot be removed, the default removes `to` again,
     /// as far as that succeeds.
     fn replace(
         &self,
@@ -152,18 +152,17 @@ pub trait Storage: Debug + Send + Sync {
         to: &SessionKey,
         record: &Record,
     ) -> Result<(), StorageError> {
-        let found = self.load(from)?.map(|record| record.version());
-        if found != expected {
-            return Err(StorageError::conflict());
-        }
+        let compare = || match self.load(from)?.map(|record| record.version()) == expected {
+            true => Ok(()),
+            false => Err(StorageError::conflict()),
+        };
+        compare()?;
         self.save(to, record, None)?;
-        if found.is_some()
-            && let Err(error) = self.remove(from)
-        {
+        let removed = compare().and_then(|()| expected.map_or(Ok(()), |_| self.remove(from)));
+        if removed.is_err() {
             let _ = self.remove(to);
-            return Err(error);
         }
-        Ok(())
+        removed
     }
 
     /// Waits for sole use of this session among all processes that share the storage. The lock is
