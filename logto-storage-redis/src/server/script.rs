@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use redis::Cmd;
+use redis::{Pipeline, ToRedisArgs};
 
 /// A Lua script that the server keeps by its hash.
 pub(crate) struct Script {
@@ -18,24 +18,15 @@ impl Script {
         }
     }
 
-    pub(super) fn by_hash(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
-        let hash = self
-            .hash
-            .get_or_init(|| redis::Script::new(self.source).get_hash().to_owned());
-        invocation("EVALSHA", hash, keys, arguments)
+    /// The call by its hash, and the one by its source, for a server that does not have it.
+    pub(super) fn calls(&self, keys: &[&str], arguments: impl ToRedisArgs) -> [Pipeline; 2] {
+        let hash = || redis::Script::new(self.source).get_hash().to_owned();
+        let by_hash = ("EVALSHA", self.hash.get_or_init(hash).as_str());
+        [by_hash, ("EVAL", self.source)].map(|(command, script)| {
+            let mut call = Pipeline::with_capacity(2);
+            call.cmd(command).arg(script).arg(keys.len()).arg(keys);
+            call.arg(&arguments);
+            call
+        })
     }
-
-    /// The server keeps it from then on.
-    pub(super) fn by_source(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
-        invocation("EVAL", self.source, keys, arguments)
-    }
-}
-
-fn invocation(command: &str, script: &str, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
-    let mut invocation = redis::cmd(command);
-    invocation.arg(script).arg(keys.len()).arg(keys);
-    for argument in arguments {
-        invocation.arg(*argument);
-    }
-    invocation
 }
