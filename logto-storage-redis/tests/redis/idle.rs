@@ -86,3 +86,34 @@ fn idle_storages_with_and_without_a_clock_share_sessions() {
         assert!(unclocked.load(&session).unwrap().is_some());
     }
 }
+
+#[test]
+fn idle_use_of_nothing_creates_nothing() {
+    for place in Place::both() {
+        let clocked = place.builder().clock(TestClock::new()).open().unwrap();
+        for storage in [&place.store(), &clocked] {
+            let session = any_key();
+            assert!(storage.load(&session).unwrap().is_none());
+            storage.remove(&session).unwrap();
+            assert!(!place.exists(&place.key(&session)));
+        }
+    }
+}
+
+#[test]
+fn idle_time_that_is_no_number_ends_nothing() {
+    for place in Place::both() {
+        let storage = place.builder().clock(TestClock::new()).open().unwrap();
+        let (session, mut record) = (any_key(), plain("a"));
+        storage.save(&session, &record, None).unwrap();
+        for bad in ["", "soon", "1e999", "-"] {
+            place.set_field(&session, "used", bad);
+            assert_eq!(storage.purge_expired().unwrap(), 0);
+            assert_eq!(storage.load(&session).unwrap(), Some(record.clone()));
+            place.set_field(&session, "used", bad);
+            let (next, expected) = (plain("b"), Some(record.version()));
+            storage.save(&session, &next, expected).unwrap();
+            record = next;
+        }
+    }
+}
