@@ -142,7 +142,7 @@ impl Refusal {
         let is_code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
         let code = match error.code() {
             code if code.len() <= 32 && code.chars().all(is_code) => code,
-            _ => "an error",
+            _ => "UNKNOWN",
         };
         let redirect = match code {
             "MOVED" | "ASK" => error.details().map(str::to_owned),

@@ -7,9 +7,7 @@ mod deadline;
 mod greeting;
 mod node;
 mod pool;
-mod script;
 mod sentinel;
-mod slot;
 mod tls;
 mod topology;
 
@@ -22,9 +20,9 @@ use logto_core::StorageErrorKind::{Backend, Corrupt};
 use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
 
 use crate::error::Failure;
+use crate::scripts::Script;
 
 pub(crate) use address::Address;
-pub(crate) use script::Script;
 
 use deadline::Deadline;
 use node::{Dialer, Node};
@@ -106,7 +104,7 @@ impl Server {
     ) -> Result<T, StorageError> {
         let (answer, few) = self.write_and_count(script, keys, arguments)?;
         if let Some(few) = few {
-            log::warn!("{few}");
+            log::warn!("a failover may lose a change: {few}");
         }
         Ok(answer)
     }

@@ -79,17 +79,10 @@ impl Address {
             Some((login, hosts)) => (Login::read(login)?, hosts),
             None => (Login::default(), authority),
         };
-        let parts = scheme.split_once('+');
-        let (scheme, kind) = parts.map_or((scheme, None), |(scheme, kind)| (scheme, Some(kind)));
-        let (kind, port, path) = match kind {
-            None => (Kind::Single, PORT, path),
-            Some("cluster") => (Kind::Cluster, PORT, path),
-            Some("sentinel") => {
-                let (service, path) = path.split_once('/').unwrap_or((path, ""));
-                (Kind::Sentinel(service_of(service)?), SENTINEL_PORT, path)
-            }
-            _ => return Err(SCHEMES),
-        };
+        let (scheme, kind) = scheme
+            .split_once('+')
+            .map_or((scheme, None), |(scheme, kind)| (scheme, Some(kind)));
+        let (kind, port, path) = Kind::read(kind, path)?;
         let endpoints = hosts.split(',').map(|host| Endpoint::read(host, port));
         let address = Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
@@ -111,6 +104,21 @@ impl Address {
             }
             Kind::Cluster if address.login.database != 0 => Err("a cluster has no databases but 0"),
             _ => Ok(address),
+        }
+    }
+}
+
+impl Kind {
+    /// What stands after the `+` of a scheme, with the usual port, and the path after a service's name.
+    fn read<'a>(text: Option<&str>, path: &'a str) -> Result<(Self, u16, &'a str), &'static str> {
+        match text {
+            None => Ok((Self::Single, PORT, path)),
+            Some("cluster") => Ok((Self::Cluster, PORT, path)),
+            Some("sentinel") => {
+                let (service, path) = path.split_once('/').unwrap_or((path, ""));
+                Ok((Self::Sentinel(service_of(service)?), SENTINEL_PORT, path))
+            }
+            Some(_) => Err(SCHEMES),
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::error::{Failure, Refusal};
 use super::address::Endpoint;
 use super::deadline::Deadline;
 use super::node::{Dialer, Node};
-use super::slot::{self, SLOTS};
+
+/// How many slots a cluster has.
+const SLOTS: u16 = 16384;
 
 /// More redirections than that say that the nodes disagree.
 const MAX_REDIRECTIONS: u32 = 8;
@@ -54,7 +56,7 @@ impl Cluster {
         commands: &Pipeline,
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
-        let mut node = self.owner(slot::of(key.as_bytes()), deadline)?;
+        let mut node = self.owner(slot_of(key.as_bytes()), deadline)?;
         let mut answer = node.call(commands, deadline);
         for _ in 0..MAX_REDIRECTIONS {
             let Err(Failure::Refused(refusal)) = &answer else {
@@ -238,6 +240,29 @@ fn redirection(refusal: &Refusal, told_by: &Endpoint) -> Option<Endpoint> {
     })
 }
 
+/// The slot of a key: of what is in its first braces, if that is not empty.
+/// See [the specification](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model).
+fn slot_of(key: &[u8]) -> u16 {
+    crc16(tag(key).unwrap_or(key)) % SLOTS
+}
+
+fn tag(key: &[u8]) -> Option<&[u8]> {
+    let open = key.iter().position(|byte| *byte == b'{')?;
+    let rest = &key[open + 1..];
+    let length = rest.iter().position(|byte| *byte == b'}')?;
+    (length > 0).then(|| &rest[..length])
+}
+
+/// CRC-16 as of XMODEM.
+fn crc16(bytes: &[u8]) -> u16 {
+    let step = |crc: u16| match crc & 0x8000 {
+        0 => crc << 1,
+        _ => (crc << 1) ^ 0x1021,
+    };
+    let add = |crc: u16, byte: &u8| (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| step(crc));
+    bytes.iter().fold(0, add)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,5 +325,20 @@ mod tests {
         assert!(range(0, 0, vec![node(Value::BulkString(vec![255]))]).is_none());
         assert!(ranges_of(vec![Value::Okay], "asked").is_none());
         assert!(ranges_of(vec![], "asked").is_none());
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_specification() {
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+    }
+
+    #[test]
+    fn only_what_is_in_the_first_braces_counts_unless_it_is_nothing() {
+        assert_eq!(slot_of(b"logto:{abc}:lock"), slot_of(b"abc"));
+        assert_eq!(slot_of(b"{abc}{def}"), slot_of(b"abc"));
+        assert_eq!(slot_of(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
+        assert_eq!(slot_of(b"foo{{bar}}"), slot_of(b"{bar"));
+        assert_eq!(slot_of(b"foo{bar"), crc16(b"foo{bar") % SLOTS);
+        assert_eq!(slot_of(b""), 0);
     }
 }
