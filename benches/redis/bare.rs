@@ -2,14 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use logto::SessionId;
-use logto::storage::PersistKey;
+use logto::SessionKey;
+use logto::storage::{Record, Version};
 use redis::{Client, Cmd, Connection};
 
-const WRITE: &str = include_str!("../../logto-storage-redis/src/scripts/write.lua");
+const SAVE: &str = include_str!("../../logto-storage-redis/src/scripts/save.lua");
 
-/// 14 days, and a twentieth of them.
+/// 14 days, and how long an index has a session.
 const LIFETIME: u64 = 14 * 24 * 60 * 60 * 1000;
+const INDEX_SPAN: u64 = LIFETIME + LIFETIME / 10 + 60 * 60 * 1000;
 
 pub struct Bare {
     connection: Connection,
@@ -20,51 +21,51 @@ impl Bare {
     pub fn connect(url: &str) -> Self {
         let mut connection = Client::open(url).unwrap().get_connection().unwrap();
         let mut load = redis::cmd("SCRIPT");
-        let script = load.arg("LOAD").arg(WRITE).query(&mut connection).unwrap();
+        let script = load.arg("LOAD").arg(SAVE).query(&mut connection).unwrap();
         Self { connection, script }
     }
 
-    pub fn get(&mut self, id: &SessionId) -> String {
-        let key = key(id);
+    pub fn load(&mut self, session: &SessionKey) -> String {
+        let key = key(session);
         let mut commands = redis::pipe();
-        let field = PersistKey::AccessTokenMap.as_str();
-        commands.cmd("HGET").arg(&key).arg(field);
+        let fields = ["version", "owner", "used", "data"];
+        commands.cmd("HMGET").arg(&key).arg(&fields);
         commands.cmd("PTTL").arg(&key);
-        let (value, _): (String, i64) = commands.query(&mut self.connection).unwrap();
-        value
+        type Found = (String, String, String, String);
+        let ((_, _, _, data), _): (Found, i64) = commands.query(&mut self.connection).unwrap();
+        data
     }
 
-    pub fn update(&mut self, id: &SessionId, values: &[(PersistKey, String); 3]) {
-        let done: i64 = self
-            .command(id, values)
-            .query(&mut self.connection)
-            .unwrap();
-        assert_eq!(done, 0);
+    pub fn save(&mut self, session: &SessionKey, record: &Record, expected: Option<Version>) {
+        let save = self.command(session, record, expected);
+        let saved: i64 = save.query(&mut self.connection).unwrap();
+        assert_eq!(saved, 1);
     }
 
-    /// Many at once, all with the same values.
-    pub fn load(&mut self, ids: &[SessionId], values: &[(PersistKey, String); 3]) {
+    /// Many new sessions at once, all with the same data.
+    pub fn fill(&mut self, sessions: usize, data: &str) {
         let mut commands = redis::pipe();
-        for id in ids {
-            commands.add_command(self.command(id, values));
+        for _ in 0..sessions {
+            let (session, record) = (logto::SessionId::random().key(), Record::new(None, data));
+            commands.add_command(self.command(&session, &record, None));
         }
         let _: Vec<i64> = commands.query(&mut self.connection).unwrap();
     }
 
-    fn command(&self, id: &SessionId, values: &[(PersistKey, String); 3]) -> Cmd {
+    fn command(&self, session: &SessionKey, record: &Record, expected: Option<Version>) -> Cmd {
+        let versions = [expected.map(hex).unwrap_or_default(), hex(record.version())];
         let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.script).arg(1).arg(key(id));
-        let (lifetime, index_age) = (LIFETIME.to_string(), (LIFETIME / 20).to_string());
-        for argument in ["", "", "", &lifetime, &index_age, "", "", "6"] {
-            command.arg(argument);
-        }
-        for (name, value) in values {
-            command.arg(name.as_str()).arg(value);
-        }
+        command.arg(&self.script).arg(1).arg(key(session));
+        command.arg(&versions).arg("").arg(record.data());
+        command.arg(("", "", LIFETIME, INDEX_SPAN, false));
         command
     }
 }
 
-fn key(id: &SessionId) -> String {
-    format!("logto:{{{}}}", URL_SAFE_NO_PAD.encode(id.digest()))
+fn key(session: &SessionKey) -> String {
+    format!("logto:{{{}}}", URL_SAFE_NO_PAD.encode(session.as_bytes()))
+}
+
+fn hex(version: Version) -> String {
+    format!("{:032x}", u128::from_be_bytes(*version.as_bytes()))
 }

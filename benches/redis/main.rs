@@ -18,8 +18,8 @@ mod tokens;
 use std::env;
 use std::hint::black_box;
 
-use logto::storage::{MemoryStorage, PersistKey, RedisStorage, Storage};
-use logto::{Logto, LogtoConfig, SessionId};
+use logto::storage::{MemoryStorage, Record, RedisStorage, Storage, Version};
+use logto::{Logto, LogtoConfig, SessionId, SessionKey};
 use logto_testing::FakeLogto;
 
 use bare::Bare;
@@ -28,6 +28,8 @@ use server::RedisServer;
 use tokens::Tokens;
 
 const SESSIONS: usize = 100_000;
+/// How many more each thread uses.
+const SESSIONS_OF_ONE: usize = 100;
 const ROUNDS: usize = 31;
 /// With one access token.
 const MAP: usize = 700;
@@ -52,19 +54,17 @@ fn main() {
     let [everysec, always] = ["everysec", "always"].map(Place::with);
     for threads in [1, 8, 64] {
         let same = "the same commands by the bare client";
-        row(&format!("get/{threads}"), same, &|| everysec.gets(threads));
-        row(&format!("update/{threads}"), same, &|| {
-            everysec.updates(threads)
+        row(&format!("load/{threads}"), same, &|| {
+            everysec.loads(threads)
         });
-        row(&format!("update_always/{threads}"), same, &|| {
-            always.updates(threads)
+        row(&format!("save/{threads}"), same, &|| {
+            everysec.saves(threads)
         });
-        let name = format!("always_everysec/{threads}");
-        row(&name, "ours by everysec", &|| {
-            Sides::timed(always.our_updates(threads), everysec.our_updates(threads))
+        row(&format!("save_always/{threads}"), same, &|| {
+            always.saves(threads)
         });
     }
-    row("access_token", "a bare read of the map", &|| {
+    row("access_token", "a bare load of the session", &|| {
         everysec.access_token()
     });
     row("callback", "the same over `MemoryStorage`", &|| {
@@ -82,23 +82,76 @@ fn in_threads<W: FnMut() + Send + 'static>(works: impl ExactSizeIterator<Item = 
     Box::new(move |iterations| shared(iterations) * threads)
 }
 
+/// What is compared.
+trait Client: Send + 'static {
+    fn load(&mut self, session: &SessionKey) -> String;
+
+    fn save(&mut self, session: &SessionKey, record: &Record, expected: Option<Version>);
+}
+
+impl Client for RedisStorage {
+    fn load(&mut self, session: &SessionKey) -> String {
+        let record = Storage::load(self, session).unwrap().unwrap();
+        record.data().to_owned()
+    }
+
+    fn save(&mut self, session: &SessionKey, record: &Record, expected: Option<Version>) {
+        Storage::save(self, session, record, expected).unwrap();
+    }
+}
+
+impl Client for Bare {
+    fn load(&mut self, session: &SessionKey) -> String {
+        Self::load(self, session)
+    }
+
+    fn save(&mut self, session: &SessionKey, record: &Record, expected: Option<Version>) {
+        Self::save(self, session, record, expected);
+    }
+}
+
+/// Sessions of one thread, each with its version.
+fn sessions(client: &mut impl Client, data: &mut Tokens) -> Vec<(SessionKey, Version)> {
+    let mut save = |_| {
+        let (session, record) = (SessionId::random().key(), Record::new(None, data.next()));
+        client.save(&session, &record, None);
+        (session, record.version())
+    };
+    (0..SESSIONS_OF_ONE).map(&mut save).collect()
+}
+
+fn loads(mut client: impl Client) -> impl FnMut() + Send + 'static {
+    let sessions = sessions(&mut client, &mut Tokens::with_map(MAP));
+    let mut next = sessions.into_iter().cycle();
+    move || drop(black_box(client.load(&next.next().unwrap().0)))
+}
+
+fn saves(mut client: impl Client) -> impl FnMut() + Send + 'static {
+    let mut data = Tokens::with_map(MAP);
+    let mut sessions = sessions(&mut client, &mut data);
+    let mut next = (0..SESSIONS_OF_ONE).cycle();
+    move || {
+        let (session, version) = &mut sessions[next.next().unwrap()];
+        let record = Record::new(None, data.next());
+        client.save(session, &record, Some(*version));
+        *version = record.version();
+    }
+}
+
 /// A server, and many sessions on it.
 struct Place {
     server: RedisServer,
-    ids: Vec<SessionId>,
 }
 
 impl Place {
     /// With `appendfsync` so.
     fn with(fsync: &str) -> Self {
         let server = RedisServer::builder().append_fsync("no").start();
-        let ids: Vec<_> = (0..SESSIONS).map(|_| SessionId::random()).collect();
-        let mut values = Tokens::with_map(MAP);
+        let mut data = Tokens::with_map(MAP);
         let mut bare = Bare::connect(&server.url());
-        ids.chunks(1_000)
-            .for_each(|ids| bare.load(ids, values.next()));
+        (0..SESSIONS / 1_000).for_each(|_| bare.fill(1_000, data.next()));
         server.config_set("appendfsync", fsync);
-        Self { server, ids }
+        Self { server }
     }
 
     fn store(&self, connections: usize) -> RedisStorage {
@@ -106,48 +159,24 @@ impl Place {
         builder.open().unwrap()
     }
 
-    /// The sessions of one of so many threads, again and again.
-    fn ids(&self, thread: usize, threads: usize) -> impl Iterator<Item = SessionId> + use<> {
-        let ids = self.ids.iter().skip(thread).step_by(threads);
-        ids.cloned().collect::<Vec<_>>().into_iter().cycle()
+    fn bare(&self) -> Bare {
+        Bare::connect(&self.server.url())
     }
 
-    fn gets(&self, threads: usize) -> Sides {
+    fn loads(&self, threads: usize) -> Sides {
         let store = self.store(threads);
-        let ours = in_threads((0..threads).map(|thread| {
-            let (store, mut ids) = (store.clone(), self.ids(thread, threads));
-            move || {
-                let session = store.session(&ids.next().unwrap());
-                black_box(session.get(PersistKey::AccessTokenMap).unwrap().unwrap());
-            }
-        }));
-        let floor = in_threads((0..threads).map(|thread| {
-            let mut bare = Bare::connect(&self.server.url());
-            let mut ids = self.ids(thread, threads);
-            move || drop(black_box(bare.get(&ids.next().unwrap())))
-        }));
-        Sides::timed(ours, floor)
+        Sides::timed(
+            in_threads((0..threads).map(|_| loads(store.clone()))),
+            in_threads((0..threads).map(|_| loads(self.bare()))),
+        )
     }
 
-    fn updates(&self, threads: usize) -> Sides {
-        let floor = in_threads((0..threads).map(|thread| {
-            let mut bare = Bare::connect(&self.server.url());
-            let (mut ids, mut values) = (self.ids(thread, threads), Tokens::with_map(MAP));
-            move || bare.update(&ids.next().unwrap(), values.next())
-        }));
-        Sides::timed(self.our_updates(threads), floor)
-    }
-
-    fn our_updates(&self, threads: usize) -> Work {
+    fn saves(&self, threads: usize) -> Sides {
         let store = self.store(threads);
-        in_threads((0..threads).map(|thread| {
-            let (store, mut ids) = (store.clone(), self.ids(thread, threads));
-            let mut values = Tokens::with_map(MAP);
-            move || {
-                let session = store.session(&ids.next().unwrap());
-                session.update(&tokens::changes(values.next())).unwrap();
-            }
-        }))
+        Sides::timed(
+            in_threads((0..threads).map(|_| saves(store.clone()))),
+            in_threads((0..threads).map(|_| saves(self.bare()))),
+        )
     }
 
     fn access_token(&self) -> Sides {
@@ -159,10 +188,10 @@ impl Place {
             .handle_sign_in_callback(&fake.authorize(&url))
             .unwrap();
         client.access_token(RESOURCE).unwrap().unwrap();
-        let mut bare = Bare::connect(&self.server.url());
+        let mut bare = self.bare();
         Sides::timed(
             repeated(move || drop(black_box(client.access_token(RESOURCE).unwrap().unwrap()))),
-            repeated(move || drop(black_box(bare.get(&id)))),
+            repeated(move || drop(black_box(bare.load(&id.key())))),
         )
     }
 }

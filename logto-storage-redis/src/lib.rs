@@ -102,7 +102,7 @@
 //! signs the user out. So the client does it under [`Storage::lock`](logto_core::Storage::lock). Threads of
 //! one process queue in memory, and one of them asks for a *lease*: a key that names the holder and goes by
 //! itself after 10 seconds ([`lease`](RedisStorageBuilder::lease)). A process that waits looks again after
-//! 1 to 32 milliseconds. While the lock is held, a thread of the store renews the lease every third of it.
+//! 1 to 32 milliseconds. While the lock is held, a thread renews the lease every third of it.
 //!
 //! - **Killed**: the next one has the lock when the lease is over.
 //! - **Hanging**, stopped or cut off for longer than the lease: the next one has it then, too. When the
@@ -153,7 +153,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
-mod lease;
 mod lifetime;
 mod lock;
 mod names;

@@ -2,16 +2,19 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use logto_core::{LocalLock, LocalLocks, SessionId, SessionKey, StorageError, StorageErrorKind};
 
-use crate::error::unexpected;
-use crate::lease::Leases;
+use crate::error::{refused_setting, unexpected};
+use crate::lifetime::millis_of;
 use crate::names::Names;
 use crate::scripts;
 use crate::server::Server;
+
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
 /// The first pause between two looks at another process's lease.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -19,34 +22,42 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest of them: a waiting process takes a session this late at most after its release.
 const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
-/// The key of a lock, and the random token of one holder.
-#[derive(Clone)]
-pub(crate) struct Lease {
-    pub(crate) lock: Arc<str>,
-    pub(crate) token: Arc<str>,
-}
-
 /// The locks of the sessions on one server.
 pub(crate) struct Locks {
     server: Arc<Server>,
-    leases: Leases,
+    /// In milliseconds.
+    lease: i64,
     /// Threads of this process queue here, so that one of them asks for the lease.
     local: LocalLocks,
 }
 
+/// The lock's key, and the random token of one holder.
+#[derive(Clone)]
+struct Lease {
+    server: Arc<Server>,
+    key: String,
+    token: String,
+    millis: i64,
+}
+
 /// A held lock; dropping it releases it.
-pub(crate) struct Holding<'a> {
-    locks: &'a Locks,
+pub(crate) struct Holding {
     lease: Lease,
-    number: u64,
+    /// Whoever renews the lease ends when this is gone.
+    renewing: Option<Sender<()>>,
     _local: LocalLock,
 }
 
 impl Locks {
     pub(crate) fn new(server: Arc<Server>, lease: Duration) -> Result<Self, StorageError> {
+        if lease < SHORTEST_LEASE {
+            return Err(refused_setting(format!(
+                "the lease of a lock is {SHORTEST_LEASE:?} at least"
+            )));
+        }
         Ok(Self {
-            leases: Leases::new(Arc::clone(&server), lease)?,
             server,
+            lease: millis_of(lease),
             local: LocalLocks::default(),
         })
     }
@@ -56,15 +67,17 @@ impl Locks {
         names: &Names,
         session: &SessionKey,
         timeout: Duration,
-    ) -> Result<Holding<'_>, StorageError> {
+    ) -> Result<Holding, StorageError> {
         let started = Instant::now();
         let local = self.local.lock(session, timeout)?;
         let lease = Lease {
-            lock: names.lock(session).into(),
+            server: Arc::clone(&self.server),
+            key: names.lock(session),
             token: SessionId::random().expose().into(),
+            millis: self.lease,
         };
         let mut pauses = 0;
-        while !self.try_acquire(&lease)? {
+        while !lease.acquire()? {
             let left = timeout.saturating_sub(started.elapsed());
             if left.is_zero() {
                 return Err(StorageError::new(
@@ -76,52 +89,94 @@ impl Locks {
             pauses += 1;
         }
         Ok(Holding {
-            number: self.leases.keep(lease.clone()),
-            locks: self,
+            renewing: lease.clone().keep(),
             lease,
             _local: local,
         })
     }
+}
 
-    fn try_acquire(&self, lease: &Lease) -> Result<bool, StorageError> {
-        let arguments = [lease.token.as_bytes(), self.leases.argument()];
+impl Lease {
+    fn acquire(&self) -> Result<bool, StorageError> {
+        let arguments = (&self.token, self.millis);
         let script = &scripts::LOCK_ACQUIRE;
-        match self
-            .server
-            .write_confirmed(script, &[&lease.lock], &arguments)
-        {
-            Ok(1) => Ok(true),
-            Ok(0) => Ok(false),
-            Ok(_) => Err(unexpected()),
+        let answer = self.server.write_and_count(script, &[&self.key], arguments);
+        let acquired = match answer {
+            Ok((0, _)) => return Ok(false),
+            Ok((1, None)) => return Ok(true),
+            Ok((_, few)) => few.unwrap_or_else(unexpected),
+            Err(error) => error,
+        };
+        // The server may have given it to the caller before the call failed.
+        if let Err(also) = self.release() {
+            log::debug!("a lock that failed may be held until its lease is over: {also}");
+        }
+        Err(acquired)
+    }
+
+    fn release(&self) -> Result<bool, StorageError> {
+        let script = &scripts::LOCK_RELEASE;
+        let released: i64 = self.server.write(script, &[&self.key], &self.token)?;
+        Ok(released == 1)
+    }
+
+    /// Whether it is still held; it begins anew then.
+    fn renew(&self) -> Result<bool, StorageError> {
+        let arguments = (&self.token, self.millis);
+        let script = &scripts::LOCK_RENEW;
+        let renewed: i64 = self.server.write(script, &[&self.key], arguments)?;
+        Ok(renewed == 1)
+    }
+
+    /// Renews it on a thread of its own, until the sender is gone.
+    fn keep(self) -> Option<Sender<()>> {
+        let (held, released) = mpsc::channel();
+        let thread = thread::Builder::new().name("logto-redis-lease".into());
+        match thread.spawn(move || self.renew_until(&released)) {
+            Ok(_) => Some(held),
             Err(error) => {
-                // The server may have given it to the caller before the call failed.
-                if let Err(also) = self.release(lease) {
-                    log::debug!("a lock that failed may be held until its lease is over: {also}");
-                }
-                Err(error)
+                log::warn!("the lock of a session is not renewed: {error}");
+                None
             }
         }
     }
 
-    fn release(&self, lease: &Lease) -> Result<bool, StorageError> {
-        let arguments = [lease.token.as_bytes()];
-        let script = &scripts::LOCK_RELEASE;
-        let released: i64 = self.server.write(script, &[&lease.lock], &arguments)?;
-        Ok(released == 1)
+    fn renew_until(&self, released: &Receiver<()>) {
+        let third = Duration::from_millis(self.millis.unsigned_abs() / 3);
+        let mut pause = third;
+        while released.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            let renewed = self.renew();
+            // It may have been released meanwhile.
+            if released.try_recv() == Err(TryRecvError::Disconnected) {
+                return;
+            }
+            pause = third;
+            match renewed {
+                Ok(true) => {}
+                Ok(false) => {
+                    log::warn!("the lock of a session was lost: its lease was not renewed in time");
+                    return;
+                }
+                Err(error) => {
+                    pause /= 4;
+                    log::warn!("the lock of a session could not be renewed yet: {error}");
+                }
+            }
+        }
     }
 }
 
-impl Holding<'_> {
+impl Holding {
     /// Whether no other holder has had it since. What cannot be asked counts as lost.
     pub(crate) fn is_held(&self) -> bool {
-        self.locks.leases.renew(&self.lease).unwrap_or(false)
+        self.lease.renew().unwrap_or(false)
     }
 }
 
-impl Drop for Holding<'_> {
+impl Drop for Holding {
     fn drop(&mut self) {
-        self.locks.leases.forget(self.number);
-        match self.locks.release(&self.lease) {
+        self.renewing = None;
+        match self.lease.release() {
             Ok(true) => {}
             Ok(false) => log::warn!(
                 "the lock of a session was lost before its release: its lease was not renewed in time"

@@ -1,10 +1,9 @@
 //! By whom sessions are found: a sorted set for each owner, in which a session is before it has the
 //! owner. The set may have more than that; whose a session is, the session says.
 
-use logto_core::{OwnerDigest, SessionKey, SessionOwner, StorageError};
+use logto_core::{OwnerDigest, SessionKey, SessionOwner, StorageError, StorageErrorKind};
 use redis::Pipeline;
 
-use crate::error::unexpected;
 use crate::lifetime::Lifetime;
 use crate::names::Names;
 use crate::record::{self, Fields};
@@ -37,15 +36,11 @@ impl Index<'_> {
             .map(|digest| self.names.index(&digest))
             .collect();
         let indexes: Vec<&str> = indexes.iter().map(String::as_str).collect();
-        let arguments: [&[u8]; 3] = [
-            session.as_bytes(),
-            self.lifetime.index_span.as_bytes(),
-            self.lifetime.index_is_endless.as_bytes(),
-        ];
         // In a cluster they lie in different slots.
         let at_once = if self.server.is_cluster() { 1 } else { 2 };
         for keys in indexes.chunks(at_once) {
-            let _: i64 = self.server.write(&scripts::INDEX, keys, &arguments)?;
+            let arguments = (session.as_bytes().as_slice(), self.lifetime.index_span);
+            let _: i64 = self.server.write(&scripts::INDEX, keys, arguments)?;
         }
         Ok(())
     }
@@ -59,7 +54,8 @@ impl Index<'_> {
             record::is_owned(fields, owner) && record::is_live(fields, self.lifetime)
         };
         let (mut found, mut stale) = (Vec::new(), Vec::new());
-        for ((session, score), fields) in entries.into_iter().zip(self.fields(&keys)?) {
+        let at_once = if self.server.is_cluster() { 1 } else { BATCH };
+        for ((session, score), fields) in entries.into_iter().zip(self.fields(&keys, at_once)?) {
             match is_theirs(&fields) {
                 true => found.push(session),
                 false => stale.push((session, score)),
@@ -71,10 +67,10 @@ impl Index<'_> {
 
     /// The server's time, and each session of an index with its score: when the entry may go.
     fn entries(&self, index: &str) -> Result<(i64, Vec<(SessionKey, String)>), StorageError> {
-        let mut commands = Pipeline::with_capacity(2);
+        let mut commands = redis::pipe();
         commands.cmd("TIME");
-        let range = commands.cmd("ZRANGE").arg(index);
-        range.arg(0).arg(-1).arg("WITHSCORES");
+        let range = (index, 0, -1, "WITHSCORES");
+        commands.cmd("ZRANGE").arg(range);
         let (time, entries): ([i64; 2], Vec<(Vec<u8>, String)>) =
             self.server.read(index, &commands)?;
         let session = |(name, score): (Vec<u8>, String)| {
@@ -84,17 +80,20 @@ impl Index<'_> {
         Ok((now, entries.into_iter().filter_map(session).collect()))
     }
 
-    /// All of these sessions but their data.
-    fn fields(&self, sessions: &[SessionKey]) -> Result<Vec<Fields>, StorageError> {
-        let at_once = if self.server.is_cluster() { 1 } else { BATCH };
+    /// All of these sessions but their data. A key of another type is no session.
+    fn fields(&self, sessions: &[SessionKey], at_once: usize) -> Result<Vec<Fields>, StorageError> {
         let mut all = Vec::with_capacity(sessions.len());
         for sessions in sessions.chunks(at_once) {
             let keys: Vec<_> = sessions.iter().map(|key| self.names.session(key)).collect();
             let mut commands = Pipeline::with_capacity(keys.len());
             for key in &keys {
-                record::ask_for_owner(&mut commands, key);
+                record::ask(&mut commands, key, "none");
             }
-            all.extend(self.server.read::<Vec<Fields>>(&keys[0], &commands)?);
+            match self.server.read::<Vec<Fields>>(&keys[0], &commands) {
+                Err(error) if error.kind() != StorageErrorKind::Corrupt => return Err(error),
+                Err(_) if sessions.len() > 1 => all.extend(self.fields(sessions, 1)?),
+                fields => all.extend(fields.unwrap_or_else(|_| vec![Fields::default()])),
+            }
         }
         Ok(all)
     }
@@ -102,7 +101,7 @@ impl Index<'_> {
     /// Drops entries of sessions that have another owner or are gone. Best effort: they go by
     /// themselves when their time is over.
     fn drop_old(&self, index: &str, now: i64, stale: &[(SessionKey, String)]) {
-        let span = self.lifetime.index_span();
+        let span = self.lifetime.index_span;
         let is_old = |score: &str| {
             let goes: Option<f64> = score.parse().ok();
             goes.is_some_and(|goes| now - (goes as i64).saturating_sub(span) > YOUNG)
@@ -112,11 +111,9 @@ impl Index<'_> {
             .flat_map(|(session, score)| [session.as_bytes(), score.as_bytes()])
             .collect();
         for arguments in arguments.chunks(2 * BATCH) {
-            let dropped = self.server.write(&scripts::UNINDEX, &[index], arguments);
-            let dropped = dropped.and_then(|dropped: i64| match dropped {
-                0 => Ok(()),
-                _ => Err(unexpected()),
-            });
+            let dropped = self
+                .server
+                .write::<i64>(&scripts::UNINDEX, &[index], arguments);
             if let Err(error) = dropped {
                 log::debug!("entries of an index are dropped later: {error}");
             }

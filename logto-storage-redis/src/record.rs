@@ -4,41 +4,29 @@ use logto_core::{OwnerDigest, Record, SessionOwner, StorageError, Version};
 use redis::Pipeline;
 
 use crate::error::corrupt;
-use crate::lifetime::{Lifetime, TimeLeft};
+use crate::lifetime::Lifetime;
 
 /// What the server says of a session: its fields, and how long it still lives.
-pub(crate) type Answer = (Fields, TimeLeft);
+pub(crate) type Answer = (Fields, i64);
 
 type Field = Option<Vec<u8>>;
 pub(crate) type Fields = (Field, Field, Field, Field);
 
-/// Asks for a session, in one round trip.
-pub(crate) fn ask(commands: &mut Pipeline, key: &str) {
-    let hash = commands.cmd("HMGET").arg(key);
-    hash.arg("version").arg("owner").arg("used").arg("data");
-    commands.cmd("PTTL").arg(key);
-}
-
-/// Asks for all of a session but its data.
-pub(crate) fn ask_for_owner(commands: &mut Pipeline, key: &str) {
-    let hash = commands.cmd("HMGET").arg(key);
-    hash.arg("version").arg("owner").arg("used").arg("none");
+/// Asks for a session's fields, the last of which is its data or none that there is.
+pub(crate) fn ask(commands: &mut Pipeline, key: &str, last: &str) {
+    let fields = ["version", "owner", "used", last];
+    commands.cmd("HMGET").arg(key).arg(&fields);
 }
 
 /// Whether there is a session that lives. One that is damaged does, since nobody can tell.
 pub(crate) fn is_live(fields: &Fields, lifetime: &Lifetime) -> bool {
-    let used = fields.2.as_deref().and_then(number);
     let is_there = fields.0.is_some() || fields.1.is_some() || fields.3.is_some();
-    is_there && !lifetime.is_over(used)
+    is_there && !lifetime.is_over(used(fields))
 }
 
 /// When it was last used by the caller's clock.
 pub(crate) fn used(fields: &Fields) -> Option<i64> {
-    fields.2.as_deref().and_then(number)
-}
-
-fn number(text: &[u8]) -> Option<i64> {
-    str::from_utf8(text).ok()?.parse().ok()
+    str::from_utf8(fields.2.as_deref()?).ok()?.parse().ok()
 }
 
 /// The record of a live session.
@@ -57,7 +45,7 @@ pub(crate) fn read((version, owner, _, data): Fields) -> Result<Record, StorageE
     Ok(Record::stored(version, owner, data.ok_or_else(damaged)?))
 }
 
-pub(crate) fn owner_of(text: &[u8]) -> Option<SessionOwner> {
+fn owner_of(text: &[u8]) -> Option<SessionOwner> {
     str::from_utf8(text).ok()?.parse().ok()
 }
 

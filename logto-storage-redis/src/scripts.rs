@@ -1,6 +1,8 @@
 //! What the server does in one step. Each script may be sent twice: the second time it changes nothing more.
 
-use crate::server::Script;
+use std::sync::OnceLock;
+
+use redis::{Pipeline, ToRedisArgs};
 
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
@@ -18,4 +20,31 @@ scripts! {
     LOCK_ACQUIRE = "lock_acquire.lua";
     LOCK_RENEW = "lock_renew.lua";
     LOCK_RELEASE = "lock_release.lua";
+}
+
+/// A Lua script that the server keeps by its hash.
+pub(crate) struct Script {
+    source: &'static str,
+    hash: OnceLock<String>,
+}
+
+impl Script {
+    pub(crate) const fn new(source: &'static str) -> Self {
+        Self {
+            source,
+            hash: OnceLock::new(),
+        }
+    }
+
+    /// The call by its hash, and the one by its source, for a server that does not have it.
+    pub(crate) fn calls(&self, keys: &[&str], arguments: impl ToRedisArgs) -> [Pipeline; 2] {
+        let hash = || redis::Script::new(self.source).get_hash().to_owned();
+        let by_hash = ("EVALSHA", self.hash.get_or_init(hash).as_str());
+        [by_hash, ("EVAL", self.source)].map(|(command, script)| {
+            let mut call = Pipeline::with_capacity(2);
+            call.cmd(command).arg(script).arg(keys.len()).arg(keys);
+            call.arg(&arguments);
+            call
+        })
+    }
 }

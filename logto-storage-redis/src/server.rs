@@ -7,24 +7,23 @@ mod deadline;
 mod greeting;
 mod node;
 mod pool;
-mod script;
 mod sentinel;
-mod slot;
 mod tls;
 mod topology;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use logto_core::StorageError;
-use redis::{Cmd, FromRedisValue, ParsingError, Pipeline, Value};
+use logto_core::StorageErrorKind::{Backend, Corrupt};
+use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
 
 use crate::error::Failure;
+use crate::scripts::Script;
 
 pub(crate) use address::Address;
-pub(crate) use script::Script;
 
-use connection::Request;
 use deadline::Deadline;
 use node::{Dialer, Node};
 use tls::Tls;
@@ -52,8 +51,8 @@ pub(crate) struct Settings {
 /// One server, a Sentinel's master, or a cluster. Every call is bounded by the timeout.
 pub(crate) struct Server {
     settings: Settings,
-    dialer: Dialer,
     topology: Topology,
+    is_open: bool,
 }
 
 impl Server {
@@ -68,14 +67,13 @@ impl Server {
             tls,
             connections: settings.connections,
         };
-        let topology = Topology::new(&settings.address.servers, &dialer);
-        let server = Self {
+        let mut server = Self {
+            topology: Topology::new(&settings.address, Arc::new(dialer)),
             settings,
-            dialer,
-            topology,
+            is_open: false,
         };
-        let greeted = greeting::greet(&server);
-        greeted.map_err(|failure| server.failed("opened", failure))?;
+        greeting::greet(&server).map_err(|failure| server.failed("opened", failure))?;
+        server.is_open = true;
         Ok(server)
     }
 
@@ -90,11 +88,10 @@ impl Server {
         key: &str,
         commands: &Pipeline,
     ) -> Result<T, StorageError> {
-        let answers = self
-            .call(key, &Request::of(commands))
-            .map_err(|failure| self.failed("read", failure))?;
-        redis::from_redis_value(Value::Array(answers))
-            .map_err(|error| self.failed("read", unexpected(error)))
+        let answers = self.call(key, commands, self.deadline());
+        answers
+            .and_then(|answers| value_of(Value::Array(answers)))
+            .map_err(|failure| self.failed("read", failure))
     }
 
     /// A script that changes something, whose keys are all in one slot. If too few replicas have it
@@ -103,26 +100,47 @@ impl Server {
         &self,
         script: &Script,
         keys: &[&str],
-        arguments: &[&[u8]],
+        arguments: impl ToRedisArgs,
     ) -> Result<T, StorageError> {
-        let (answer, few) = self.run(script, keys, arguments)?;
+        let (answer, few) = self.write_and_count(script, keys, arguments)?;
         if let Some(few) = few {
-            log::warn!("{}", self.failed("written everywhere", few));
+            log::warn!("a failover may lose a change: {few}");
         }
         Ok(answer)
     }
 
-    /// As [`write`](Self::write), but too few replicas are an error. What was written stays.
-    pub(crate) fn write_confirmed<T: FromRedisValue>(
+    /// As [`write`](Self::write), with the error that too few replicas are. What was written stays.
+    pub(crate) fn write_and_count<T: FromRedisValue>(
         &self,
         script: &Script,
         keys: &[&str],
-        arguments: &[&[u8]],
-    ) -> Result<T, StorageError> {
-        match self.run(script, keys, arguments)? {
-            (answer, None) => Ok(answer),
-            (_, Some(few)) => Err(self.failed("written", few)),
+        arguments: impl ToRedisArgs,
+    ) -> Result<(T, Option<StorageError>), StorageError> {
+        let deadline = self.deadline();
+        let calls = script.calls(keys, arguments);
+        let [by_hash, by_source] = calls.map(|call| self.with_wait(call));
+        let mut answers = self.call(keys[0], &by_hash, deadline);
+        if matches!(&answers, Err(failure) if failure.code() == Some("NOSCRIPT")) {
+            answers = self.call(keys[0], &by_source, deadline);
         }
+        let failed = |failure| self.failed("written", failure);
+        let mut answers = answers.map_err(failed)?;
+        let few = match self.settings.replicas {
+            0 => None,
+            wanted => too_few(wanted, answers.pop()).map_err(failed)?,
+        };
+        Ok((answer_of(answers).map_err(failed)?, few.map(failed)))
+    }
+
+    /// With `WAIT`, which waits for what the same connection has written, a fifth of the timeout: where
+    /// replicas are missing, every write waits for so long.
+    fn with_wait(&self, mut call: Pipeline) -> Pipeline {
+        if self.settings.replicas > 0 {
+            let millis = (self.settings.timeout.as_millis() / 5).clamp(1, i32::MAX as u128);
+            let wait = call.cmd("WAIT").arg(self.settings.replicas);
+            wait.arg(millis as u64);
+        }
+        call
     }
 
     /// Every key like this pattern, on every master; may name one twice. The timeout bounds each page.
@@ -133,7 +151,7 @@ impl Server {
     ) -> Result<(), StorageError> {
         let failed = |failure| self.failed("read", failure);
         let deadline = self.deadline();
-        let masters = self.patiently(deadline, || self.topology.masters(&self.dialer, deadline));
+        let masters = self.patiently(deadline, || self.topology.masters(deadline));
         for master in masters.map_err(failed)? {
             let mut cursor = String::from("0");
             loop {
@@ -152,80 +170,55 @@ impl Server {
 
     /// Where the next page begins, and the keys of this one.
     fn page(&self, master: &Node, pattern: &str, cursor: &str) -> Result<Page, Failure> {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor)
-            .arg("MATCH")
-            .arg(pattern)
-            .arg("COUNT")
-            .arg(1000);
-        let scan = Request::one(&scan);
+        let mut scan = redis::pipe();
+        let arguments = (cursor, "MATCH", pattern, "COUNT", 1000);
+        scan.cmd("SCAN").arg(arguments);
         let deadline = self.deadline();
-        let answers = self.patiently(deadline, || master.call(&self.dialer, &scan, deadline))?;
-        answer_of(answers)
+        answer_of(self.patiently(deadline, || master.call(&scan, deadline))?)
     }
 
-    /// The answer of a script, and what is to be said if too few replicas have what it wrote.
-    fn run<T: FromRedisValue>(
-        &self,
-        script: &Script,
-        keys: &[&str],
-        arguments: &[&[u8]],
-    ) -> Result<(T, Option<Failure>), StorageError> {
-        let key = keys.first().copied().unwrap_or_default();
-        let deadline = self.deadline();
-        let answers = match self.call_and_wait(key, &script.by_hash(keys, arguments), deadline) {
-            Err(Failure::Refused(refusal)) if refusal.code == "NOSCRIPT" => {
-                self.call_and_wait(key, &script.by_source(keys, arguments), deadline)
-            }
-            answers => answers,
-        };
-        let answered = answers.and_then(|mut answers| {
-            let few = match self.settings.replicas {
-                0 => None,
-                wanted => too_few(wanted, answers.pop())?,
-            };
-            Ok((answer_of(answers)?, few))
-        });
-        answered.map_err(|failure| self.failed("written", failure))
-    }
-
-    /// With `WAIT` over the same connection, which waits for what this connection has written.
-    fn call_and_wait(
+    /// All that this crate sends may be sent twice.
+    fn call(
         &self,
         key: &str,
-        command: &Cmd,
+        commands: &Pipeline,
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
-        let request = Request::one(command);
-        self.patiently(deadline, || match self.settings.replicas {
-            0 => self.topology.call(&self.dialer, key, &request, deadline),
-            wanted => {
-                let request = request.and(&wait_for(wanted, deadline.left()?));
-                self.topology.call(&self.dialer, key, &request, deadline)
-            }
-        })
-    }
-
-    fn call(&self, key: &str, request: &Request) -> Result<Vec<Value>, Failure> {
-        let deadline = self.deadline();
-        self.patiently(deadline, || {
-            self.topology.call(&self.dialer, key, request, deadline)
-        })
+        self.patiently(deadline, || self.topology.call(key, commands, deadline))
     }
 
     fn deadline(&self) -> Deadline {
         Deadline::after(self.settings.timeout)
     }
 
-    /// Tries until the deadline while it may help. All that this crate sends may be sent twice.
+    /// Tries until the deadline while it may help.
     fn patiently<T>(
         &self,
         deadline: Deadline,
-        attempt: impl FnMut() -> Result<T, Failure>,
+        mut attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        repeat(deadline, attempt, |failure| {
-            self.topology.may_recover(failure)
-        })
+        let mut pause = FIRST_PAUSE;
+        let mut earlier = None;
+        loop {
+            match attempt() {
+                Err(failure) if self.may_recover(&failure) => {
+                    if !deadline.sleep(pause) {
+                        return Err(failure);
+                    }
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                    earlier = Some(failure);
+                }
+                // The one before says more than that the time is over.
+                Err(Failure::TimedOut) => return Err(earlier.unwrap_or(Failure::TimedOut)),
+                result => return result,
+            }
+        }
+    }
+
+    /// At first a server is waited for that is loading, and not one that is not there.
+    fn may_recover(&self, failure: &Failure) -> bool {
+        let is_there = matches!(failure, Failure::Refused(_) | Failure::NoNode);
+        (self.is_open || is_there) && self.topology.may_recover(failure)
     }
 
     fn failed(&self, done: &str, failure: Failure) -> StorageError {
@@ -239,54 +232,20 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Tries until the deadline while it may help.
-fn repeat<T>(
-    deadline: Deadline,
-    mut attempt: impl FnMut() -> Result<T, Failure>,
-    may_recover: impl Fn(&Failure) -> bool,
-) -> Result<T, Failure> {
-    let mut pause = FIRST_PAUSE;
-    let mut earlier = None;
-    loop {
-        match attempt() {
-            Err(failure) if may_recover(&failure) => {
-                if !deadline.sleep(pause) {
-                    return Err(failure);
-                }
-                pause = LONGEST_PAUSE.min(pause * 2);
-                earlier = Some(failure);
-            }
-            // Says more than that the time is over.
-            Err(Failure::TimedOut) if earlier.is_some() => {
-                return Err(earlier.unwrap_or(Failure::TimedOut));
-            }
-            result => return result,
-        }
-    }
-}
-
 type Page = (String, Vec<Vec<u8>>);
 
 fn answer_of<T: FromRedisValue>(mut answers: Vec<Value>) -> Result<T, Failure> {
-    redis::from_redis_value(answers.pop().unwrap_or(Value::Nil)).map_err(unexpected)
+    value_of(answers.pop().unwrap_or(Value::Nil))
 }
 
-/// Its message would repeat what was stored.
-fn unexpected(_: ParsingError) -> Failure {
-    Failure::Unexpected("a key holds what this crate did not write; take another prefix")
-}
-
-/// For a fifth of what is left: where replicas are missing, every write waits for so long.
-fn wait_for(replicas: u32, left: Option<Duration>) -> Cmd {
-    let part = left.unwrap_or(Duration::from_secs(5)).as_millis() / 5;
-    let mut wait = redis::cmd("WAIT");
-    wait.arg(replicas)
-        .arg(part.clamp(1, i32::MAX as u128) as u64);
-    wait
+/// The parser's message would repeat what was stored.
+fn value_of<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
+    let foreign = "a key holds what this crate did not write; take another prefix";
+    redis::from_redis_value(value).map_err(|_| Failure::Told(Corrupt, foreign.into()))
 }
 
 fn too_few(wanted: u32, answer: Option<Value>) -> Result<Option<Failure>, Failure> {
     let reached: u32 = answer_of(Vec::from_iter(answer))?;
-    let few = Failure::TooFewReplicas { wanted, reached };
-    Ok((reached < wanted).then_some(few))
+    let few = || format!("{reached} of {wanted} replicas have what was written");
+    Ok((reached < wanted).then(|| Failure::Told(Backend, few())))
 }

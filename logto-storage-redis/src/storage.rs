@@ -9,7 +9,6 @@ use logto_core::{
     Clock, DEFAULT_IDLE_LIFETIME, IdleLifetime, OwnerDigest, Record, SessionKey, Storage,
     StorageError, StorageErrorKind, StorageLock, Version,
 };
-use redis::Pipeline;
 
 use crate::error::{corrupt, unexpected};
 use crate::lifetime::Lifetime;
@@ -73,7 +72,7 @@ impl RedisStorage {
             timeout: None,
             connections: DEFAULT_CONNECTIONS,
             replicas: None,
-            root_certificates: PemTexts::default(),
+            root_certificates: Vec::new(),
         }
     }
 }
@@ -88,9 +87,9 @@ impl Inner {
     }
 
     fn answer(&self, session: &SessionKey) -> Result<Answer, StorageError> {
-        let (key, mut commands) = (self.names.session(session), Pipeline::with_capacity(2));
-        record::ask(&mut commands, &key);
-        self.server.read(&key, &commands)
+        let (key, mut commands) = (self.names.session(session), redis::pipe());
+        record::ask(&mut commands, &key, "data");
+        self.server.read(&key, commands.cmd("PTTL").arg(&key))
     }
 
     /// The version of a session that lives.
@@ -102,76 +101,26 @@ impl Inner {
         }
     }
 
-    /// A new session is in the indexes of its owner before the script is sent, and any other if the script says so.
-    fn save(
-        &self,
-        session: &SessionKey,
-        record: &Record,
-        expected: Option<Version>,
-    ) -> Result<(), StorageError> {
-        let key = self.names.session(session);
-        let (owner, times) = (record.owner(), self.lifetime.times());
-        let owner_text = owner.map(|owner| owner.to_string()).unwrap_or_default();
-        let [expected, version] = [expected, Some(record.version())].map(text_of);
-        let mut is_indexed = false;
-        loop {
-            if let Some(owner) = owner.filter(|_| expected.is_empty() && !is_indexed) {
-                self.index().add(session, &owner)?;
-                is_indexed = true;
-            }
-            let indexed: &[u8] = if is_indexed { b"1" } else { b"" };
-            let arguments = [
-                expected.as_bytes(),
-                version.as_bytes(),
-                owner_text.as_bytes(),
-                record.data().as_bytes(),
-                times.now.as_bytes(),
-                times.oldest.as_bytes(),
-                self.lifetime.argument.as_bytes(),
-                self.lifetime.index_times.as_bytes(),
-                indexed,
-            ];
-            match (
-                self.server.write(&scripts::SAVE, &[&key], &arguments)?,
-                owner,
-            ) {
-                (1, _) => return Ok(()),
-                (0, _) => return Err(StorageError::conflict()),
-                (-1, _) => return Err(corrupt("a session on the Redis server is damaged")),
-                (2, Some(owner)) if !is_indexed => self.index().add(session, &owner)?,
-                _ => return Err(unexpected()),
-            }
-            is_indexed = true;
-        }
-    }
-
     /// Whether the session is gone, or was that version.
     fn remove(&self, session: &SessionKey, version: Option<Version>) -> Result<bool, StorageError> {
-        let key = self.names.session(session);
-        let arguments = [text_of(version)];
-        let arguments = [arguments[0].as_bytes()];
-        let removed: i64 = self.server.write(&scripts::REMOVE, &[&key], &arguments)?;
+        let (key, version) = (self.names.session(session), text_of(version));
+        let removed: i64 = self.server.write(&scripts::REMOVE, &[&key], version)?;
         Ok(removed == 1)
     }
 
     /// Best effort: a session that was loaded is there, whether or not that could be noted.
     fn note_use(&self, session: &SessionKey, record: &Record) {
-        let key = self.names.session(session);
-        let (version, now) = (text_of(Some(record.version())), self.lifetime.times().now);
-        let touch = |indexed: &[u8]| -> Result<i64, StorageError> {
-            let arguments = [
-                version.as_bytes(),
-                now.as_bytes(),
-                self.lifetime.argument.as_bytes(),
-                self.lifetime.index_times.as_bytes(),
-                indexed,
-            ];
-            self.server.write(&scripts::TOUCH, &[&key], &arguments)
+        let (key, version) = (self.names.session(session), text_of(Some(record.version())));
+        let ([now, _], lifetime) = (self.lifetime.times(), &self.lifetime);
+        let touch = |is_indexed: bool| {
+            let of_lifetime = (&now, lifetime.millis, lifetime.index_span);
+            let arguments = (&version, of_lifetime, is_indexed);
+            self.server.write(&scripts::TOUCH, &[&key], arguments)
         };
-        let noted = touch(b"").and_then(|noted| match (noted, record.owner()) {
+        let noted = touch(false).and_then(|noted: i64| match (noted, record.owner()) {
             (2, Some(owner)) => {
                 self.index().add(session, &owner)?;
-                touch(b"1")
+                touch(true)
             }
             _ => Ok(noted),
         });
@@ -196,13 +145,41 @@ impl Storage for RedisStorage {
         Ok(Some(record))
     }
 
+    /// A new session is in the indexes of its owner before the script is sent, and any other if the script says so.
     fn save(
         &self,
         session: &SessionKey,
         record: &Record,
         expected: Option<Version>,
     ) -> Result<(), StorageError> {
-        self.inner.save(session, record, expected)
+        let inner = &self.inner;
+        let (key, lifetime) = (inner.names.session(session), &inner.lifetime);
+        let (owner, times) = (record.owner(), lifetime.times());
+        let owner_text = owner.map(|owner| owner.to_string()).unwrap_or_default();
+        let versions = [expected, Some(record.version())].map(text_of);
+        let add_to_index = || owner.map_or(Ok(()), |owner| inner.index().add(session, &owner));
+        let mut is_indexed = expected.is_none();
+        if is_indexed {
+            add_to_index()?;
+        }
+        loop {
+            let of_lifetime = (&times, lifetime.millis, lifetime.index_span);
+            let arguments = (
+                &versions,
+                &owner_text,
+                record.data(),
+                of_lifetime,
+                is_indexed,
+            );
+            match inner.server.write(&scripts::SAVE, &[&key], arguments)? {
+                1 => return Ok(()),
+                0 => return Err(StorageError::conflict()),
+                -1 => return Err(corrupt("a session on the Redis server is damaged")),
+                2 if !is_indexed => add_to_index()?,
+                _ => return Err(unexpected()),
+            }
+            is_indexed = true;
+        }
     }
 
     fn remove(&self, session: &SessionKey) -> Result<(), StorageError> {
@@ -220,7 +197,7 @@ impl Storage for RedisStorage {
         if self.inner.version(from)? != expected {
             return Err(StorageError::conflict());
         }
-        self.inner.save(to, record, None)?;
+        self.save(to, record, None)?;
         let removed = match expected {
             Some(_) => self.inner.remove(from, expected),
             None => return Ok(()),
@@ -250,21 +227,16 @@ impl Storage for RedisStorage {
     /// Without a [clock](RedisStorageBuilder::clock) this does nothing and returns 0: Redis frees what has
     /// expired by itself. With one, it looks at every session.
     fn purge_expired(&self) -> Result<u64, StorageError> {
-        let Inner {
-            server,
-            names,
-            lifetime,
-            ..
-        } = &*self.inner;
+        let (server, names) = (&self.inner.server, &self.inner.names);
         let mut purged = 0;
-        if !lifetime.has_clock() {
+        if self.inner.lifetime.clock.is_none() {
             return Ok(purged);
         }
         server.scan(&names.pattern_of_sessions(), &mut |key| {
             if let Some(session) = names.session_of_key(key) {
-                let oldest = lifetime.times().oldest;
+                let [_, oldest] = self.inner.lifetime.times();
                 let key = names.session(&session);
-                match server.write::<i64>(&scripts::PURGE, &[&key], &[oldest.as_bytes()]) {
+                match server.write::<i64>(&scripts::PURGE, &[&key], oldest) {
                     // Another type of key does not keep the others from their end.
                     Err(error) if error.kind() == StorageErrorKind::Corrupt => {}
                     done => purged += u64::from(done? == 1),
@@ -284,26 +256,23 @@ impl Storage for RedisStorage {
         &self,
         visit: &mut dyn FnMut(&SessionKey) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let Inner {
-            server,
-            names,
-            lifetime,
-            ..
-        } = &*self.inner;
+        let (names, lifetime) = (&self.inner.names, &self.inner.lifetime);
         let mut visited = HashSet::new();
-        server.scan(&names.pattern_of_sessions(), &mut |key| {
-            let Some(session) = names.session_of_key(key) else {
-                return Ok(());
-            };
-            let is_live = match self.inner.answer(&session) {
-                Err(error) if error.kind() == StorageErrorKind::Corrupt => true,
-                answer => record::is_live(&answer?.0, lifetime),
-            };
-            match is_live && visited.insert(session) {
-                true => visit(&session),
-                false => Ok(()),
-            }
-        })
+        self.inner
+            .server
+            .scan(&names.pattern_of_sessions(), &mut |key| {
+                let Some(session) = names.session_of_key(key) else {
+                    return Ok(());
+                };
+                let is_live = match self.inner.answer(&session) {
+                    Err(error) if error.kind() == StorageErrorKind::Corrupt => true,
+                    answer => record::is_live(&answer?.0, lifetime),
+                };
+                match is_live && visited.insert(session) {
+                    true => visit(&session),
+                    false => Ok(()),
+                }
+            })
     }
 }
 
@@ -316,7 +285,6 @@ impl fmt::Debug for RedisStorage {
 }
 
 /// Settings of a [`RedisStorage`].
-#[derive(Debug)]
 #[must_use = "nothing is opened until `open`"]
 pub struct RedisStorageBuilder {
     address: Result<Address, StorageError>,
@@ -327,7 +295,7 @@ pub struct RedisStorageBuilder {
     timeout: Option<Duration>,
     connections: usize,
     replicas: Option<u32>,
-    root_certificates: PemTexts,
+    root_certificates: Vec<String>,
 }
 
 impl RedisStorageBuilder {
@@ -339,7 +307,7 @@ impl RedisStorageBuilder {
     }
 
     /// How long a session may lie unused before it expires, in whole milliseconds. Default:
-    /// [`DEFAULT_IDLE_LIFETIME`]. More than 100 years have no end.
+    /// [`DEFAULT_IDLE_LIFETIME`]. More than 100 years are taken for 100.
     pub fn idle_lifetime(mut self, lifetime: Duration) -> Self {
         self.idle_lifetime = lifetime;
         self
@@ -353,8 +321,8 @@ impl RedisStorageBuilder {
     }
 
     /// How long the server leaves a [lock](crate#the-lock-of-a-session) to a process of which it hears
-    /// nothing. Default: 10 seconds; 100 milliseconds at least. More than 100 years have no end: a process
-    /// that is killed then leaves its locks locked.
+    /// nothing. Default: 10 seconds; 100 milliseconds at least. More than 100 years are taken for
+    /// 100.
     ///
     /// It is renewed while it is held, so it need not be longer than what is done under the lock. It is to
     /// be longer than the process, the network or the server may hang.
@@ -387,7 +355,7 @@ impl RedisStorageBuilder {
     /// Trusts servers whose certificate this one, in PEM, has signed, and no others. May be called
     /// again for more. Default: the system's certificates.
     pub fn root_certificate(mut self, pem: impl Into<String>) -> Self {
-        self.root_certificates.0.push(pem.into());
+        self.root_certificates.push(pem.into());
         self
     }
 
@@ -414,7 +382,7 @@ impl RedisStorageBuilder {
                 .unwrap_or(DEFAULT_TIMEOUT),
             connections: self.connections,
             replicas: self.replicas.or(address.options.replicas).unwrap_or(0),
-            root_certificates: self.root_certificates.0,
+            root_certificates: self.root_certificates,
             prefix,
             address,
         };
@@ -430,12 +398,10 @@ impl RedisStorageBuilder {
     }
 }
 
-/// Shown by its number only: a private key may stand beside a certificate.
-#[derive(Default)]
-struct PemTexts(Vec<String>);
-
-impl fmt::Debug for PemTexts {
+impl fmt::Debug for RedisStorageBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.len())
+        f.debug_struct("RedisStorageBuilder")
+            .field("address", &self.address.as_ref().map(Address::to_string))
+            .finish_non_exhaustive()
     }
 }

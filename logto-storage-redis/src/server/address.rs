@@ -13,26 +13,25 @@ use crate::error::refused_setting;
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
-/// Where the servers are, how to log in, and the settings that the URL carries. `Debug` and
-/// `Display` show hosts only.
-#[derive(Clone, PartialEq, Eq)]
+/// Where the servers are, how to log in, and the settings that the URL carries. `Display` shows
+/// hosts only.
+#[derive(Clone)]
 pub(crate) struct Address {
-    pub(super) servers: Servers,
+    pub(super) kind: Kind,
+    /// Of a cluster and of Sentinels those to ask first.
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) is_tls: bool,
     pub(super) login: Login,
     pub(crate) options: Options,
 }
 
-/// One server, or who knows where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Servers {
-    Single(Endpoint),
-    /// Nodes to ask first.
-    Cluster(Vec<Endpoint>),
-    Sentinel {
-        sentinels: Vec<Endpoint>,
-        service: String,
-    },
+/// What is at the endpoints.
+#[derive(Clone)]
+pub(super) enum Kind {
+    Single,
+    Cluster,
+    /// With the name of the service.
+    Sentinel(String),
 }
 
 /// One listening server.
@@ -44,10 +43,10 @@ pub(super) struct Endpoint {
 }
 
 /// What is sent before all else.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub(super) struct Login {
-    user: Option<String>,
-    password: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
     pub(super) database: u32,
 }
 
@@ -59,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
 }
 
+const SCHEMES: &str = "it begins with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://";
+
 impl Address {
     /// Reads a URL. No error repeats any of it: an unencoded character of the password may make
     /// another part of what follows it.
@@ -69,7 +70,6 @@ impl Address {
 
     fn read(url: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or(SCHEMES)?;
-        let (kind, is_tls) = scheme_of(scheme)?;
         if rest.contains('#') {
             return Err("it has a `#`; a password's is written %23");
         }
@@ -79,32 +79,58 @@ impl Address {
             Some((login, hosts)) => (Login::read(login)?, hosts),
             None => (Login::default(), authority),
         };
-        let (servers, database) = kind.read(hosts, path)?;
-        Ok(Self {
-            servers,
-            is_tls,
-            login: Login { database, ..login },
+        let (scheme, kind) = scheme
+            .split_once('+')
+            .map_or((scheme, None), |(scheme, kind)| (scheme, Some(kind)));
+        let (kind, port, path) = Kind::read(kind, path)?;
+        let endpoints = hosts.split(',').map(|host| Endpoint::read(host, port));
+        let address = Self {
+            endpoints: endpoints.collect::<Result<_, _>>()?,
+            kind,
+            is_tls: match scheme {
+                "redis" | "valkey" => false,
+                "rediss" | "valkeys" => true,
+                _ => return Err(SCHEMES),
+            },
+            login: Login {
+                database: database(path)?,
+                ..login
+            },
             options: Options::read(query)?,
-        })
+        };
+        match address.kind {
+            Kind::Single if address.endpoints.len() > 1 => {
+                Err("it has several hosts, but says neither `+cluster` nor `+sentinel`")
+            }
+            Kind::Cluster if address.login.database != 0 => Err("a cluster has no databases but 0"),
+            _ => Ok(address),
+        }
+    }
+}
+
+impl Kind {
+    /// What stands after the `+` of a scheme, with the usual port, and the path after a service's name.
+    fn read<'a>(text: Option<&str>, path: &'a str) -> Result<(Self, u16, &'a str), &'static str> {
+        match text {
+            None => Ok((Self::Single, PORT, path)),
+            Some("cluster") => Ok((Self::Cluster, PORT, path)),
+            Some("sentinel") => {
+                let (service, path) = path.split_once('/').unwrap_or((path, ""));
+                Ok((Self::Sentinel(service_of(service)?), SENTINEL_PORT, path))
+            }
+            Some(_) => Err(SCHEMES),
+        }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.servers {
-            Servers::Single(endpoint) => write!(f, "{endpoint}"),
-            Servers::Cluster(nodes) => list(f, nodes),
-            Servers::Sentinel { sentinels, service } => {
-                list(f, sentinels)?;
-                write!(f, "/{service}")
-            }
+        let endpoints: Vec<_> = self.endpoints.iter().map(Endpoint::to_string).collect();
+        f.write_str(&endpoints.join(","))?;
+        match &self.kind {
+            Kind::Sentinel(service) => write!(f, "/{service}"),
+            _ => Ok(()),
         }
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
     }
 }
 
@@ -145,14 +171,6 @@ impl Endpoint {
 }
 
 impl Login {
-    pub(super) fn user(&self) -> Option<&str> {
-        self.user.as_deref()
-    }
-
-    pub(super) fn password(&self) -> Option<&str> {
-        self.password.as_deref()
-    }
-
     /// Sentinels have no databases.
     pub(super) fn without_database(&self) -> Self {
         Self {
@@ -186,10 +204,10 @@ impl Options {
                     options.replicas.replace(replicas).is_none()
                 }
                 "timeout" => {
-                    let timeout = number(value)
-                        .filter(|timeout| *timeout > 0)
-                        .ok_or("`timeout` is a number of milliseconds, and not 0")?;
-                    let timeout = Duration::from_millis(timeout);
+                    let millis = number(value).filter(|millis| *millis > 0);
+                    let millis =
+                        millis.ok_or("`timeout` is a number of milliseconds, and not 0")?;
+                    let timeout = Duration::from_millis(millis);
                     options.timeout.replace(timeout).is_none()
                 }
                 _ => return Err("its query may have `prefix`, `replicas` and `timeout` only"),
@@ -202,58 +220,12 @@ impl Options {
     }
 }
 
-const SCHEMES: &str = "it begins with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://";
-
-enum Kind {
-    Single,
-    Cluster,
-    Sentinel,
-}
-
-fn scheme_of(scheme: &str) -> Result<(Kind, bool), &'static str> {
-    let (name, kind) = match scheme.split_once('+') {
-        None => (scheme, Kind::Single),
-        Some((name, "cluster")) => (name, Kind::Cluster),
-        Some((name, "sentinel")) => (name, Kind::Sentinel),
-        Some(_) => return Err(SCHEMES),
-    };
-    match name {
-        "redis" | "valkey" => Ok((kind, false)),
-        "rediss" | "valkeys" => Ok((kind, true)),
-        _ => Err(SCHEMES),
+fn service_of(text: &str) -> Result<String, &'static str> {
+    let service = decoded(text)?;
+    match service.is_empty() || service.chars().any(char::is_control) {
+        true => Err("after Sentinel's hosts comes `/` and the name of the service"),
+        false => Ok(service),
     }
-}
-
-impl Kind {
-    /// The servers, and the number of the database.
-    fn read(&self, hosts: &str, path: &str) -> Result<(Servers, u32), &'static str> {
-        match self {
-            Self::Single => Ok((
-                Servers::Single(Endpoint::read(hosts, PORT)?),
-                database(path)?,
-            )),
-            Self::Cluster => match database(path)? {
-                0 => Ok((Servers::Cluster(endpoints(hosts, PORT)?), 0)),
-                _ => Err("a cluster has no databases but 0"),
-            },
-            Self::Sentinel => {
-                let (service, path) = path.split_once('/').unwrap_or((path, ""));
-                let service = decoded(service)?;
-                if service.is_empty() || service.chars().any(char::is_control) {
-                    return Err("after Sentinel's hosts comes `/` and the name of the service");
-                }
-                let sentinels = endpoints(hosts, SENTINEL_PORT)?;
-                Ok((Servers::Sentinel { sentinels, service }, database(path)?))
-            }
-        }
-    }
-}
-
-fn endpoints(hosts: &str, port: u16) -> Result<Vec<Endpoint>, &'static str> {
-    hosts
-        .split(',')
-        .map(|host| Endpoint::read(host, port))
-        .collect()
 }
 
 fn database(path: &str) -> Result<u32, &'static str> {
@@ -281,14 +253,6 @@ fn decoded(text: &str) -> Result<String, &'static str> {
     Ok(decoded
         .map_err(|_| "a percent-encoded part is not UTF-8")?
         .into_owned())
-}
-
-fn list(f: &mut fmt::Formatter<'_>, endpoints: &[Endpoint]) -> fmt::Result {
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        write!(f, "{comma}{endpoint}")?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -364,7 +328,10 @@ mod tests {
         for (url, shown, login, database, is_tls) in cases {
             let address = Address::parse(url).unwrap();
             assert_eq!(address.to_string(), shown, "{url}");
-            let (user, password) = (address.login.user(), address.login.password());
+            let (user, password) = (
+                address.login.user.as_deref(),
+                address.login.password.as_deref(),
+            );
             assert_eq!(password.map(|password| (user, password)), login, "{url}");
             assert_eq!(
                 (address.login.database, address.is_tls),
@@ -391,6 +358,7 @@ mod tests {
             "",
             "localhost:6379",
             "http://localhost",
+            "redis+://localhost",
             "redis+other://localhost",
             "redis+cluster+tls://localhost",
             "REDIS://localhost",
@@ -445,8 +413,8 @@ mod tests {
             let marked = format!("5ecret{password}");
             let encoded: String = marked.bytes().map(|byte| format!("%{byte:02X}")).collect();
             let address = Address::parse(&format!("redis://:{encoded}@localhost")).unwrap();
-            prop_assert_eq!(address.login.password(), Some(marked.as_str()));
-            let shown = format!("{address} {address:?}");
+            prop_assert_eq!(address.login.password.as_deref(), Some(marked.as_str()));
+            let shown = address.to_string();
             prop_assert!(!shown.contains("5ecret"));
         }
 

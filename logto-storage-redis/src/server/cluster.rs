@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redis::Value;
+use logto_core::StorageErrorKind::{Backend, Corrupt};
+use redis::{Pipeline, Value};
 
 use crate::error::{Failure, Refusal};
 
 use super::address::Endpoint;
-use super::connection::Request;
 use super::deadline::Deadline;
 use super::node::{Dialer, Node};
-use super::slot::{self, SLOTS};
+
+/// How many slots a cluster has.
+const SLOTS: u16 = 16384;
 
 /// More redirections than that say that the nodes disagree.
 const MAX_REDIRECTIONS: u32 = 8;
@@ -22,8 +24,8 @@ pub(super) struct Cluster {
     map: Mutex<Map>,
 }
 
-#[derive(Default)]
 struct Map {
+    dialer: Arc<Dialer>,
     /// By first slot, with the last one.
     owners: Vec<(u16, u16, Arc<Node>)>,
     /// All that were ever asked, with the connections to them.
@@ -34,27 +36,28 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(seeds: Vec<Endpoint>) -> Self {
+    pub(super) fn new(seeds: Vec<Endpoint>, dialer: Arc<Dialer>) -> Self {
+        let map = Map {
+            dialer,
+            owners: Vec::new(),
+            nodes: HashMap::new(),
+            informants: seeds.clone(),
+            is_stale: true,
+        };
         Self {
-            map: Mutex::new(Map {
-                informants: seeds.clone(),
-                is_stale: true,
-                ..Map::default()
-            }),
             seeds,
+            map: Mutex::new(map),
         }
     }
 
     pub(super) fn call(
         &self,
-        dialer: &Dialer,
         key: &str,
-        request: &Request,
+        commands: &Pipeline,
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
-        let slot = slot::of(key.as_bytes());
-        let mut node = self.owner(slot, dialer, deadline)?;
-        let mut answer = node.call(dialer, request, deadline);
+        let mut node = self.owner(slot_of(key.as_bytes()), deadline)?;
+        let mut answer = node.call(commands, deadline);
         for _ in 0..MAX_REDIRECTIONS {
             let Err(Failure::Refused(refusal)) = &answer else {
                 break;
@@ -62,30 +65,24 @@ impl Cluster {
             let Some(other) = redirection(refusal, &node.endpoint) else {
                 break;
             };
-            node = self.map().node(other, dialer);
+            node = self.map().node(other);
             answer = match refusal.code.as_str() {
-                "ASK" => node
-                    .call(dialer, &request.asking(), deadline)
-                    .map(Request::without_asking),
+                "ASK" => ask(&node, commands, deadline),
                 _ => {
                     self.map().is_stale = true;
-                    node.call(dialer, request, deadline)
+                    node.call(commands, deadline)
                 }
             };
         }
         answer.inspect_err(|failure| {
-            if may_have_moved(failure) {
+            if failure.may_be_of_the_wrong_server() {
                 self.map().suspect(&node);
             }
         })
     }
 
-    pub(super) fn masters(
-        &self,
-        dialer: &Dialer,
-        deadline: Deadline,
-    ) -> Result<Vec<Arc<Node>>, Failure> {
-        self.learn(dialer, deadline)?;
+    pub(super) fn masters(&self, deadline: Deadline) -> Result<Vec<Arc<Node>>, Failure> {
+        self.learn(deadline)?;
         let mut masters: Vec<Arc<Node>> = Vec::new();
         for (_, _, node) in &self.map().owners {
             if !masters.iter().any(|known| Arc::ptr_eq(known, node)) {
@@ -95,25 +92,23 @@ impl Cluster {
         Ok(masters)
     }
 
-    fn owner(&self, slot: u16, dialer: &Dialer, deadline: Deadline) -> Result<Arc<Node>, Failure> {
+    fn owner(&self, slot: u16, deadline: Deadline) -> Result<Arc<Node>, Failure> {
         let is_stale = self.map().is_stale;
         if is_stale {
-            self.learn(dialer, deadline)?;
+            self.learn(deadline)?;
         }
-        match self.map().owner(slot) {
-            Some(owner) => Ok(owner),
-            None => {
-                self.map().is_stale = true;
-                Err(Failure::NoNode)
-            }
-        }
+        let mut map = self.map();
+        let mut owners = map.owners.iter();
+        let owner = owners.find(|(first, last, _)| (*first..=*last).contains(&slot));
+        let owner = owner.map(|(_, _, node)| Arc::clone(node));
+        map.is_stale |= owner.is_none();
+        owner.ok_or(Failure::NoNode)
     }
 
     /// Asks nodes, one after the other, who has which slots. A node that hangs does not use up the time.
-    fn learn(&self, dialer: &Dialer, deadline: Deadline) -> Result<(), Failure> {
-        let mut question = redis::cmd("CLUSTER");
-        question.arg("SLOTS");
-        let question = Request::one(&question);
+    fn learn(&self, deadline: Deadline) -> Result<(), Failure> {
+        let mut question = redis::pipe();
+        question.cmd("CLUSTER").arg("SLOTS");
         let mut informants = self.map().informants.clone();
         informants.extend(self.seeds.iter().cloned());
         let mut last = Failure::NoNode;
@@ -121,13 +116,15 @@ impl Cluster {
             if informants[..asked].contains(endpoint) {
                 continue;
             }
-            let node = self.map().node(endpoint.clone(), dialer);
-            match node.call(dialer, &question, deadline.part(2)) {
-                Ok(answers) => return self.map().learn(&answers, endpoint, dialer),
-                Err(Failure::Refused(refusal)) if refusal.code == "ERR" => {
-                    last = Failure::IsNoCluster;
+            let node = self.map().node(endpoint.clone());
+            match node.call(&question, deadline.part(2)) {
+                Ok(answers) => return self.map().learn(answers, endpoint),
+                Err(failure) => {
+                    last = failure.told_if_err(
+                        Backend,
+                        "this server is not in a cluster; its address begins with redis://",
+                    );
                 }
-                Err(failure) => last = failure,
             }
         }
         Err(last)
@@ -138,29 +135,26 @@ impl Cluster {
     }
 }
 
+/// Asks the node that a slot is being moved to.
+fn ask(node: &Node, commands: &Pipeline, deadline: Deadline) -> Result<Vec<Value>, Failure> {
+    let mut asking = Pipeline::with_capacity(2 * commands.len());
+    for command in commands.cmd_iter() {
+        asking.cmd("ASKING").add_command(command.clone());
+    }
+    let answers = node.call(&asking, deadline)?;
+    Ok(answers.into_iter().skip(1).step_by(2).collect())
+}
+
 impl Map {
-    fn node(&mut self, endpoint: Endpoint, dialer: &Dialer) -> Arc<Node> {
-        let new = || Arc::new(Node::new(endpoint.clone(), dialer));
+    fn node(&mut self, endpoint: Endpoint) -> Arc<Node> {
+        let new = || Arc::new(Node::new(endpoint.clone(), Arc::clone(&self.dialer)));
         Arc::clone(self.nodes.entry(endpoint.clone()).or_insert_with(new))
     }
 
-    fn owner(&self, slot: u16) -> Option<Arc<Node>> {
-        let has_it = |(first, last, _): &&(u16, u16, Arc<Node>)| (*first..=*last).contains(&slot);
-        self.owners
-            .iter()
-            .find(has_it)
-            .map(|(_, _, node)| Arc::clone(node))
-    }
-
     /// Takes what a node answered to `CLUSTER SLOTS`.
-    fn learn(
-        &mut self,
-        answers: &[Value],
-        told_by: &Endpoint,
-        dialer: &Dialer,
-    ) -> Result<(), Failure> {
+    fn learn(&mut self, answers: Vec<Value>, told_by: &Endpoint) -> Result<(), Failure> {
         let ranges = ranges_of(answers, &told_by.host)
-            .ok_or(Failure::Unexpected("the answer to CLUSTER SLOTS is none"))?;
+            .ok_or_else(|| Failure::Told(Corrupt, "the answer to CLUSTER SLOTS is none".into()))?;
         let mut informants = vec![told_by.clone()];
         for endpoint in ranges.iter().flat_map(|range| &range.nodes) {
             if !informants.contains(endpoint) {
@@ -170,7 +164,7 @@ impl Map {
         self.owners = Vec::with_capacity(ranges.len());
         for range in ranges {
             if let Some(master) = range.nodes.into_iter().next() {
-                let master = self.node(master, dialer);
+                let master = self.node(master);
                 self.owners.push((range.first, range.last, master));
             }
         }
@@ -197,46 +191,34 @@ struct Range {
     nodes: Vec<Endpoint>,
 }
 
-fn ranges_of(answers: &[Value], told_by: &str) -> Option<Vec<Range>> {
-    let Some(Value::Array(ranges)) = answers.first() else {
-        return None;
-    };
-    ranges
-        .iter()
-        .map(|range| range_of(range, told_by))
-        .collect()
+fn ranges_of(answers: Vec<Value>, told_by: &str) -> Option<Vec<Range>> {
+    let ranges: Vec<Vec<Value>> = redis::from_redis_value(answers.into_iter().next()?).ok()?;
+    let ranges = ranges.into_iter().map(|range| range_of(range, told_by));
+    ranges.collect()
 }
 
-fn range_of(range: &Value, told_by: &str) -> Option<Range> {
-    let Value::Array(range) = range else {
-        return None;
+fn range_of(range: Vec<Value>, told_by: &str) -> Option<Range> {
+    let mut range = range.into_iter();
+    let mut slot = || {
+        let slot: u16 = redis::from_redis_value(range.next()?).ok()?;
+        (slot < SLOTS).then_some(slot)
     };
-    let [Value::Int(first), Value::Int(last), nodes @ ..] = range.as_slice() else {
-        return None;
-    };
-    let slot = |number: i64| u16::try_from(number).ok().filter(|slot| *slot < SLOTS);
-    let nodes = nodes.iter().map(|node| endpoint_of(node, told_by));
     Some(Range {
-        first: slot(*first)?,
-        last: slot(*last)?,
-        nodes: nodes.collect::<Option<_>>()?,
+        first: slot()?,
+        last: slot()?,
+        nodes: range
+            .map(|node| endpoint_of(node, told_by))
+            .collect::<Option<_>>()?,
     })
 }
 
-fn endpoint_of(node: &Value, told_by: &str) -> Option<Endpoint> {
-    let Value::Array(node) = node else {
-        return None;
-    };
-    let [host, Value::Int(port), ..] = node.as_slice() else {
-        return None;
-    };
-    let host = match host {
-        Value::BulkString(host) => String::from_utf8(host.clone()).ok()?,
-        _ => String::new(),
-    };
+fn endpoint_of(node: Value, told_by: &str) -> Option<Endpoint> {
+    let node: Vec<Value> = redis::from_redis_value(node).ok()?;
+    let mut node = node.into_iter();
+    let host: Option<String> = redis::from_redis_value(node.next()?).ok()?;
     Some(Endpoint {
-        host: known_host(host, told_by),
-        port: u16::try_from(*port).ok()?,
+        host: known_host(host.unwrap_or_default(), told_by),
+        port: redis::from_redis_value(node.next()?).ok()?,
     })
 }
 
@@ -258,17 +240,27 @@ fn redirection(refusal: &Refusal, told_by: &Endpoint) -> Option<Endpoint> {
     })
 }
 
-fn may_have_moved(failure: &Failure) -> bool {
-    match failure {
-        Failure::Connect(_)
-        | Failure::UnknownHost(_)
-        | Failure::Tls(_)
-        | Failure::Broken(_)
-        | Failure::TimedOut => true,
-        Failure::Refused(refusal) => ["READONLY", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "MOVED"]
-            .contains(&refusal.code.as_str()),
-        _ => false,
-    }
+/// The slot of a key: of what is in its first braces, if that is not empty.
+/// See [the specification](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model).
+fn slot_of(key: &[u8]) -> u16 {
+    crc16(tag(key).unwrap_or(key)) % SLOTS
+}
+
+fn tag(key: &[u8]) -> Option<&[u8]> {
+    let open = key.iter().position(|byte| *byte == b'{')?;
+    let rest = &key[open + 1..];
+    let length = rest.iter().position(|byte| *byte == b'}')?;
+    (length > 0).then(|| &rest[..length])
+}
+
+/// CRC-16 as of XMODEM.
+fn crc16(bytes: &[u8]) -> u16 {
+    let step = |crc: u16| match crc & 0x8000 {
+        0 => crc << 1,
+        _ => (crc << 1) ^ 0x1021,
+    };
+    let add = |crc: u16, byte: &u8| (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| step(crc));
+    bytes.iter().fold(0, add)
 }
 
 #[cfg(test)]
@@ -319,7 +311,7 @@ mod tests {
         let range = |first, last, nodes: Vec<Value>| {
             let bounds = vec![Value::Int(first), Value::Int(last)];
             let range = Value::Array([bounds, nodes].concat());
-            ranges_of(&[Value::Array(vec![range])], "asked")
+            ranges_of(vec![Value::Array(vec![range])], "asked")
         };
         let named = node(Value::BulkString(b"other".to_vec()));
         let ranges = range(0, 16383, vec![named.clone(), node(Value::Nil)]).unwrap();
@@ -331,7 +323,22 @@ mod tests {
         assert!(range(-1, 0, vec![named]).is_none());
         assert!(range(0, 0, vec![Value::Nil]).is_none());
         assert!(range(0, 0, vec![node(Value::BulkString(vec![255]))]).is_none());
-        assert!(ranges_of(&[Value::Okay], "asked").is_none());
-        assert!(ranges_of(&[], "asked").is_none());
+        assert!(ranges_of(vec![Value::Okay], "asked").is_none());
+        assert!(ranges_of(vec![], "asked").is_none());
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_specification() {
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+    }
+
+    #[test]
+    fn only_what_is_in_the_first_braces_counts_unless_it_is_nothing() {
+        assert_eq!(slot_of(b"logto:{abc}:lock"), slot_of(b"abc"));
+        assert_eq!(slot_of(b"{abc}{def}"), slot_of(b"abc"));
+        assert_eq!(slot_of(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
+        assert_eq!(slot_of(b"foo{{bar}}"), slot_of(b"{bar"));
+        assert_eq!(slot_of(b"foo{bar"), crc16(b"foo{bar") % SLOTS);
+        assert_eq!(slot_of(b""), 0);
     }
 }

@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use redis::{Cmd, Parser, Pipeline, Value};
+use logto_core::StorageErrorKind::{Backend, PermissionDenied};
+use redis::{Parser, Pipeline, Value};
 
 use crate::error::{Failure, Refusal};
 
@@ -19,41 +20,6 @@ const MAX_ANSWER: u64 = 64 << 20;
 
 /// How much is read at once.
 const CHUNK: usize = 16 << 10;
-
-/// Commands, each as it is sent.
-pub(super) struct Request(Vec<Vec<u8>>);
-
-impl Request {
-    pub(super) fn of(commands: &Pipeline) -> Self {
-        Self(commands.cmd_iter().map(Cmd::get_packed_command).collect())
-    }
-
-    pub(super) fn one(command: &Cmd) -> Self {
-        Self(vec![command.get_packed_command()])
-    }
-
-    /// With one more at the end.
-    pub(super) fn and(&self, command: &Cmd) -> Self {
-        let mut commands = self.0.clone();
-        commands.push(command.get_packed_command());
-        Self(commands)
-    }
-
-    /// Each with `ASKING` before it, for the node that a slot is being moved to.
-    pub(super) fn asking(&self) -> Self {
-        let asking = redis::cmd("ASKING").get_packed_command();
-        let pairs = self
-            .0
-            .iter()
-            .flat_map(|command| [asking.clone(), command.clone()]);
-        Self(pairs.collect())
-    }
-
-    /// The answers but those to `ASKING`.
-    pub(super) fn without_asking(answers: Vec<Value>) -> Vec<Value> {
-        answers.into_iter().skip(1).step_by(2).collect()
-    }
-}
 
 /// One connection, logged in. After an error other than a refusal it is of no more use: what comes over
 /// it then may be the answer to an earlier call.
@@ -85,11 +51,8 @@ impl Connection {
     }
 
     /// Whether nothing was said since the last answer, and the server is still there.
-    pub(super) fn is_quiet(&self) -> bool {
-        let tcp = match &self.stream {
-            Stream::Plain(socket) => &socket.tcp,
-            Stream::Tls(stream) => &stream.sock.tcp,
-        };
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let tcp = &self.stream.socket().tcp;
         let peeked = tcp.set_nonblocking(true).and_then(|()| tcp.peek(&mut [0]));
         let is_silent = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         tcp.set_nonblocking(false).is_ok() && is_silent
@@ -98,11 +61,11 @@ impl Connection {
     /// Sends all, then reads the reply of each. The first error among them is the answer.
     pub(super) fn call(
         &mut self,
-        request: &Request,
+        commands: &Pipeline,
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
-        self.stream.end_at(deadline);
-        let sent = self.stream.send(&request.0.concat());
+        self.stream.socket().deadline = deadline;
+        let sent = self.stream.send(&commands.get_packed_pipeline());
         sent.map_err(|error| failure_of(&error))?;
         let mut stream = Bounded {
             stream: &mut self.stream,
@@ -112,45 +75,38 @@ impl Connection {
             failure: None,
         };
         let mut parser = Parser::new();
-        let mut answers = Vec::with_capacity(request.0.len());
-        for _ in &request.0 {
+        let mut answers = Vec::with_capacity(commands.len());
+        for _ in 0..commands.len() {
             match parser.parse_value(&mut stream) {
                 Ok(answer) => answers.push(answer),
                 Err(error) if error.is_io_error() => {
                     let closed = || Failure::Broken(io::ErrorKind::UnexpectedEof.into());
                     return Err(stream.failure.unwrap_or_else(closed));
                 }
-                Err(_) => return Err(Failure::NotRedis),
+                Err(_) => return Err(Failure::not_redis()),
             }
         }
         if stream.has_more()? {
-            return Err(Failure::NotRedis);
+            return Err(Failure::not_redis());
         }
         answers.into_iter().map(accepted).collect()
     }
 
     fn log_in(&mut self, login: &Login, deadline: Deadline) -> Result<(), Failure> {
-        if let Some(password) = login.password() {
-            let mut auth = redis::cmd("AUTH");
-            auth.arg(login.user()).arg(password);
-            self.call(&Request::one(&auth), deadline)
-                .map_err(|failure| renamed(failure, Failure::NotLoggedIn))?;
+        if let Some(password) = &login.password {
+            let mut auth = redis::pipe();
+            auth.cmd("AUTH").arg(&login.user).arg(password);
+            let refused = "the server does not accept the user or the password, or has no password";
+            self.call(&auth, deadline)
+                .map_err(|failure| failure.told_if_err(PermissionDenied, refused))?;
         }
-        if login.database != 0 {
-            let mut select = redis::cmd("SELECT");
-            select.arg(login.database);
-            self.call(&Request::one(&select), deadline)
-                .map_err(|failure| renamed(failure, Failure::NoDatabase(login.database)))?;
+        let database = login.database;
+        if database != 0 {
+            let refused = format!("the server has no database {database}");
+            self.call(redis::pipe().cmd("SELECT").arg(database), deadline)
+                .map_err(|failure| failure.told_if_err(Backend, &refused))?;
         }
         Ok(())
-    }
-}
-
-/// A plain `ERR` says too little.
-fn renamed(failure: Failure, name: Failure) -> Failure {
-    match failure {
-        Failure::Refused(refusal) if refusal.code == "ERR" => name,
-        failure => failure,
     }
 }
 
@@ -170,7 +126,7 @@ pub(super) struct Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            self.tcp.set_read_timeout(left(self.deadline)?)?;
+            self.tcp.set_read_timeout(Some(left(self.deadline)?))?;
             match self.tcp.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => return read,
@@ -181,7 +137,7 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.tcp.set_write_timeout(left(self.deadline)?)?;
+        self.tcp.set_write_timeout(Some(left(self.deadline)?))?;
         self.tcp.write(buffer)
     }
 
@@ -190,15 +146,15 @@ impl Write for Socket {
     }
 }
 
-fn left(deadline: Deadline) -> io::Result<Option<Duration>> {
+fn left(deadline: Deadline) -> io::Result<Duration> {
     deadline.left().map_err(|_| io::ErrorKind::TimedOut.into())
 }
 
 impl Stream {
-    fn end_at(&mut self, deadline: Deadline) {
+    fn socket(&mut self) -> &mut Socket {
         match self {
-            Self::Plain(socket) => socket.deadline = deadline,
-            Self::Tls(stream) => stream.sock.deadline = deadline,
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &mut stream.sock,
         }
     }
 
@@ -253,7 +209,7 @@ impl Bounded<'_> {
         self.ahead.truncate(*read.as_ref().unwrap_or(&0));
         let read = read.inspect_err(|error| self.failure = Some(failure_of(error)))?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            self.failure = Some(Failure::NotRedis);
+            self.failure = Some(Failure::not_redis());
             io::Error::from(io::ErrorKind::InvalidData)
         })?;
         Ok(())
@@ -292,12 +248,8 @@ fn connect(endpoint: &Endpoint, deadline: Deadline) -> Result<TcpStream, Failure
     let count = addresses.len();
     for (tried, address) in addresses.into_iter().enumerate() {
         // The last gets all that is left, those before it a part.
-        let left = deadline.left()?.map(|left| left / (count - tried) as u32);
-        let connected = match left {
-            Some(left) => TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1))),
-            None => TcpStream::connect(address),
-        };
-        match connected {
+        let left = deadline.left()? / (count - tried) as u32;
+        match TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1))) {
             Ok(socket) => {
                 socket.set_nodelay(true).map_err(Failure::Connect)?;
                 return Ok(socket);
@@ -325,9 +277,8 @@ fn resolve(endpoint: &Endpoint, deadline: Deadline) -> Result<Vec<SocketAddr>, F
         .name("logto-redis-resolve".into())
         .spawn(resolver)
         .map_err(Failure::Connect)?;
-    let found: io::Result<Vec<_>> = match deadline.left()? {
-        Some(left) => receiver.recv_timeout(left).map_err(|_| Failure::TimedOut)?,
-        None => receiver.recv().map_err(|_| Failure::TimedOut)?,
-    };
+    let found: io::Result<Vec<_>> = receiver
+        .recv_timeout(deadline.left()?)
+        .map_err(|_| Failure::TimedOut)?;
     found.map_err(Failure::UnknownHost)
 }

@@ -1,11 +1,13 @@
 //! One server and the connections to it.
 
-use redis::Value;
+use std::sync::Arc;
 
-use crate::error::{Failure, Refusal};
+use redis::{Pipeline, Value};
+
+use crate::error::Failure;
 
 use super::address::{Endpoint, Login};
-use super::connection::{Connection, Request};
+use super::connection::Connection;
 use super::deadline::Deadline;
 use super::pool::Pool;
 use super::tls::Tls;
@@ -18,46 +20,19 @@ pub(super) struct Dialer {
     pub(super) connections: usize,
 }
 
-impl Dialer {
-    pub(super) fn dial(
-        &self,
-        endpoint: &Endpoint,
-        deadline: Deadline,
-    ) -> Result<Connection, Failure> {
-        Connection::open(endpoint, &self.login, self.tls.as_ref(), deadline)
-    }
-
-    /// A Sentinel has no databases.
-    pub(super) fn dial_sentinel(
-        &self,
-        endpoint: &Endpoint,
-        deadline: Deadline,
-    ) -> Result<Connection, Failure> {
-        let login = self.login.without_database();
-        Connection::open(endpoint, &login, self.tls.as_ref(), deadline)
-    }
-
-    /// Without a login.
-    pub(super) fn dial_anonymously(
-        &self,
-        endpoint: &Endpoint,
-        deadline: Deadline,
-    ) -> Result<Connection, Failure> {
-        Connection::open(endpoint, &Login::default(), self.tls.as_ref(), deadline)
-    }
-}
-
 /// One server and the connections to it.
 pub(super) struct Node {
     pub(super) endpoint: Endpoint,
+    dialer: Arc<Dialer>,
     pool: Pool,
 }
 
 impl Node {
-    pub(super) fn new(endpoint: Endpoint, dialer: &Dialer) -> Self {
+    pub(super) fn new(endpoint: Endpoint, dialer: Arc<Dialer>) -> Self {
         Self {
             endpoint,
             pool: Pool::new(dialer.connections),
+            dialer,
         }
     }
 
@@ -65,45 +40,39 @@ impl Node {
     /// given the answers to what was asked, and no more, is used again.
     pub(super) fn call(
         &self,
-        dialer: &Dialer,
-        request: &Request,
+        commands: &Pipeline,
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
         loop {
-            let (place, idle) = self.pool.take(deadline)?;
+            let (place, mut idle) = self.pool.take(deadline)?;
             let is_new = idle.is_none();
+            if idle.as_mut().is_some_and(|idle| !idle.is_quiet()) {
+                place.close_all();
+                continue;
+            }
             let mut connection = match idle {
-                Some(connection) if connection.is_quiet() => connection,
-                Some(_) => {
+                Some(connection) => connection,
+                None => {
+                    let Dialer { login, tls, .. } = &*self.dialer;
+                    Connection::open(&self.endpoint, login, tls.as_ref(), deadline)?
+                }
+            };
+            let answers = connection.call(commands, deadline);
+            match &answers {
+                Err(Failure::Broken(_)) if !is_new => {
                     place.close_all();
                     continue;
                 }
-                None => dialer.dial(&self.endpoint, deadline)?,
-            };
-            match connection.call(request, deadline) {
-                Ok(answers) => {
-                    place.keep(connection);
-                    return Ok(answers);
-                }
-                Err(Failure::Refused(refusal)) => {
-                    match is_of_connection(&refusal) {
-                        true => place.close_all(),
-                        false => place.keep(connection),
-                    }
-                    return Err(Failure::Refused(refusal));
-                }
-                Err(Failure::Broken(_)) if !is_new => place.close_all(),
-                Err(Failure::TimedOut) => {
-                    place.close_all();
-                    return Err(Failure::TimedOut);
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) if is_of_connection(failure) => place.close_all(),
+                Ok(_) | Err(Failure::Refused(_)) => place.keep(connection),
+                Err(_) => {}
             }
+            return answers;
         }
     }
 }
 
 /// Whether a new connection may do better: the name may be that of another server since a failover.
-fn is_of_connection(refusal: &Refusal) -> bool {
-    ["READONLY", "NOAUTH"].contains(&refusal.code.as_str())
+fn is_of_connection(failure: &Failure) -> bool {
+    matches!(failure, Failure::TimedOut) || matches!(failure.code(), Some("READONLY" | "NOAUTH"))
 }

@@ -1,9 +1,10 @@
 //! Few connections for many threads.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use logto_core::StorageErrorKind::Busy;
 
 use crate::error::Failure;
 
@@ -17,6 +18,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 pub(super) struct Pool {
     limit: usize,
     state: Mutex<State>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -24,8 +26,9 @@ struct State {
     /// With the time of their last use, which grows.
     idle: Vec<(Instant, Connection)>,
     in_use: usize,
-    /// Who is handed the next place, and those who have given up.
-    waiting: VecDeque<SyncSender<()>>,
+    /// The tickets of those who wait, and the last one that was given.
+    waiting: VecDeque<u64>,
+    last_ticket: u64,
     /// Counts how often the idle ones were thrown away; older connections don't come back.
     age: u64,
 }
@@ -41,6 +44,7 @@ impl Pool {
         Self {
             limit: limit.max(1),
             state: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
@@ -50,41 +54,29 @@ impl Pool {
         deadline: Deadline,
     ) -> Result<(Place<'_>, Option<Connection>), Failure> {
         let mut state = self.state();
-        if state.in_use < self.limit {
-            state.in_use += 1;
-        } else {
-            let (sender, handed) = mpsc::sync_channel(1);
-            state.waiting.push_back(sender);
-            drop(state);
-            self.wait(handed, deadline)?;
-            state = self.state();
-        }
-        let place = Place {
-            pool: self,
-            age: state.age,
+        state.last_ticket += 1;
+        let ticket = state.last_ticket;
+        state.waiting.push_back(ticket);
+        let is_free = loop {
+            if state.in_use < self.limit && state.waiting.front() == Some(&ticket) {
+                break true;
+            }
+            let Ok(left) = deadline.left() else {
+                break false;
+            };
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         };
-        Ok((place, state.pop()))
-    }
-
-    /// Until a place is handed over, which counts as in use all the time.
-    fn wait(&self, handed: Receiver<()>, deadline: Deadline) -> Result<(), Failure> {
-        let is_handed = match deadline.left() {
-            Ok(Some(left)) => handed.recv_timeout(left).is_ok(),
-            Ok(None) => handed.recv().is_ok(),
-            Err(_) => false,
-        };
-        if is_handed {
-            return Ok(());
+        state.waiting.retain(|waiting| *waiting != ticket);
+        self.changed.notify_all();
+        if !is_free {
+            let limit = self.limit;
+            let why = format!("all {limit} connections are in use; allow more (`connections`)");
+            return Err(Failure::Told(Busy, why));
         }
-        // Nobody hands it over meanwhile.
-        let state = self.state();
-        let is_handed = handed.try_recv().is_ok();
-        drop(handed);
-        drop(state);
-        match is_handed {
-            true => Ok(()),
-            false => Err(Failure::PoolExhausted(self.limit)),
-        }
+        state.in_use += 1;
+        let (pool, age) = (self, state.age);
+        Ok((Place { pool, age }, state.pop()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,13 +117,8 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.pool.state();
-        while let Some(next) = state.waiting.pop_front() {
-            if next.try_send(()).is_ok() {
-                return;
-            }
-        }
-        state.in_use -= 1;
+        self.pool.state().in_use -= 1;
+        self.pool.changed.notify_all();
     }
 }
 
@@ -170,7 +157,7 @@ mod tests {
         let pool = Pool::new(1);
         let (first, _) = pool.take(Deadline::after(LONG)).ok().unwrap();
         let refused = pool.take(Deadline::after(Duration::ZERO)).err();
-        assert!(matches!(refused, Some(Failure::PoolExhausted(1))));
+        assert!(matches!(refused, Some(Failure::Told(Busy, _))));
         drop(first);
         assert!(pool.take(Deadline::after(Duration::ZERO)).is_ok());
         assert_eq!(pool.state().in_use, 0);

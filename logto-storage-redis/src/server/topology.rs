@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use crate::error::Failure;
 
-use super::address::Servers;
+use super::address::{Address, Kind};
 use super::cluster::Cluster;
-use super::connection::Request;
 use super::deadline::Deadline;
 use super::node::{Dialer, Node};
 use super::sentinel::Sentinels;
@@ -21,45 +20,37 @@ pub(super) enum Topology {
 }
 
 impl Topology {
-    pub(super) fn new(servers: &Servers, dialer: &Dialer) -> Self {
-        match servers {
-            Servers::Single(endpoint) => {
-                Self::Single(Arc::new(Node::new(endpoint.clone(), dialer)))
+    pub(super) fn new(address: &Address, dialer: Arc<Dialer>) -> Self {
+        let endpoints = address.endpoints.clone();
+        match &address.kind {
+            Kind::Single => Self::Single(Arc::new(Node::new(endpoints[0].clone(), dialer))),
+            Kind::Cluster => Self::Cluster(Cluster::new(endpoints, dialer)),
+            Kind::Sentinel(service) => {
+                Self::Sentinel(Sentinels::new(endpoints, service.clone(), dialer))
             }
-            Servers::Sentinel { sentinels, service } => {
-                Self::Sentinel(Sentinels::new(sentinels.clone(), service.clone()))
-            }
-            Servers::Cluster(seeds) => Self::Cluster(Cluster::new(seeds.clone())),
         }
     }
 
     /// Asks the server that has the key.
     pub(super) fn call(
         &self,
-        dialer: &Dialer,
         key: &str,
-        request: &Request,
+        commands: &Pipeline,
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
         match self {
-            Self::Single(node) => node.call(dialer, request, deadline).map_err(misaddressed),
-            Self::Sentinel(sentinels) => sentinels
-                .call(dialer, request, deadline)
-                .map_err(misaddressed),
-            Self::Cluster(cluster) => cluster.call(dialer, key, request, deadline),
+            Self::Single(node) => node.call(commands, deadline).map_err(misaddressed),
+            Self::Sentinel(sentinels) => sentinels.call(commands, deadline).map_err(misaddressed),
+            Self::Cluster(cluster) => cluster.call(key, commands, deadline),
         }
     }
 
     /// All servers that have keys of their own.
-    pub(super) fn masters(
-        &self,
-        dialer: &Dialer,
-        deadline: Deadline,
-    ) -> Result<Vec<Arc<Node>>, Failure> {
+    pub(super) fn masters(&self, deadline: Deadline) -> Result<Vec<Arc<Node>>, Failure> {
         match self {
             Self::Single(node) => Ok(vec![Arc::clone(node)]),
-            Self::Sentinel(sentinels) => Ok(vec![sentinels.master(dialer, deadline)?]),
-            Self::Cluster(cluster) => cluster.masters(dialer, deadline),
+            Self::Sentinel(sentinels) => Ok(vec![sentinels.master(deadline)?]),
+            Self::Cluster(cluster) => cluster.masters(deadline),
         }
     }
 
@@ -83,12 +74,8 @@ impl Topology {
 }
 
 fn misaddressed(failure: Failure) -> Failure {
-    match failure {
-        Failure::Refused(refusal)
-            if ["MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"].contains(&refusal.code.as_str()) =>
-        {
-            Failure::IsCluster
-        }
-        failure => failure,
+    match failure.code() {
+        Some("MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN") => Failure::is_cluster(),
+        _ => failure,
     }
 }

@@ -54,3 +54,20 @@ fn damage_odd_version_or_owner_is_corrupt() {
         }
     }
 }
+
+#[test]
+fn damage_that_is_no_text_is_corrupt_and_removable() {
+    for place in Place::both() {
+        for field in ["version", "owner", "data"] {
+            let (storage, session) = (place.store(), any_key());
+            let key = place.key(&session);
+            storage.save(&session, &owned("Alice", "a"), None).unwrap();
+            let script = "return redis.call('HSET', KEYS[1], ARGV[1], string.char(255, 0))";
+            place.command(&key, &["EVAL", script, "1", &key, field]);
+            assert_kind(storage.load(&session), Corrupt);
+            assert!(storage.save(&session, &plain("b"), None).is_err());
+            storage.remove(&session).unwrap();
+            assert!(storage.load(&session).unwrap().is_none());
+        }
+    }
+}

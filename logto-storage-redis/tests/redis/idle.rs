@@ -48,7 +48,7 @@ fn idle_lifetime_is_renewed_late_and_never_shortened_by_loads() {
 }
 
 #[test]
-fn idle_lifetime_may_change_to_endless_and_back() {
+fn idle_lifetime_may_change_to_the_longest_and_back() {
     for place in Place::both() {
         let daily = place.builder().idle_lifetime(DAY).open().unwrap();
         let endless = place.builder().idle_lifetime(Duration::MAX).open().unwrap();
@@ -56,7 +56,7 @@ fn idle_lifetime_may_change_to_endless_and_back() {
         daily.save(&session, &record, None).unwrap();
         for storage in [&endless, &daily] {
             storage.load(&session).unwrap();
-            assert_eq!(place.left(&place.key(&session)), -1);
+            assert_left(&place, &session, 100 * 365 * DAY);
         }
         let expected = Some(record.version());
         daily.save(&session, &plain("b"), expected).unwrap();
@@ -84,5 +84,36 @@ fn idle_storages_with_and_without_a_clock_share_sessions() {
         clock.advance(DAY + SECOND);
         clocked.save(&session, &plain("c"), None).unwrap();
         assert!(unclocked.load(&session).unwrap().is_some());
+    }
+}
+
+#[test]
+fn idle_use_of_nothing_creates_nothing() {
+    for place in Place::both() {
+        let clocked = place.builder().clock(TestClock::new()).open().unwrap();
+        for storage in [&place.store(), &clocked] {
+            let session = any_key();
+            assert!(storage.load(&session).unwrap().is_none());
+            storage.remove(&session).unwrap();
+            assert!(!place.exists(&place.key(&session)));
+        }
+    }
+}
+
+#[test]
+fn idle_time_that_is_no_number_ends_nothing() {
+    for place in Place::both() {
+        let storage = place.builder().clock(TestClock::new()).open().unwrap();
+        let (session, mut record) = (any_key(), plain("a"));
+        storage.save(&session, &record, None).unwrap();
+        for bad in ["", "soon", "1e999", "-"] {
+            place.set_field(&session, "used", bad);
+            assert_eq!(storage.purge_expired().unwrap(), 0);
+            assert_eq!(storage.load(&session).unwrap(), Some(record.clone()));
+            place.set_field(&session, "used", bad);
+            let (next, expected) = (plain("b"), Some(record.version()));
+            storage.save(&session, &next, expected).unwrap();
+            record = next;
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! The lock of a session.
 
+use std::env;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use logto_core::Storage as _;
 use logto_core::StorageErrorKind::{Busy, Corrupt, Unsupported};
+use logto_core::{SessionKey, Storage as _};
 use logto_storage_redis::RedisStorage;
 
 use crate::fixture::{Place, SECOND, any_key, assert_kind, plain};
@@ -98,12 +101,12 @@ fn lock_of_another_process_is_busy_in_time() {
 }
 
 #[test]
-fn lock_lease_may_be_endless_but_not_too_short() {
+fn lock_lease_may_be_a_century_but_not_too_short() {
     let place = Place::on_one_server();
     let storage = place.builder().lease(Duration::MAX).open().unwrap();
     let session = any_key();
     let held = storage.lock(&session, NOW).unwrap();
-    assert_eq!(place.left(&place.lock_key(&session)), -1);
+    assert!(place.left(&place.lock_key(&session)) > 99 * 365 * 24 * 3_600_000);
     assert!(held.is_held());
     let short = place.builder().lease(Duration::from_millis(99)).open();
     assert_kind(short, Unsupported);
@@ -118,4 +121,61 @@ fn lock_key_of_another_type_is_corrupt() {
         assert_kind(storage.lock(&session, NOW), Corrupt);
         assert!(place.exists(&lock));
     }
+}
+
+/// The URL of a storage, to a process that plays the holder of a lock.
+const HOLDER: &str = "LOGTO_TEST_LOCK_HOLDER";
+
+#[test]
+fn lock_of_a_stopped_process_is_lost_to_the_next() {
+    for place in Place::both() {
+        let url = format!("{}?prefix={}", place.url(), place.prefix);
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["lock::lock_plays_a_holder", "--exact", "--nocapture"])
+            .env(HOLDER, url)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut says = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut hear = || says.find_map(|line| Some(line.ok()?.strip_prefix("says ")?.to_owned()));
+        assert_eq!(hear().as_deref(), Some("held"));
+
+        let (storage, session) = (place.store(), SessionKey::ONLY);
+        assert_kind(storage.lock(&session, NOW), Busy);
+        let pid = child.id().to_string();
+        let signal = |name: &str| {
+            let sent = Command::new("kill").args([name, &pid]).status().unwrap();
+            assert!(sent.success());
+        };
+        signal("-STOP");
+        drop(storage.lock(&session, 60 * SECOND).unwrap());
+        storage.save(&session, &plain("next"), None).unwrap();
+        signal("-CONT");
+        child.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+        assert_eq!(
+            hear().as_deref(),
+            Some("is held: false, saved: Err(Conflict)")
+        );
+        assert!(child.wait().unwrap().success());
+        let found = storage.load(&session).unwrap().unwrap();
+        assert_eq!(found.data(), "next");
+    }
+}
+
+/// Does nothing unless another test started this process.
+#[test]
+fn lock_plays_a_holder() {
+    let Ok(url) = env::var(HOLDER) else {
+        return;
+    };
+    let storage = RedisStorage::builder(&url).lease(2 * SECOND).open();
+    let (storage, session) = (storage.unwrap(), SessionKey::ONLY);
+    let held = storage.lock(&session, NOW).unwrap();
+    println!("\nsays held");
+    io::stdin().read_line(&mut String::new()).unwrap();
+    let is_held = held.is_held();
+    let saved = storage.save(&session, &plain("late"), None);
+    let saved = saved.map_err(|error| error.kind());
+    println!("\nsays is held: {is_held}, saved: {saved:?}");
 }

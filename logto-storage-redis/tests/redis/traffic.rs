@@ -51,3 +51,14 @@ fn traffic_is_one_round_trip_a_call() {
     let lock = &mut || drop(storage.lock(&session, Duration::ZERO).unwrap());
     assert_eq!(sent(lock), 2);
 }
+
+#[test]
+fn traffic_server_that_forgot_the_scripts_is_told_them_again() {
+    let server = RedisServer::start();
+    let storage = RedisStorage::open(&server.url()).unwrap();
+    for _ in 0..2 {
+        storage.save(&any_key(), &plain("a"), None).unwrap();
+        server.command(&["SCRIPT", "FLUSH"]);
+    }
+    assert_eq!(calls(&server, "eval"), 2);
+}
