@@ -2,6 +2,8 @@
 
 #[path = "support/hooked.rs"]
 mod hooked;
+#[path = "support/with_defaults.rs"]
+mod with_defaults;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +14,7 @@ use logto::{
     AccessTokenRequest, CallbackError, Logto, LogtoConfig, LogtoError, Session, SessionId,
 };
 use logto_testing::{Endpoint, FakeLogto, FakeUser};
+use with_defaults::WithDefaults;
 
 const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
@@ -122,6 +125,16 @@ fn conflict_keeps_a_sign_in_that_another_process_has_begun() {
     }
 }
 
+fn count(storage: &Hooked) -> usize {
+    let mut sessions = 0;
+    let count = &mut |_: &SessionKey| {
+        sessions += 1;
+        Ok(())
+    };
+    storage.inner.for_each(count).unwrap();
+    sessions
+}
+
 #[test]
 fn conflict_with_a_sign_out_during_a_callback_signs_nobody_in() {
     let scene = Scene::new();
@@ -138,13 +151,29 @@ fn conflict_with_a_sign_out_during_a_callback_signs_nobody_in() {
         ),
         "{error:?}"
     );
-    let mut sessions = 0;
-    let count = &mut |_: &SessionKey| {
-        sessions += 1;
-        Ok(())
-    };
-    scene.storage.inner.for_each(count).unwrap();
-    assert_eq!(sessions, 0);
+    assert_eq!(count(&scene.storage), 0);
+}
+
+/// What the trait provides compares again after its first step.
+#[test]
+fn conflict_within_the_default_replacement_signs_nobody_in() {
+    let scene = Scene::new();
+    let storage = WithDefaults(scene.storage.clone());
+    let client = scene.logto.session(&storage, &scene.id);
+    let callback = scene.fake.authorize(&client.sign_in(REDIRECT_URI).unwrap());
+    let key = scene.id.key();
+    scene
+        .storage
+        .interfere(1, move |storage| storage.remove(&key).unwrap());
+    let finished = scene.logto.finish_sign_in(&storage, &scene.id, &callback);
+    assert!(
+        matches!(
+            finished,
+            Err(LogtoError::Callback(CallbackError::SignedOutMeanwhile))
+        ),
+        "{finished:?}"
+    );
+    assert_eq!(count(&scene.storage), 0);
 }
 
 #[test]

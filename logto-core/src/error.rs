@@ -107,8 +107,7 @@ impl LogtoError {
         match self {
             Self::NotAuthenticated
             | Self::SessionIssuerMismatch
-            | Self::SessionAudienceMismatch
-            | Self::IdToken(IdTokenError::SessionMismatch { .. }) => true,
+            | Self::SessionAudienceMismatch => true,
             Self::OAuth(error) => error.requires_sign_in(),
             _ => false,
         }

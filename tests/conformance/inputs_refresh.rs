@@ -462,3 +462,25 @@ fn an_organization_that_the_user_is_not_in_is_refused_by_the_server() {
     let told = error.oauth_error().unwrap();
     assert_eq!(told.status, Some(403), "{error:?}");
 }
+
+/// Whose the token of a refused answer is, only a later ID token tells.
+#[test]
+fn a_rotated_token_that_waits_for_its_id_token_serves_nobody_without_one() {
+    let scene = Scene::native();
+    scene.put_claim("sub", "bob");
+    scene.refresh().unwrap_err();
+    let waiting = scene.pending_refresh_token();
+    scene.fake.calm();
+    scene.fake.tamper_response(Endpoint::Token, |answer| {
+        answer.as_object_mut().unwrap().remove("id_token");
+    });
+    for _ in 0..2 {
+        let error = scene.refresh().unwrap_err();
+        let is_missing = is_response!(ResponseError::IdTokenMissing);
+        assert!(is_missing(&error), "{error:?}");
+    }
+    assert!(waiting.is_some() && scene.pending_refresh_token() != waiting);
+    scene.fake.calm();
+    scene.refresh().unwrap().unwrap();
+    scene.recovers();
+}

@@ -10,3 +10,5 @@ mod server;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;
+#[path = "../support/with_defaults.rs"]
+mod with_defaults;

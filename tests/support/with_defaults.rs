@@ -1,10 +1,10 @@
 //! A storage in memory with what the trait provides.
 
-use logto::storage::{MemoryStorage, Record, SessionKey, Storage, StorageError, Version};
+use logto::storage::{Record, SessionKey, Storage, StorageError, Version};
 
 /// Implements the required methods only, and `for_each`.
 #[derive(Debug, Clone)]
-pub struct WithDefaults<S = MemoryStorage>(pub S);
+pub struct WithDefaults<S>(pub S);
 
 impl<S: Storage> Storage for WithDefaults<S> {
     fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {

@@ -13,6 +13,7 @@ use crate::error::{LogtoError, StorageError, StorageErrorKind};
 use crate::http::HttpError;
 use crate::oidc::access_token_request::AccessTokenRequest;
 use crate::oidc::id_token::{IdTokenClaims, TokenSource};
+use crate::oidc::response::ResponseError;
 use crate::oidc::token::{RefreshTokenGrant, TokenResponse};
 use crate::oidc_core::{OidcCore, Refreshed};
 use crate::secret::Secret;
@@ -90,6 +91,7 @@ impl LogtoClient {
     ) -> Result<Option<ServingToken>, LogtoError> {
         let core = self.logto.oidc_core()?;
         let claims = session.claims();
+        let is_unverified = session.data.refresh_token.as_ref() != Some(sent);
         self.check_session(claims.as_ref(), &core)?;
         let answer = self.send_refresh(lock, &core, request, sent)?;
         let is_refused = matches!(&answer.tokens, Err(LogtoError::OAuth(error)) if error.error == "invalid_grant");
@@ -101,12 +103,11 @@ impl LogtoClient {
             return Ok(None);
         };
         let tokens = answer.tokens?;
-        let verified = self.verify_refreshed(&core, &tokens, claims.as_ref());
-        if verified.as_ref().is_err_and(LogtoError::requires_sign_in) {
-            // It is another user's, and so may be the new refresh token.
-            self.forget_refused(session.clone(), rotated.as_ref().unwrap_or(sent))?;
+        // Whose a token is that waits for its ID token, only an ID token tells.
+        if is_unverified && tokens.id_token.is_none() {
+            return Err(ResponseError::IdTokenMissing.into());
         }
-        let verified = verified?;
+        let verified = self.verify_refreshed(&core, &tokens, claims.as_ref())?;
         let known = [Some(sent), rotated.as_ref()];
         let (is_saved, session) = self.session.change_from(session, |draft| {
             let next = self.refresh_token_of(&draft.data);
