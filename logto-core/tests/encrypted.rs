@@ -50,7 +50,9 @@ fn encrypted_record_that_is_damaged_stays_shut_and_stays_what_it_is() {
     });
     for text in changed {
         put(&inner, &session, &text);
-        assert!(!storage.load(&session).unwrap_err().is_retryable());
+        assert!(storage.load(&session).unwrap_err().is_permanent());
+        let overwritten = storage.save(&session, &record(), None).unwrap_err();
+        assert_eq!(overwritten.kind(), StorageErrorKind::Conflict);
         assert_eq!(stored(&inner, &session).data(), text);
     }
     for end in 0..whole.len() {
