@@ -103,7 +103,9 @@ impl Storage for SledStorage {
         if self.idle.should_note(used_at, now) {
             // If another thread was faster, it has noted or saved something itself.
             let used_now = database::to_bytes(&record, now);
-            self.database.exchange(session, &bytes, used_now)?;
+            if let Err(error) = self.database.exchange(session, &bytes, used_now) {
+                log::warn!("the use of a session is not noted: {error}");
+            }
         }
         Ok(Some(record))
     }
