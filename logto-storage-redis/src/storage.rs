@@ -10,12 +10,12 @@ use logto_core::{
     StorageError, StorageErrorKind, StorageLock, Version,
 };
 
-use crate::error::{corrupt, unexpected};
+use crate::error::{damaged, unexpected};
 use crate::lifetime::Lifetime;
 use crate::lock::Locks;
 use crate::names::Names;
 use crate::owners::Index;
-use crate::record::{self, Answer, text_of};
+use crate::record::{self, Answer, Fields, text_of};
 use crate::scripts;
 use crate::server::{Address, Server, Settings};
 
@@ -86,15 +86,24 @@ impl Inner {
         }
     }
 
-    fn answer(&self, session: &SessionKey) -> Result<Answer, StorageError> {
+    /// `last` as in [`record::ask`].
+    fn answer(&self, session: &SessionKey, last: &str) -> Result<Answer, StorageError> {
         let (key, mut commands) = (self.names.session(session), redis::pipe());
-        record::ask(&mut commands, &key, "data");
-        self.server.read(&key, commands.cmd("PTTL").arg(&key))
+        record::ask(&mut commands, &key, last);
+        commands.cmd("PTTL").arg(&key);
+        // A key without any of the fields was written between the two commands, or is damaged.
+        for _ in 0..2 {
+            let answer: Answer = self.server.read(&key, &commands)?;
+            if answer.1 == -2 || answer.0 != Fields::default() {
+                return Ok(answer);
+            }
+        }
+        Err(damaged())
     }
 
     /// The version of a session that lives.
     fn version(&self, session: &SessionKey) -> Result<Option<Version>, StorageError> {
-        let (fields, _) = self.answer(session)?;
+        let (fields, _) = self.answer(session, "data")?;
         match record::is_live(&fields, &self.lifetime) {
             true => Ok(Some(record::read(fields)?.version())),
             false => Ok(None),
@@ -133,7 +142,7 @@ impl Inner {
 #[deny(clippy::missing_trait_methods)]
 impl Storage for RedisStorage {
     fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
-        let (fields, left) = self.inner.answer(session)?;
+        let (fields, left) = self.inner.answer(session, "data")?;
         if !record::is_live(&fields, &self.inner.lifetime) {
             return Ok(None);
         }
@@ -174,7 +183,7 @@ impl Storage for RedisStorage {
             match inner.server.write(&scripts::SAVE, &[&key], arguments)? {
                 1 => return Ok(()),
                 0 => return Err(StorageError::conflict()),
-                -1 => return Err(corrupt("a session on the Redis server is damaged")),
+                -1 => return Err(damaged()),
                 2 if !is_indexed => add_to_index()?,
                 _ => return Err(unexpected()),
             }
@@ -264,7 +273,7 @@ impl Storage for RedisStorage {
                 let Some(session) = names.session_of_key(key) else {
                     return Ok(());
                 };
-                let is_live = match self.inner.answer(&session) {
+                let is_live = match self.inner.answer(&session, "none") {
                     Err(error) if error.kind() == StorageErrorKind::Corrupt => true,
                     answer => record::is_live(&answer?.0, lifetime),
                 };
@@ -332,7 +341,8 @@ impl RedisStorageBuilder {
     }
 
     /// How long a call may take in all: waiting for a connection, connecting, the answer, and
-    /// trying again. Default: 5 seconds, or the `timeout` of the URL, in milliseconds.
+    /// trying again. Default: 5 seconds, or the `timeout` of the URL, in milliseconds. More than a year is
+    /// taken for one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use logto_core::StorageError;
 use logto_core::StorageErrorKind::{Backend, Corrupt, PermissionDenied, Unavailable, Unsupported};
+use logto_core::{Record, SessionKey, Storage as _, StorageError};
 use logto_storage_redis::RedisStorage;
 
 use failures::{SECRET, assert_failed, in_time, keep_the_log, logged};
@@ -132,6 +132,19 @@ fn an_answer_to_something_else_is_an_error() {
     let session = Only::of(&store);
     assert!(session.get().is_err());
     assert!(session.set(Some(SECRET)).is_err());
+}
+
+#[test]
+fn a_script_with_an_odd_answer_does_not_end_the_session() {
+    let address = answering(|_, command| match command.contains("EVAL") {
+        true => ":7\r\n".to_owned(),
+        false if command.contains("INFO") => "$0\r\n\r\n".to_owned(),
+        false => "*4\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n:-2\r\n".to_owned(),
+    });
+    let store = RedisStorage::open(&format!("redis://{address}")).unwrap();
+    let saved = store.save(&SessionKey::ONLY, &Record::new(None, "a"), None);
+    let error = assert_failed(saved, Backend, "a script");
+    assert!(!error.is_permanent());
 }
 
 #[test]
