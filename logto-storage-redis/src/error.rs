@@ -210,6 +210,5 @@ pub(crate) fn damaged() -> StorageError {
 
 /// A script gave an answer that is none of its own. That says nothing about the session.
 pub(crate) fn unexpected() -> StorageError {
-    let why = "a script on the Redis server gave an answer that it does not have";
-    StorageError::new(Backend, why)
+    StorageError::new(Backend, "a script on Redis gave an unknown answer")
 }

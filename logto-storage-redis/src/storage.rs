@@ -110,11 +110,13 @@ impl Inner {
         }
     }
 
-    /// Whether the session is gone, or was that version.
+    /// Whether this call removed the session, if it is to have a version. A session that is missing when the
+    /// call is repeated counts as removed by it.
     fn remove(&self, session: &SessionKey, version: Option<Version>) -> Result<bool, StorageError> {
         let (key, version) = (self.names.session(session), text_of(version));
-        let removed: i64 = self.server.write(&scripts::REMOVE, &[&key], version)?;
-        Ok(removed == 1)
+        let (script, server, mut may_have_run) = (&scripts::REMOVE, &self.server, false);
+        let removed: i64 = server.write_or_repeat(script, &[&key], version, &mut may_have_run)?;
+        Ok(removed == 1 || removed == 2 && may_have_run)
     }
 
     /// Best effort: a session that was loaded is there, whether or not that could be noted.
@@ -207,10 +209,7 @@ impl Storage for RedisStorage {
             return Err(StorageError::conflict());
         }
         self.save(to, record, None)?;
-        let removed = match expected {
-            Some(_) => self.inner.remove(from, expected),
-            None => return Ok(()),
-        };
+        let removed = expected.map_or(Ok(true), |_| self.inner.remove(from, expected));
         if let Ok(true) = removed {
             return Ok(());
         }
