@@ -204,11 +204,11 @@ pub(crate) fn refused_setting(why: impl Into<String>) -> StorageError {
 }
 
 /// What is stored is not as this crate writes it.
-pub(crate) fn corrupt(what: &'static str) -> StorageError {
-    StorageError::new(Corrupt, what)
+pub(crate) fn damaged() -> StorageError {
+    StorageError::new(Corrupt, "a session on the Redis server is damaged")
 }
 
-/// A script gave an answer that is none of its own.
+/// A script gave an answer that is none of its own. That says nothing about the session.
 pub(crate) fn unexpected() -> StorageError {
-    corrupt("a script on the Redis server gave an answer that it does not have")
+    StorageError::new(Backend, "a script on Redis gave an unknown answer")
 }

@@ -70,8 +70,8 @@
 //!   server does. A connection that broke is made anew, and the call repeated.
 //! - **Ids are not on the server**, only their SHA-256; nor are the users, by whom sessions are
 //!   [found](logto_core::Storage::find). No error, log or `Debug` shows a value, an id or a password.
-//! - **Damage is not overwritten.** A session that lacks a field, or a key of another type, is an error to
-//!   loads and saves. A removal removes it.
+//! - **Damage is not overwritten.** A session that lacks a field or has an odd version, or a key of another type,
+//!   is an error to loads and saves. A removal removes it.
 //!
 //! # What is not
 //!

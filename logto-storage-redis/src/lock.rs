@@ -99,8 +99,8 @@ impl Locks {
 impl Lease {
     fn acquire(&self) -> Result<bool, StorageError> {
         let arguments = (&self.token, self.millis);
-        let script = &scripts::LOCK_ACQUIRE;
-        let answer = self.server.write_and_count(script, &[&self.key], arguments);
+        let (script, server) = (&scripts::LOCK_ACQUIRE, &self.server);
+        let answer = server.write_and_count(script, &[&self.key], arguments, &mut false);
         let acquired = match answer {
             Ok((0, _)) => return Ok(false),
             Ok((1, None)) => return Ok(true),

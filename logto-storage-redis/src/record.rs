@@ -3,7 +3,7 @@
 use logto_core::{OwnerDigest, Record, SessionOwner, StorageError, Version};
 use redis::Pipeline;
 
-use crate::error::corrupt;
+use crate::error::damaged;
 use crate::lifetime::Lifetime;
 
 /// What the server says of a session: its fields, and how long it still lives.
@@ -12,7 +12,7 @@ pub(crate) type Answer = (Fields, i64);
 type Field = Option<Vec<u8>>;
 pub(crate) type Fields = (Field, Field, Field, Field);
 
-/// Asks for a session's fields, the last of which is its data or none that there is.
+/// Asks for a session's fields, the last of which is `data`, or `none`, which no session has.
 pub(crate) fn ask(commands: &mut Pipeline, key: &str, last: &str) {
     let fields = ["version", "owner", "used", last];
     commands.cmd("HMGET").arg(key).arg(&fields);
@@ -20,8 +20,7 @@ pub(crate) fn ask(commands: &mut Pipeline, key: &str, last: &str) {
 
 /// Whether there is a session that lives. One that is damaged does, since nobody can tell.
 pub(crate) fn is_live(fields: &Fields, lifetime: &Lifetime) -> bool {
-    let is_there = fields.0.is_some() || fields.1.is_some() || fields.3.is_some();
-    is_there && !lifetime.is_over(used(fields))
+    *fields != Fields::default() && !lifetime.is_over(used(fields))
 }
 
 /// When it was last used by the caller's clock.
@@ -31,7 +30,6 @@ pub(crate) fn used(fields: &Fields) -> Option<i64> {
 
 /// The record of a live session.
 pub(crate) fn read((version, owner, _, data): Fields) -> Result<Record, StorageError> {
-    let damaged = || corrupt("a session on the Redis server is damaged");
     let version = version
         .as_deref()
         .and_then(version_of)

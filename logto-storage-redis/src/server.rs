@@ -102,26 +102,43 @@ impl Server {
         keys: &[&str],
         arguments: impl ToRedisArgs,
     ) -> Result<T, StorageError> {
-        let (answer, few) = self.write_and_count(script, keys, arguments)?;
+        self.write_or_repeat(script, keys, arguments, &mut false)
+    }
+
+    /// Same as [`write`](Self::write). Sets `may_have_run` if the script was sent again, and may have run before.
+    pub(crate) fn write_or_repeat<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: impl ToRedisArgs,
+        may_have_run: &mut bool,
+    ) -> Result<T, StorageError> {
+        let (answer, few) = self.write_and_count(script, keys, arguments, may_have_run)?;
         if let Some(few) = few {
             log::warn!("a failover may lose a change: {few}");
         }
         Ok(answer)
     }
 
-    /// As [`write`](Self::write), with the error that too few replicas are. What was written stays.
+    /// Same as [`write_or_repeat`](Self::write_or_repeat), with the error that too few replicas are. What was
+    /// written stays.
     pub(crate) fn write_and_count<T: FromRedisValue>(
         &self,
         script: &Script,
         keys: &[&str],
         arguments: impl ToRedisArgs,
+        may_have_run: &mut bool,
     ) -> Result<(T, Option<StorageError>), StorageError> {
         let deadline = self.deadline();
         let calls = script.calls(keys, arguments);
         let [by_hash, by_source] = calls.map(|call| self.with_wait(call));
-        let mut answers = self.call(keys[0], &by_hash, deadline);
+        let mut call = |commands: &Pipeline| {
+            let attempt = || self.topology.call(keys[0], commands, deadline);
+            self.patiently(deadline, may_have_run, attempt)
+        };
+        let mut answers = call(&by_hash);
         if matches!(&answers, Err(failure) if failure.code() == Some("NOSCRIPT")) {
-            answers = self.call(keys[0], &by_source, deadline);
+            answers = call(&by_source);
         }
         let failed = |failure| self.failed("written", failure);
         let mut answers = answers.map_err(failed)?;
@@ -151,7 +168,7 @@ impl Server {
     ) -> Result<(), StorageError> {
         let failed = |failure| self.failed("read", failure);
         let deadline = self.deadline();
-        let masters = self.patiently(deadline, || self.topology.masters(deadline));
+        let masters = self.patiently(deadline, &mut false, || self.topology.masters(deadline));
         for master in masters.map_err(failed)? {
             let mut cursor = String::from("0");
             loop {
@@ -174,7 +191,7 @@ impl Server {
         let arguments = (cursor, "MATCH", pattern, "COUNT", 1000);
         scan.cmd("SCAN").arg(arguments);
         let deadline = self.deadline();
-        answer_of(self.patiently(deadline, || master.call(&scan, deadline))?)
+        answer_of(self.patiently(deadline, &mut false, || master.call(&scan, deadline))?)
     }
 
     /// All that this crate sends may be sent twice.
@@ -184,17 +201,20 @@ impl Server {
         commands: &Pipeline,
         deadline: Deadline,
     ) -> Result<Vec<Value>, Failure> {
-        self.patiently(deadline, || self.topology.call(key, commands, deadline))
+        let attempt = || self.topology.call(key, commands, deadline);
+        self.patiently(deadline, &mut false, attempt)
     }
 
     fn deadline(&self) -> Deadline {
         Deadline::after(self.settings.timeout)
     }
 
-    /// Tries until the deadline while it may help.
+    /// Tries until the deadline while it may help. Sets `may_have_run` if it tries again what the server may
+    /// have done.
     fn patiently<T>(
         &self,
         deadline: Deadline,
+        may_have_run: &mut bool,
         mut attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut pause = FIRST_PAUSE;
@@ -205,6 +225,8 @@ impl Server {
                     if !deadline.sleep(pause) {
                         return Err(failure);
                     }
+                    // A refusal may be that of `WAIT`, after the script.
+                    *may_have_run |= matches!(failure, Failure::Broken(_) | Failure::Refused(_));
                     pause = LONGEST_PAUSE.min(pause * 2);
                     earlier = Some(failure);
                 }

@@ -10,12 +10,12 @@ use logto_core::{
     StorageError, StorageErrorKind, StorageLock, Version,
 };
 
-use crate::error::{corrupt, unexpected};
+use crate::error::{damaged, unexpected};
 use crate::lifetime::Lifetime;
 use crate::lock::Locks;
 use crate::names::Names;
 use crate::owners::Index;
-use crate::record::{self, Answer, text_of};
+use crate::record::{self, Answer, Fields, text_of};
 use crate::scripts;
 use crate::server::{Address, Server, Settings};
 
@@ -86,26 +86,37 @@ impl Inner {
         }
     }
 
-    fn answer(&self, session: &SessionKey) -> Result<Answer, StorageError> {
+    /// `last` as in [`record::ask`].
+    fn answer(&self, session: &SessionKey, last: &str) -> Result<Answer, StorageError> {
         let (key, mut commands) = (self.names.session(session), redis::pipe());
-        record::ask(&mut commands, &key, "data");
-        self.server.read(&key, commands.cmd("PTTL").arg(&key))
+        record::ask(&mut commands, &key, last);
+        commands.cmd("PTTL").arg(&key);
+        // A key without any of the fields was written between the two commands, or is damaged.
+        for _ in 0..2 {
+            let answer: Answer = self.server.read(&key, &commands)?;
+            if answer.1 == -2 || answer.0 != Fields::default() {
+                return Ok(answer);
+            }
+        }
+        Err(damaged())
     }
 
     /// The version of a session that lives.
     fn version(&self, session: &SessionKey) -> Result<Option<Version>, StorageError> {
-        let (fields, _) = self.answer(session)?;
+        let (fields, _) = self.answer(session, "data")?;
         match record::is_live(&fields, &self.lifetime) {
             true => Ok(Some(record::read(fields)?.version())),
             false => Ok(None),
         }
     }
 
-    /// Whether the session is gone, or was that version.
+    /// Whether this call removed the session, if it is to have a version. A session that is missing when the
+    /// call is repeated counts as removed by it.
     fn remove(&self, session: &SessionKey, version: Option<Version>) -> Result<bool, StorageError> {
         let (key, version) = (self.names.session(session), text_of(version));
-        let removed: i64 = self.server.write(&scripts::REMOVE, &[&key], version)?;
-        Ok(removed == 1)
+        let (script, server, mut may_have_run) = (&scripts::REMOVE, &self.server, false);
+        let removed: i64 = server.write_or_repeat(script, &[&key], version, &mut may_have_run)?;
+        Ok(removed == 1 || removed == 2 && may_have_run)
     }
 
     /// Best effort: a session that was loaded is there, whether or not that could be noted.
@@ -133,7 +144,7 @@ impl Inner {
 #[deny(clippy::missing_trait_methods)]
 impl Storage for RedisStorage {
     fn load(&self, session: &SessionKey) -> Result<Option<Record>, StorageError> {
-        let (fields, left) = self.inner.answer(session)?;
+        let (fields, left) = self.inner.answer(session, "data")?;
         if !record::is_live(&fields, &self.inner.lifetime) {
             return Ok(None);
         }
@@ -174,7 +185,7 @@ impl Storage for RedisStorage {
             match inner.server.write(&scripts::SAVE, &[&key], arguments)? {
                 1 => return Ok(()),
                 0 => return Err(StorageError::conflict()),
-                -1 => return Err(corrupt("a session on the Redis server is damaged")),
+                -1 => return Err(damaged()),
                 2 if !is_indexed => add_to_index()?,
                 _ => return Err(unexpected()),
             }
@@ -198,10 +209,7 @@ impl Storage for RedisStorage {
             return Err(StorageError::conflict());
         }
         self.save(to, record, None)?;
-        let removed = match expected {
-            Some(_) => self.inner.remove(from, expected),
-            None => return Ok(()),
-        };
+        let removed = expected.map_or(Ok(true), |_| self.inner.remove(from, expected));
         if let Ok(true) = removed {
             return Ok(());
         }
@@ -264,7 +272,7 @@ impl Storage for RedisStorage {
                 let Some(session) = names.session_of_key(key) else {
                     return Ok(());
                 };
-                let is_live = match self.inner.answer(&session) {
+                let is_live = match self.inner.answer(&session, "none") {
                     Err(error) if error.kind() == StorageErrorKind::Corrupt => true,
                     answer => record::is_live(&answer?.0, lifetime),
                 };
@@ -332,7 +340,8 @@ impl RedisStorageBuilder {
     }
 
     /// How long a call may take in all: waiting for a connection, connecting, the answer, and
-    /// trying again. Default: 5 seconds, or the `timeout` of the URL, in milliseconds.
+    /// trying again. Default: 5 seconds, or the `timeout` of the URL, in milliseconds. More than a year is
+    /// taken for one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

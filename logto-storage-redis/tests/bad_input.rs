@@ -15,8 +15,10 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use logto_core::StorageError;
-use logto_core::StorageErrorKind::{Backend, Corrupt, PermissionDenied, Unavailable, Unsupported};
+use logto_core::StorageErrorKind::{
+    Backend, Conflict, Corrupt, PermissionDenied, Unavailable, Unsupported,
+};
+use logto_core::{Record, SessionId, SessionKey, Storage as _, StorageError, Version};
 use logto_storage_redis::RedisStorage;
 
 use failures::{SECRET, assert_failed, in_time, keep_the_log, logged};
@@ -132,6 +134,54 @@ fn an_answer_to_something_else_is_an_error() {
     let session = Only::of(&store);
     assert!(session.get().is_err());
     assert!(session.set(Some(SECRET)).is_err());
+}
+
+#[test]
+fn a_script_with_an_odd_answer_does_not_end_the_session() {
+    let address = answering(|_, command| match command.contains("EVAL") {
+        true => ":7\r\n".to_owned(),
+        false if command.contains("INFO") => "$0\r\n\r\n".to_owned(),
+        false => ":-2\r\n".to_owned(),
+    });
+    let store = RedisStorage::open(&format!("redis://{address}")).unwrap();
+    let saved = store.save(&SessionKey::ONLY, &Record::new(None, "a"), None);
+    let error = assert_failed(saved, Backend, "a script");
+    assert!(!error.is_permanent());
+}
+
+#[test]
+fn a_replacement_whose_removal_lost_its_answer_has_succeeded() {
+    let (from, to) = (SessionId::random().key(), SessionId::random().key());
+    let (old, new) = (Record::new(None, "a"), Record::new(None, "b"));
+    let hex = |version: &Version| -> String {
+        let bytes = version.as_bytes().iter();
+        bytes.map(|byte| format!("{byte:02x}")).collect()
+    };
+    let version = hex(&old.version());
+    for loses_it in [true, false] {
+        let (version, writes) = (version.clone(), AtomicU32::new(0));
+        // The save, the removal, and then the same again, or the removal of what was saved.
+        let address = answering(move |_, command| {
+            if command.contains("EVAL") {
+                return match writes.fetch_add(1, Relaxed) {
+                    0 => ":1\r\n".to_owned(),
+                    1 if loses_it => String::new(),
+                    _ => ":2\r\n".to_owned(),
+                };
+            }
+            match command.contains("HMGET") {
+                true => format!("*4\r\n$32\r\n{version}\r\n$0\r\n\r\n$-1\r\n$1\r\na\r\n:-1\r\n"),
+                false if command.contains("INFO") => "$0\r\n\r\n".to_owned(),
+                false => ":-2\r\n".to_owned(),
+            }
+        });
+        let store = RedisStorage::open(&format!("redis://{address}")).unwrap();
+        let replaced = store.replace(&from, Some(old.version()), &to, &new);
+        match loses_it {
+            true => replaced.unwrap(),
+            false => drop(assert_failed(replaced, Conflict, "")),
+        }
+    }
 }
 
 #[test]
@@ -484,6 +534,10 @@ fn serving<A: Fn(&str) -> Vec<String> + Send + 'static>(
                 while let Ok(read @ 1..) = stream.read(&mut command) {
                     let command = String::from_utf8_lossy(&command[..read]);
                     for (at, part) in answer(&command).iter().enumerate() {
+                        // An answer that is lost.
+                        if part.is_empty() {
+                            return;
+                        }
                         if at > 0 {
                             thread::sleep(PART);
                         }

@@ -36,8 +36,8 @@ impl Node {
         }
     }
 
-    /// Sent again over a new connection if an old one turns out to be broken. Only a connection that has
-    /// given the answers to what was asked, and no more, is used again.
+    /// Sends the commands once. Only a connection that has given the answers to what was asked, and no more, is
+    /// used again.
     pub(super) fn call(
         &self,
         commands: &Pipeline,
@@ -45,7 +45,6 @@ impl Node {
     ) -> Result<Vec<Value>, Failure> {
         loop {
             let (place, mut idle) = self.pool.take(deadline)?;
-            let is_new = idle.is_none();
             if idle.as_mut().is_some_and(|idle| !idle.is_quiet()) {
                 place.close_all();
                 continue;
@@ -59,10 +58,6 @@ impl Node {
             };
             let answers = connection.call(commands, deadline);
             match &answers {
-                Err(Failure::Broken(_)) if !is_new => {
-                    place.close_all();
-                    continue;
-                }
                 Err(failure) if is_of_connection(failure) => place.close_all(),
                 Ok(_) | Err(Failure::Refused(_)) => place.keep(connection),
                 Err(_) => {}
@@ -74,5 +69,6 @@ impl Node {
 
 /// Whether a new connection may do better: the name may be that of another server since a failover.
 fn is_of_connection(failure: &Failure) -> bool {
-    matches!(failure, Failure::TimedOut) || matches!(failure.code(), Some("READONLY" | "NOAUTH"))
+    let is_broken = matches!(failure, Failure::TimedOut | Failure::Broken(_));
+    is_broken || matches!(failure.code(), Some("READONLY" | "NOAUTH"))
 }

@@ -9,6 +9,7 @@ mod idle;
 mod lock;
 mod owners;
 mod permissions;
+mod replace;
 #[path = "../common/server.rs"]
 mod server;
 mod traffic;

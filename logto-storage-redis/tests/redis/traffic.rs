@@ -62,3 +62,23 @@ fn traffic_server_that_forgot_the_scripts_is_told_them_again() {
     }
     assert_eq!(calls(&server, "eval"), 2);
 }
+
+#[test]
+fn traffic_of_a_listing_has_no_data() {
+    let server = RedisServer::start();
+    let storage = RedisStorage::open(&server.url()).unwrap();
+    let data = "a".repeat(1 << 20);
+    storage
+        .save(&any_key(), &owned("Alice", &data), None)
+        .unwrap();
+    server.command(&["CONFIG", "RESETSTAT"]);
+    let mut visits = 0;
+    let visit = &mut |_: &_| {
+        visits += 1;
+        Ok(())
+    };
+    storage.for_each(visit).unwrap();
+    assert_eq!(visits, 1);
+    let sent = server.info("total_net_output_bytes").unwrap();
+    assert!(sent.parse::<u64>().unwrap() < 10_000, "{sent}");
+}
